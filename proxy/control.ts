@@ -1,0 +1,49 @@
+/**
+ * What passes between control and one data-plane process.
+ * fd 3: a Unix stream of frames (u32 little-endian length, then JSON), both ways.
+ * fd 4: a Unix seqpacket; each message is the UTF-8 listener key with one listening socket (SCM_RIGHTS).
+ * Control sends the sockets of a configuration before the configuration itself. EOF on fd 3 means that control died: the
+ * process finishes what it carries (at most 5 s) and exits.
+ */
+import type { ProxyConfig } from "./config.ts";
+
+export type ToDataplane =
+  | { readonly kind: "config"; readonly config: ProxyConfig }
+  /** Finish: answer with `Connection: close`, close what is idle, stop accepting, exit 0 when empty or after `grace` ms. */
+  | { readonly kind: "drain"; readonly grace: number }
+  | { readonly kind: "ping"; readonly n: number };
+
+export type FromDataplane =
+  | { readonly kind: "hello"; readonly pid: number; readonly engine: string; readonly why: string }
+  /** The configuration is in force; `listening` are the keys that accept now. */
+  | { readonly kind: "applied"; readonly version: string; readonly listening: readonly string[] }
+  | { readonly kind: "pong"; readonly n: number }
+  /** Sent on change, and for all endpoints after each configuration; only worker 0 checks. */
+  | {
+      readonly kind: "health";
+      readonly backend: string;
+      readonly endpoint: string;
+      readonly healthy: boolean;
+      readonly why: string;
+    }
+  /** Once a second while something changed: monotonic counters since the process started. */
+  | { readonly kind: "stats"; readonly stats: DataplaneStats };
+
+export interface DataplaneStats {
+  readonly connections: number;
+  readonly requestsInFlight: number;
+  readonly connectionsTotal: number;
+  /** key "method|statusClass|backend" → count */
+  readonly requests: Readonly<Record<string, number>>;
+  /** backend → cumulative histogram of durations, seconds; buckets in DURATION_BUCKETS, then the sum */
+  readonly durations: Readonly<Record<string, readonly number[]>>;
+  /** key "backend|endpoint|result" → count */
+  readonly upstream: Readonly<Record<string, number>>;
+  /** backend → [active, idle, hits, misses] */
+  readonly pools: Readonly<Record<string, readonly [number, number, number, number]>>;
+  /** reason → refused requests (framing errors, limits) */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** Upper bounds in seconds, Prometheus style; +Inf is implied. */
+export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
