@@ -3,7 +3,7 @@
  * nothing outside netstack/kernel imports this file, and every buffer handed over is typed and checked by its caller.
  * Functions return what C returns; a negative result carries its errno at once (`errno()` right after the call).
  */
-import koffi, { type KoffiFunction } from "koffi";
+import koffi from "koffi";
 import { Fault } from "../../base/fault.ts";
 
 const lib = koffi.load("libc.so.6");
@@ -67,8 +67,8 @@ export const recv = lib.func("long recv(int, void *, ulong, int)") as (
 export const ifNameToIndex = lib.func("uint32 if_nametoindex(str)") as (name: string) => number;
 
 /** Declares a further libc function for a file of this folder. */
-export function declare(prototype: string): KoffiFunction {
-  return lib.func(prototype);
+export function declare<F extends (...args: never[]) => unknown>(prototype: string): F {
+  return lib.func(prototype) as unknown as F;
 }
 
 /** The result of a call that must succeed, or a Fault with its errno. */
