@@ -1,0 +1,29 @@
+/** `npm test`: everything, in this process's own words at the end: `N passed, N failed`. Arguments filter by path. */
+import { startVitest } from "vitest/node";
+
+const filters = process.argv.slice(2);
+const vitest = await startVitest("test", filters, { run: true, watch: false, reporters: ["dot"] });
+const count = { passed: 0, failed: 0, skipped: 0 };
+const skipped = new Map<string, number>();
+for (const module of vitest.state.getTestModules()) {
+  let ran = 0;
+  for (const test of module.children.allTests()) {
+    ran++;
+    const state = test.result().state;
+    if (state === "passed") count.passed++;
+    else if (state === "failed") count.failed++;
+    else {
+      count.skipped++;
+      const file = module.relativeModuleId;
+      skipped.set(file, (skipped.get(file) ?? 0) + 1);
+    }
+  }
+  // A file that does not even load has no tests to count, and must not pass for that.
+  if (module.state() === "failed" && (ran === 0 || module.errors().length > 0)) count.failed++;
+}
+count.failed += vitest.state.getUnhandledErrors().length;
+await vitest.close();
+for (const [file, tests] of skipped) process.stdout.write(`skipped: ${tests} in ${file}\n`);
+const tail = count.skipped > 0 ? `, ${count.skipped} skipped` : "";
+process.stdout.write(`${count.passed} passed, ${count.failed} failed${tail}\n`);
+process.exit(count.failed > 0 || count.passed === 0 ? 1 : 0);
