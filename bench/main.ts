@@ -1,0 +1,30 @@
+/** `npm run bench -- NAME [--json FILE] [--quick]`: one bench, side by side with its peers in the same run. */
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { type Report, table } from "./report.ts";
+
+export interface BenchOptions {
+  /** One short round in under 50 s. */
+  readonly quick: boolean;
+}
+
+const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
+  "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
+  "vip-failover": async () => (await import("./vip-failover.ts")).vipFailover,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "string" }, quick: { type: "boolean", default: false } },
+});
+const load = BENCHES[positionals[0] ?? ""];
+if (load === undefined) {
+  process.stderr.write(
+    `usage: npm run bench -- NAME [--json FILE] [--quick]\nbenches: ${Object.keys(BENCHES).join(", ")}\n`,
+  );
+  process.exit(64);
+}
+const bench = await load();
+const report = await bench({ quick: values.quick });
+process.stdout.write(`${table(report)}\n`);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
