@@ -4,6 +4,8 @@
  * fd 4: a Unix seqpacket; each message is the UTF-8 listener key with one listening socket (SCM_RIGHTS).
  * Control sends the sockets of a configuration before the configuration itself. EOF on fd 3 means that control died: the
  * process finishes what it carries (at most 5 s) and exits.
+ * Started as `node proxy/main.ts --worker N [--engine auto|io_uring|epoll] [--user NAME] [--log-level LEVEL]`; access log
+ * on fd 1, its own log on fd 2 (JSON lines). As root it becomes `--user` (default "nobody") before it reads a message.
  */
 import type { ProxyConfig } from "./config.ts";
 
@@ -11,14 +13,16 @@ export type ToDataplane =
   | { readonly kind: "config"; readonly config: ProxyConfig }
   /** Finish: answer with `Connection: close`, close what is idle, stop accepting, exit 0 when empty or after `grace` ms. */
   | { readonly kind: "drain"; readonly grace: number }
-  | { readonly kind: "ping"; readonly n: number };
+  | { readonly kind: "ping"; readonly n: number }
+  /** Only worker 0 checks: control relays its findings to the other workers (all of them again after a worker's start). */
+  | { readonly kind: "health"; readonly backend: string; readonly endpoint: string; readonly healthy: boolean };
 
 export type FromDataplane =
   | { readonly kind: "hello"; readonly pid: number; readonly engine: string; readonly why: string }
   /** The configuration is in force; `listening` are the keys that accept now. */
   | { readonly kind: "applied"; readonly version: string; readonly listening: readonly string[] }
   | { readonly kind: "pong"; readonly n: number }
-  /** Sent on change, and for all endpoints after each configuration; only worker 0 checks. */
+  /** `endpoint` is "address:port" ("[v6]:port"). Sent on change, and for all endpoints after each configuration; only worker 0 checks. */
   | {
       readonly kind: "health";
       readonly backend: string;
