@@ -7,6 +7,7 @@
  */
 import type { Level } from "../../base/log.ts";
 import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
+import type { Diagnostic } from "../../resources/diagnostic.ts";
 
 export const DEFAULT_SOCKET = "/run/novaedge/admin.sock";
 
@@ -38,16 +39,8 @@ export interface Refusal {
   readonly problems: readonly Problem[];
 }
 
-/** A finding in a document; prints as `file:line:column: severity: message`, then `hint` if there is one. */
-export interface Problem {
-  readonly file: string;
-  /** From 1; 0 when the finding has no place. */
-  readonly line: number;
-  readonly column: number;
-  readonly severity: "error" | "warning";
-  readonly message: string;
-  readonly hint: string | undefined;
-}
+/** A finding in a document; `formatDiagnostic` prints it. */
+export type Problem = Diagnostic;
 
 export interface Status {
   readonly version: string;

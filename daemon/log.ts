@@ -1,0 +1,74 @@
+/**
+ * Where log lines go: stderr, in one of three dresses.  Under journald each line carries its priority (`<6>`,
+ * sd-daemon(3)) and the fields as `key=value`; elsewhere JSON lines; on a terminal text for people.
+ */
+import { fstatSync, writeSync } from "node:fs";
+import { type Fields, type Level, type Log, logTo } from "../base/log.ts";
+
+export type LogFormat = "journal" | "json" | "text";
+
+/** `JOURNAL_STREAM` names the device and inode of the stream that journald reads; it is inherited, so it may be stale. */
+export function formatFor(journalStream: string | undefined, terminal: boolean, stderr = 2): LogFormat {
+  if (journalStream !== undefined) {
+    const { dev, ino } = fstatSync(stderr, { bigint: true });
+    if (journalStream === `${dev}:${ino}`) return "journal";
+  }
+  return terminal ? "text" : "json";
+}
+
+export function openLog(format: LogFormat, least: Level, write: (line: string) => void = toStderr): Log {
+  const dress = DRESSES[format];
+  return logTo((level, name, fields) => write(dress(level, name, fields, new Date())), least);
+}
+
+type Dress = (level: Level, name: string, fields: Fields, at: Date) => string;
+
+const DRESSES: Readonly<Record<LogFormat, Dress>> = {
+  journal: (level, name, fields) => `<${PRIORITIES[level]}>${name}${pairs(fields)}\n`,
+  json: (level, name, fields, at) => `${JSON.stringify({ at: at.toISOString(), level, name, ...plain(fields) })}\n`,
+  text: (level, name, fields, at) =>
+    `${at.toISOString().slice(11, 23)} ${COLOURS[level]}${level.padEnd(5)}\u001b[0m ${name}${pairs(fields)}\n`,
+};
+
+/** syslog(3) severities. */
+const PRIORITIES: Readonly<Record<Level, number>> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3 };
+const COLOURS: Readonly<Record<Level, string>> = {
+  trace: "\u001b[90m",
+  debug: "\u001b[90m",
+  info: "\u001b[36m",
+  warn: "\u001b[33m",
+  error: "\u001b[31m",
+};
+
+/** Printable, without space, quote or equals sign: needs no quotes. */
+const PLAIN = /^[!#-<>-~]+$/;
+
+function pairs(fields: Fields): string {
+  let text = "";
+  for (const [key, value] of Object.entries(plain(fields))) {
+    if (value === undefined) continue;
+    const said = typeof value === "string" && PLAIN.test(value) ? value : JSON.stringify(value);
+    text += ` ${key}=${said}`;
+  }
+  return text;
+}
+
+/** Errors print as their message, big numbers as text: a log line must never throw. */
+function plain(fields: Fields): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => {
+      if (value instanceof Error) return [key, value.message];
+      return [key, typeof value === "bigint" ? value.toString() : value];
+    }),
+  );
+}
+
+/** Synchronous, so that the last words of a dying process arrive.  A reader that went away must not end the daemon. */
+function toStderr(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== "EPIPE" && code !== "EAGAIN" && code !== "EIO" && code !== "ENOSPC") throw error;
+  }
+}

@@ -1,0 +1,183 @@
+/** The hands of machine.ts: one supervised child process.  How a process is made is a parameter (spawn.ts). */
+import type { Clock } from "../../base/clock.ts";
+import { unreachable } from "../../base/result.ts";
+import { type Ms, ms } from "../../base/unit.ts";
+import type { ProcessStatus } from "../admin/api.ts";
+import type { Events } from "../events.ts";
+import {
+  type Child,
+  type ChildAction,
+  type ChildEvent,
+  type ChildPolicy,
+  idle,
+  nextWake,
+  type Phase,
+  step,
+} from "./machine.ts";
+
+export interface Message {
+  readonly kind: string;
+}
+
+/** A running process with its channel. */
+export interface Running<To extends Message> {
+  readonly pid: number;
+  send(message: To | Ping): void;
+  /** Lends a listening socket; the caller keeps its own descriptor. */
+  hand(key: string, fd: number): void;
+  kill(): void;
+}
+export interface Ping {
+  readonly kind: "ping";
+  readonly n: number;
+}
+export interface RunningHandler<From extends Message> {
+  received(message: From): void;
+  /** The process is gone and its last message was delivered. */
+  ended(how: string): void;
+}
+/** Throws a Fault when the process cannot be started. */
+export type Spawn<To extends Message, From extends Message> = (on: RunningHandler<From>) => Running<To>;
+
+export interface SupervisedParts<To extends Message, From extends Message> {
+  readonly name: string;
+  readonly policy: ChildPolicy;
+  readonly spawn: Spawn<To, From>;
+  readonly clock: Clock;
+  readonly wall: () => number;
+  /** [0, 1) */
+  readonly random: () => number;
+  readonly events: Events;
+  readonly received: (message: From) => void;
+  readonly moved: (to: Phase, why: string) => void;
+}
+
+export class Supervised<To extends Message, From extends Message> {
+  readonly name: string;
+  readonly #parts: SupervisedParts<To, From>;
+  #child: Child;
+  #running: Running<To> | undefined;
+  #alarm: Disposable | undefined;
+  #startedAt: number | undefined;
+  #lastEnd: string | undefined;
+  #stopped: (() => void)[] = [];
+
+  constructor(parts: SupervisedParts<To, From>) {
+    this.name = parts.name;
+    this.#parts = parts;
+    this.#child = idle(parts.policy);
+  }
+
+  get phase(): Phase {
+    return this.#child.phase;
+  }
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
+  start(): void {
+    this.#feed({ kind: "start" });
+  }
+
+  /** Dropped while no process runs: whoever sends state sends all of it again when the child is up. */
+  send(message: To): void {
+    this.#running?.send(message);
+  }
+  hand(key: string, fd: number): void {
+    this.#running?.hand(key, fd);
+  }
+
+  /** Sends `ask`, and resolves when the process is gone; past `within` it is killed. */
+  stop(ask: To, within: Ms): Promise<void> {
+    if (this.#child.phase === "stopped") return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#stopped.push(resolve);
+      this.#running?.send(ask);
+      this.#feed({ kind: "stop", within });
+    });
+  }
+
+  /** No more patience: SIGKILL, no restart. */
+  kill(): void {
+    this.#feed({ kind: "stop", within: ms(0) });
+    this.#running?.kill();
+  }
+
+  status(memory: (pid: number) => number | undefined): ProcessStatus {
+    const pid = this.#running?.pid;
+    return {
+      name: this.name,
+      pid,
+      state: this.#child.phase,
+      startedAt: this.#startedAt,
+      restarts: this.#child.restarts,
+      lastEnd: this.#lastEnd,
+      memory: pid === undefined ? undefined : memory(pid),
+    };
+  }
+
+  #feed(event: ChildEvent): void {
+    const [next, actions] = step(this.#child, event, this.#parts.clock.now());
+    this.#child = next;
+    for (const action of actions) this.#perform(action);
+    this.#alarm?.[Symbol.dispose]();
+    const at = nextWake(this.#child);
+    this.#alarm = at === undefined ? undefined : this.#parts.clock.wakeAt(at, () => this.#feed({ kind: "wake" }));
+  }
+
+  #perform(action: ChildAction): void {
+    const { name, events, moved } = this.#parts;
+    switch (action.kind) {
+      case "spawn":
+        this.#spawn();
+        return;
+      case "ping":
+        this.#running?.send({ kind: "ping", n: action.n });
+        return;
+      case "kill":
+        events.emit("child.killed", { child: name, pid: this.pid, why: action.why }, "warn");
+        this.#running?.kill();
+        return;
+      case "moved": {
+        const { from, to, why } = action;
+        const level = to === "backoff" || to === "silent" ? "warn" : "info";
+        events.emit("child.moved", { child: name, pid: this.pid, from, to, why }, level);
+        moved(to, why);
+        if (to === "stopped") for (const resolve of this.#stopped.splice(0)) resolve();
+        return;
+      }
+      default:
+        unreachable(action);
+    }
+  }
+
+  #spawn(): void {
+    const { spawn, wall } = this.#parts;
+    this.#startedAt = wall();
+    try {
+      const running: Running<To> = spawn({
+        received: (message) => this.#received(message),
+        ended: (how) => this.#ended(running, how),
+      });
+      this.#running = running;
+    } catch (error) {
+      const how = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      // Not from within the step that asked for the spawn: one event at a time.
+      queueMicrotask(() => this.#ended(undefined, how));
+    }
+  }
+
+  #received(message: From): void {
+    if (message.kind === "hello") this.#feed({ kind: "hello" });
+    else this.#feed({ kind: "heard" });
+    if (message.kind !== "pong") this.#parts.received(message);
+  }
+
+  #ended(running: Running<To> | undefined, how: string): void {
+    if (this.#running !== running) return;
+    this.#running = undefined;
+    this.#startedAt = undefined;
+    this.#lastEnd = how;
+    this.#feed({ kind: "ended", how, roll: this.#parts.random() });
+  }
+}
