@@ -1,0 +1,55 @@
+/** One host of a lab: a network namespace in which programs run. */
+import { readdirSync, readlinkSync, statSync } from "node:fs";
+import { type Finished, type Running, run, type SpawnOptions, send, start } from "./process.ts";
+
+export interface Host {
+  readonly name: string;
+  /** As `ip netns` knows it. */
+  readonly namespace: string;
+  spawn(command: string, args?: readonly string[], options?: SpawnOptions): Running;
+  /** Runs to the end; a non-zero exit is a Fault unless `anyCode` is set. */
+  exec(command: string, args?: readonly string[], options?: SpawnOptions & { anyCode?: boolean }): Promise<Finished>;
+  /** A TypeScript program of ours, on this very Node. */
+  node(program: string, args?: readonly string[], options?: SpawnOptions): Running;
+  /** Everything that runs in the namespace now. */
+  pids(): readonly number[];
+  /** To all of them, gathered first. */
+  signalAll(signal: NodeJS.Signals): readonly number[];
+}
+
+export function hostIn(name: string, namespace: string): Host {
+  const inside = (command: string, args: readonly string[]): readonly string[] => [
+    "netns",
+    "exec",
+    namespace,
+    command,
+    ...args,
+  ];
+  return {
+    name,
+    namespace,
+    spawn: (command, args = [], options = {}) => start("ip", inside(command, args), options),
+    exec: (command, args = [], options = {}) => run("ip", inside(command, args), options),
+    node: (program, args = [], options = {}) => start("ip", inside(process.execPath, [program, ...args]), options),
+    pids: () => pidsIn(namespace),
+    signalAll(signal) {
+      const pids = pidsIn(namespace);
+      for (const pid of pids) send(pid, signal);
+      return pids;
+    },
+  };
+}
+
+function pidsIn(namespace: string): readonly number[] {
+  const inode = statSync(`/run/netns/${namespace}`).ino;
+  return readdirSync("/proc")
+    .filter((name) => /^[0-9]+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/net`) === `net:[${inode}]`;
+      } catch {
+        return false; // ended meanwhile
+      }
+    })
+    .map(Number);
+}
