@@ -1,0 +1,137 @@
+/**
+ * Parsed heads.  One RequestHead and one ResponseHead serve a whole worker: parsing fills them again and again, so all
+ * they say is true only until the next parse, and offsets point into `memory`, which must not change meanwhile.
+ * Standards: RFC 9112 §3–6, RFC 9110 §5–7.
+ *
+ *   parseRequestHead(head, memory, start, end): number            request.ts
+ *   parseResponseHead(head, memory, start, end, method): number   response.ts
+ *     ≥ 0: the offset after the head (first octet of the body); INCOMPLETE; or a refusal (refusal.ts)
+ *   writeRequestHead(head, forward, out, at): number               write-request.ts
+ *   writeResponseHead(head, forward, out, at): number              write-response.ts
+ *     ≥ 0: the offset after what was written; FULL: `out` is too small
+ */
+import type { Limits } from "./limits.ts";
+import { LIMITS } from "./limits.ts";
+import type { KnownField } from "./names.ts";
+
+/** How the end of a body is found. RFC 9112 §6.3 */
+export type Framing = typeof NO_BODY | typeof SIZED | typeof CHUNKED | typeof UNTIL_CLOSE;
+export const NO_BODY = 0;
+/** `contentLength` octets follow. */
+export const SIZED = 1;
+/** A chunked body follows: chunked.ts. */
+export const CHUNKED = 2;
+/** Responses only: the body ends with the connection. */
+export const UNTIL_CLOSE = 3;
+
+export type TargetForm = typeof ORIGIN | typeof ABSOLUTE | typeof ASTERISK;
+export const ORIGIN = 0;
+export const ABSOLUTE = 1;
+export const ASTERISK = 2;
+
+/** The field lines of a head: line `i` is four offsets at `spans[4 × i]`. */
+export class Fields {
+  count = 0;
+  /** name start, name end, value start, value end (white space around the value is outside) */
+  readonly spans: Int32Array;
+  /** names.ts: OTHER or one of the names that a proxy has to know */
+  readonly known: Uint8Array;
+  /** 1: not forwarded (hop-by-hop, named by Connection, or written anew by us) */
+  readonly drop: Uint8Array;
+  /** Offset after the last line: where the empty line starts. */
+  end = 0;
+  /** Bit n set: a field with known name n is there. */
+  seen = 0;
+  constructor(most: number) {
+    this.spans = new Int32Array(most * 4);
+    this.known = new Uint8Array(most);
+    this.drop = new Uint8Array(most);
+  }
+  has(name: KnownField): boolean {
+    return (this.seen & (1 << name)) !== 0;
+  }
+  /** The first line with this known name, or -1. */
+  find(name: KnownField): number {
+    if (!this.has(name)) return -1;
+    return this.known.subarray(0, this.count).indexOf(name);
+  }
+}
+
+/** What both heads have; `Incoming` so that routers and loggers need not care. */
+export abstract class Head {
+  readonly limits: Limits;
+  readonly fields: Fields;
+  memory: Uint8Array = NOTHING;
+  /** First octet of the request or status line (empty lines before it are skipped). */
+  start = 0;
+  /** First octet after the head. */
+  end = 0;
+  /** HTTP/1.`minor`: 0 or 1 */
+  minor = 1;
+  framing: Framing = NO_BODY;
+  /** Octets, when framing is SIZED; for a response to HEAD and for 304 what the field says, otherwise 0. */
+  contentLength = 0;
+  /** The sender may use this connection again after this message. RFC 9112 §9.3 */
+  keepAlive = true;
+  constructor(limits: Limits) {
+    this.limits = limits;
+    this.fields = new Fields(limits.fields);
+  }
+}
+
+export class RequestHead extends Head {
+  /** method.ts; OTHER_METHOD when not in the table: [start, methodEnd) has it. */
+  method = 0;
+  methodEnd = 0;
+  form: TargetForm = ORIGIN;
+  /** The target as it came. */
+  targetStart = 0;
+  targetEnd = 0;
+  /**
+   * The path as it is forwarded, octets of `pathMemory`: of the target itself, or of `scratch` when it had to be
+   * normalised (target.ts says how and why).  "*" for the asterisk form.
+   */
+  pathMemory: Uint8Array = NOTHING;
+  pathStart = 0;
+  pathEnd = 0;
+  /** The path as the router sees it: the same, with empty segments ("//") left out. */
+  routeMemory: Uint8Array = NOTHING;
+  routeStart = 0;
+  routeEnd = 0;
+  /** From "?" (included) to the end of the target, as it came; empty when there is none. */
+  queryStart = 0;
+  queryEnd = 0;
+  /** Host without port and trailing dot, in the case it came in; empty for HTTP/1.0 without Host. */
+  hostStart = 0;
+  hostEnd = 0;
+  /** Host with its port: what is forwarded. From the target in absolute form (RFC 9112 §3.2.2), else the Host field. */
+  authorityStart = 0;
+  authorityEnd = 0;
+  /** Expect: 100-continue, HTTP/1.1 */
+  expectsContinue = false;
+  /** Upgrade was asked for. It is not forwarded: RFC 9110 §7.8 lets a server ignore it. */
+  upgrade = false;
+  /** TE named "trailers". */
+  trailers = false;
+  /** "https" targets are refused on a listener without TLS and the other way round. RFC 9110 §7.4 */
+  readonly secure: boolean;
+  readonly scratch: Uint8Array;
+  constructor(limits: Limits = LIMITS, secure = false) {
+    super(limits);
+    this.secure = secure;
+    this.scratch = new Uint8Array(limits.target * 2);
+  }
+}
+
+export class ResponseHead extends Head {
+  status = 0;
+  reasonStart = 0;
+  reasonEnd = 0;
+  /** 100–199 without 101: another head follows for the same request. RFC 9110 §15.2 */
+  interim = false;
+  constructor(limits: Limits = LIMITS) {
+    super(limits);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
