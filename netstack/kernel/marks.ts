@@ -1,0 +1,31 @@
+/**
+ * What is ours in the kernel.  Everything that we create carries one of these marks, so that a restart finds it again,
+ * `novactl cleanup` can remove it, and nothing of anybody else is touched.  docs/kernel-state.md is the operator's page.
+ */
+
+/**
+ * Routing protocol number of our routes and rules (rtm_protocol, FRA_PROTOCOL).  Free in the kernel's rtnetlink.h and in
+ * iproute2's rt_protos: 110 is "n".  systemd/rt_protos.d/novaedge.conf gives it its name.
+ */
+export const ROUTE_PROTOCOL = 110;
+/** Who added an address (IFA_PROTO, Linux 5.18).  Up to 3 are the kernel's own; the rest is free for programs. */
+export const ADDRESS_PROTOCOL = 110;
+
+/** nftables tables of ours begin with this; so does nothing else. */
+export const TABLE_PREFIX = "novaedge";
+/** Tables of the fence around virtual IPs (fence.ts), in the families arp, ip, ip6 and netdev. */
+export const VIP_TABLE = `${TABLE_PREFIX}_vip`;
+
+/** Preference of our routing rules: before main (32766), after what people number by hand (up to 9999 mostly). */
+export const RULE_PREFERENCE = { first: 11_000, last: 11_999 } as const;
+
+/**
+ * Bits of packet and connection marks that are ours.  Clear of what Kubernetes (0xc000), Tailscale (0xff0000), Cilium
+ * (0xf00) and mwan3 (0x3f00) use; Calico's default (0xffff0000) covers everything and must be narrowed beside us.
+ */
+export const MARK_MASK = 0x3f00_0000;
+
+/** Names of interfaces that we create begin with this … */
+export const INTERFACE_PREFIX = "nv";
+/** … and carry this alias, which is what decides. */
+export const INTERFACE_ALIAS = "novaedge";

@@ -1,0 +1,208 @@
+/**
+ * One io_uring: its queues as typed arrays over mapped memory, and the only two calls that a running loop makes into it.
+ *
+ * Ordering: the kernel reads the submission tail and writes the completion tail; both words are accessed with Atomics,
+ * everything else between them with plain loads and stores.  With SINGLE_ISSUER and DEFER_TASKRUN all completion work
+ * happens inside our own `enter`, so nothing changes under a running turn.
+ *
+ * What an entry points to (socket addresses, vectors) lies in its own scratch and is needed only until `enter` returns
+ * (FEAT_SUBMIT_STABLE).
+ */
+import { Fault } from "../../../base/fault.ts";
+import { errnoName } from "../errno.ts";
+import * as libc from "../libc.ts";
+import { type Mapping, mapAnonymous, mapShared, unmap } from "../mapping.ts";
+import * as abi from "./abi.ts";
+
+export class Ring {
+  readonly fd: number;
+  /** The completion queue lies in `words`: entry e at completions + (e & completionMask) × 4. */
+  words: Int32Array<ArrayBuffer>;
+  readonly completions: number;
+  readonly completionMask: number;
+  readonly completionHead: number;
+  readonly completionTail: number;
+  /** Scratch of the entry that `prepare` filled last: as bytes, as words, and its address. */
+  scratch: Buffer;
+  scratchWords: Int32Array<ArrayBuffer>;
+  private entries: Int32Array<ArrayBuffer>;
+  private readonly size: number;
+  private readonly mask: number;
+  private readonly submitHead: number;
+  private readonly submitTail: number;
+  private readonly mappings: readonly Mapping[];
+  private readonly scratchAddress: number;
+  private readonly argument: number;
+  private readonly argumentWord: number;
+  private tail: number;
+
+  constructor(entries: number) {
+    const params = Buffer.alloc(120);
+    params.writeUInt32LE(entries * 4, 4);
+    params.writeUInt32LE(FLAGS, 8);
+    const fd = setup(abi.SYS_IO_URING_SETUP, entries, params);
+    if (fd < 0) throw unavailable("io_uring_setup", libc.errno());
+    const word = (offset: number): number => params.readUInt32LE(offset);
+    if ((word(20) & FEATURES) !== FEATURES) {
+      libc.close(fd);
+      throw new Fault("RING_SETUP", { why: "features", have: word(20), need: FEATURES });
+    }
+    this.fd = fd;
+    this.size = word(0);
+    const ring = mapShared(fd, abi.OFF_SQ_RING, Math.max(word(64) + this.size * 4, word(100) + word(4) * 16));
+    const submissions = mapShared(fd, abi.OFF_SQES, this.size * 64);
+    // One scratch more than entries: the last holds the argument of `enter`.
+    const scratch = mapAnonymous((this.size + 1) * SCRATCH);
+    this.mappings = [ring, submissions, scratch];
+    this.words = new Int32Array(ring.buffer);
+    this.entries = new Int32Array(submissions.buffer);
+    this.scratch = Buffer.from(scratch.buffer);
+    this.scratchWords = new Int32Array(scratch.buffer);
+    this.scratchAddress = scratch.address;
+    this.submitHead = word(40) >> 2;
+    this.submitTail = word(44) >> 2;
+    this.mask = this.words[word(48) >> 2] ?? 0;
+    this.completionHead = word(80) >> 2;
+    this.completionTail = word(84) >> 2;
+    this.completionMask = this.words[word(88) >> 2] ?? 0;
+    this.completions = word(100) >> 2;
+    for (let index = 0; index < this.size; index++) this.words[(word(64) >> 2) + index] = index;
+    this.tail = this.words[this.submitTail] ?? 0;
+    // struct io_uring_getevents_arg {sigmask, sigmask_sz, pad, ts} and behind it the timespec it points to.
+    this.argument = scratch.address + this.size * SCRATCH;
+    this.argumentWord = (this.size * SCRATCH) >> 2;
+    this.scratchWords[this.argumentWord + 4] = low(this.argument + 32);
+    this.scratchWords[this.argumentWord + 5] = high(this.argument + 32);
+  }
+
+  /**
+   * Fills the next submission entry and returns the offset of its scratch.  `first` is opcode | flags << 8 | ioprio << 16;
+   * `slot` and `tag` come back in the completion.
+   */
+  prepare(
+    first: number,
+    fd: number,
+    address: number,
+    length: number,
+    flags: number,
+    slot: number,
+    tag: number,
+    group: number,
+  ): number {
+    if (((this.tail - Atomics.load(this.words, this.submitHead)) | 0) >= this.size) this.enter(0, -1);
+    const { entries } = this;
+    const index = this.tail & this.mask;
+    const at = index << 4;
+    entries[at] = first;
+    entries[at + 1] = fd;
+    entries[at + 2] = 0;
+    entries[at + 3] = 0;
+    entries[at + 4] = low(address);
+    entries[at + 5] = high(address);
+    entries[at + 6] = length;
+    entries[at + 7] = flags;
+    entries[at + 8] = slot;
+    entries[at + 9] = tag;
+    entries[at + 10] = group;
+    entries[at + 11] = 0;
+    entries[at + 12] = 0;
+    entries[at + 13] = 0;
+    this.tail = (this.tail + 1) | 0;
+    return index * SCRATCH;
+  }
+
+  /** Points the entry whose scratch is at `scratch` to `scratch + offset`, with `off` for operations that carry a length there. */
+  pointToScratch(scratch: number, offset: number, off: number): void {
+    const at = (scratch / SCRATCH) << 4;
+    const address = this.scratchAddress + scratch + offset;
+    this.entries[at + 2] = off;
+    this.entries[at + 4] = low(address);
+    this.entries[at + 5] = high(address);
+  }
+  addressOfScratch(scratch: number): number {
+    return this.scratchAddress + scratch;
+  }
+
+  /** Submits all entries and waits for `least` completions, at most `timeout` nanoseconds (negative: as long as it takes). */
+  enter(least: number, timeout: number): void {
+    const { words } = this;
+    Atomics.store(words, this.submitTail, this.tail);
+    const count = (this.tail - Atomics.load(words, this.submitHead)) | 0;
+    let result: number;
+    if (timeout < 0 || least === 0) {
+      result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, abi.ENTER_GETEVENTS, 0, 0);
+    } else {
+      const seconds = Math.floor(timeout / 1e9);
+      this.scratchWords[this.argumentWord + 8] = seconds;
+      this.scratchWords[this.argumentWord + 10] = timeout - seconds * 1e9;
+      const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG;
+      result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, flags, this.argument, ARGUMENT);
+    }
+    if (result >= 0) return;
+    const errno = libc.errno();
+    // ETIME: the deadline; EINTR: a signal; EAGAIN and EBUSY: the kernel wants completions reaped first.  A turn follows.
+    if (errno !== ETIME && errno !== EINTR && errno !== EAGAIN && errno !== EBUSY)
+      throw new Fault("KERNEL_CALL", { call: "io_uring_enter", errno: errnoName(errno) });
+  }
+
+  register(opcode: number, argument: Uint8Array, count: number): number {
+    const result = registerCall(abi.SYS_IO_URING_REGISTER, this.fd, opcode, argument, count);
+    return result < 0 ? -libc.errno() : result;
+  }
+
+  /** Nothing may be in flight. */
+  dispose(): void {
+    libc.close(this.fd);
+    // The views are replaced first: a stray access afterwards is an undefined, not a fault of the process.
+    this.words = new Int32Array(0);
+    this.entries = new Int32Array(0);
+    this.scratchWords = new Int32Array(0);
+    this.scratch = Buffer.alloc(0);
+    for (const mapping of this.mappings) unmap(mapping);
+  }
+}
+
+/** Halves of an address: both come out as the signed words that an Int32Array stores. */
+function low(address: number): number {
+  return address | 0;
+}
+function high(address: number): number {
+  return (address / 2 ** 32) | 0;
+}
+
+function unavailable(call: string, errno: number): Fault {
+  return new Fault("RING_SETUP", { call, errno: errnoName(errno) });
+}
+
+const setup = libc.declare<(number: number, entries: number, params: Uint8Array) => number>(
+  "int syscall(long, uint32, void *)",
+);
+const enterCall = libc.declare<
+  (
+    number: number,
+    fd: number,
+    submit: number,
+    least: number,
+    flags: number,
+    argument: number,
+    length: number,
+  ) => number
+>("int syscall(long, int, uint32, uint32, uint32, size_t, size_t)");
+const registerCall = libc.declare<
+  (number: number, fd: number, opcode: number, argument: Uint8Array, count: number) => number
+>("int syscall(long, int, uint32, void *, uint32)");
+
+/** Octets per entry: struct msghdr (56), then a vector of up to 8 pieces, or a socket address. */
+const SCRATCH = 256;
+const ARGUMENT = 24;
+const FLAGS =
+  abi.SETUP_CQSIZE |
+  abi.SETUP_SUBMIT_ALL |
+  abi.SETUP_COOP_TASKRUN |
+  abi.SETUP_SINGLE_ISSUER |
+  abi.SETUP_DEFER_TASKRUN;
+const FEATURES = abi.FEAT_NODROP | abi.FEAT_SUBMIT_STABLE | abi.FEAT_EXT_ARG | abi.FEAT_CQE_SKIP;
+const EINTR = 4;
+const EAGAIN = 11;
+const EBUSY = 16;
+const ETIME = 62;

@@ -1,0 +1,82 @@
+/** What both engines ask of a stream socket apart from moving its octets: open, name, shut down, reset. */
+import { isIpv4 } from "../../base/address.ts";
+import { EINPROGRESS } from "./errno.ts";
+import * as libc from "./libc.ts";
+import type { Endpoint, Fd } from "./loop.ts";
+import { AF_INET, AF_INET6, decodeInet, encodeInet, SOCKADDR_MAX } from "./sockaddr.ts";
+
+/** A TCP socket for `connect`, without delay, bound to `from`; or a negative errno. */
+export function openTcp(to: Endpoint, from: Endpoint | undefined, nonBlocking: boolean): number {
+  const v4 = isIpv4(to.ip);
+  const type = SOCK_STREAM | SOCK_CLOEXEC | (nonBlocking ? SOCK_NONBLOCK : 0);
+  const fd = libc.socket(v4 ? AF_INET : AF_INET6, type, 0);
+  if (fd < 0) return -libc.errno();
+  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, 4);
+  if (from === undefined) return fd;
+  // The port is chosen at connect, so one source address serves more than 28,000 connections.
+  if (from.port === 0) libc.setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, ONE, 4);
+  const address = encodeInet(from);
+  if (libc.bind(fd, address, address.length) === 0) return fd;
+  const errno = libc.errno();
+  libc.close(fd);
+  return -errno;
+}
+
+/** For listeners as well: accepted sockets inherit it.  Other families refuse it, which is as good. */
+export function setNoDelay(fd: Fd): void {
+  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, 4);
+}
+
+/** Closing sends RST from now on. */
+export function setReset(fd: Fd): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, RESET, 8);
+}
+
+export function peerOf(fd: Fd): Endpoint | undefined {
+  return name(getpeername, fd);
+}
+export function nameOf(fd: Fd): Endpoint | undefined {
+  return name(libc.getsockname, fd);
+}
+
+/** Starts a connection on a non-blocking socket: 0 when under way or done, else errno. */
+export function startConnect(fd: Fd, to: Endpoint): number {
+  const address = encodeInet(to);
+  if (connect(fd, address, address.length) === 0) return 0;
+  const errno = libc.errno();
+  return errno === EINPROGRESS ? 0 : errno;
+}
+
+/** SO_ERROR, which reading clears. */
+export function takeError(fd: Fd): number {
+  const value = new Int32Array(1);
+  libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, new Uint8Array(value.buffer), Uint32Array.of(4));
+  return value[0] ?? 0;
+}
+
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+export const shutdown = libc.declare<(fd: Fd, how: number) => number>("int shutdown(int, int)");
+
+function name(call: (fd: number, at: Uint8Array, length: Uint32Array) => number, fd: Fd): Endpoint | undefined {
+  const address = new Uint8Array(SOCKADDR_MAX);
+  const length = Uint32Array.of(SOCKADDR_MAX);
+  if (call(fd, address, length) < 0) return undefined;
+  return decodeInet(address.subarray(0, Math.min(length[0] ?? 0, SOCKADDR_MAX)));
+}
+
+const getpeername = libc.declare<typeof libc.getsockname>("int getpeername(int, void *, void *)");
+const connect = libc.declare<typeof libc.bind>("int connect(int, void *, uint32)");
+const ONE = Uint8Array.of(1, 0, 0, 0);
+/** struct linger {on, 0 s} */
+const RESET = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0x800;
+const SOCK_CLOEXEC = 0x80000;
+const IPPROTO_IP = 0;
+const IP_BIND_ADDRESS_NO_PORT = 24;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_LINGER = 13;
