@@ -1,0 +1,37 @@
+/**
+ * The one place where configuration meets measurement: settings, resources, allocations and facts → what the data plane
+ * and pulse shall do.  Pure: equal inputs, equal outputs, so that "what would happen if" is the same question.
+ */
+
+import type { VipPlan } from "../netstack/vip/plan.ts";
+import type { ProxyConfig } from "../proxy/config.ts";
+import type { Allocated } from "../resources/allocate.ts";
+import type { ResourceSet } from "../resources/kinds.ts";
+import type { Settings } from "../resources/settings.ts";
+import type { ConditionCode } from "./admin/api.ts";
+import { proxyConfig, type SocketWanted } from "./desired-proxy.ts";
+import { vipPlan } from "./desired-vips.ts";
+import type { Facts } from "./facts.ts";
+
+export interface Desired {
+  readonly proxy: ProxyConfig;
+  /** Listening sockets that control opens for the data planes: one per listener of `proxy`. */
+  readonly sockets: readonly SocketWanted[];
+  readonly vips: VipPlan;
+  /** What is wrong or remarkable; the daemon adds since when. */
+  readonly conditions: readonly DesiredCondition[];
+}
+
+export interface DesiredCondition {
+  readonly code: ConditionCode;
+  readonly severity: "info" | "warning" | "error";
+  /** "ProxyVIP/edge", "ProxyBackend/default/api" */
+  readonly subject: string;
+  readonly message: string;
+}
+
+export function desired(settings: Settings, resources: ResourceSet, allocated: Allocated, facts: Facts): Desired {
+  const places = proxyConfig(resources, allocated.allocations, facts);
+  const { plan, conditions } = vipPlan(settings, resources, allocated, places.proxy, facts);
+  return { proxy: places.proxy, sockets: places.sockets, vips: plan, conditions };
+}

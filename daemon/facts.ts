@@ -1,0 +1,35 @@
+/** What is measured or found on this host, as far as the desired state depends on it.  Plain data. */
+import { formatIp, type Ip, isIpv4, type Prefix } from "../base/address.ts";
+
+export interface Facts {
+  /** Name of the host: the node's name where the settings give none. */
+  readonly hostname: string;
+  /** Secret of the segment's nodes, hex, 32 octets. */
+  readonly key: string;
+  /** Whether this kernel has IPv6. */
+  readonly ipv6: boolean;
+  readonly interfaces: readonly InterfaceFact[];
+  /** Keys of listeners on which at least one live data plane accepts. */
+  readonly listening: ReadonlySet<string>;
+  /** `endpointKey` → the last verdict of the health checks; absent = no verdict yet. */
+  readonly health: ReadonlyMap<string, boolean>;
+  /** The daemon is stopping: nothing is eligible any more. */
+  readonly draining: boolean;
+}
+
+export interface InterfaceFact {
+  readonly name: string;
+  /** Networks of its addresses. */
+  readonly networks: readonly Prefix[];
+  /** Next hops of default routes through it. */
+  readonly gateways: readonly Ip[];
+}
+
+/** "192.0.2.1:80", "[2001:db8::1]:80" */
+export function endpointText(address: Ip, port: number): string {
+  return isIpv4(address) ? `${formatIp(address)}:${port}` : `[${address}]:${port}`;
+}
+/** `backend` as in ProxyConfig; `endpoint` as the data plane reports it. */
+export function endpointKey(backend: string, endpoint: string): string {
+  return `${backend}|${endpoint}`;
+}

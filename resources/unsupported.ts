@@ -1,0 +1,88 @@
+/**
+ * What users of NovaEdge may know from elsewhere and this version cannot do yet: refused by its own message, because an
+ * accepted field that does nothing is worse than a refused one.  Paths are without indices.
+ */
+
+export const UNSUPPORTED_KINDS: readonly string[] = [
+  "ProxyPolicy",
+  "ProxyCertificate",
+  "ProxyWANLink",
+  "ProxyWANPolicy",
+  "NovaEdgeCluster",
+  "NovaEdgeRemoteCluster",
+  "NovaEdgeFederation",
+];
+
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  ProxyGateway: [
+    ..."ingressClassName loadBalancerClass cache tracing customErrorPages compression redirectScheme extProc"
+      .split(" ")
+      .map((name) => `spec.${name}`),
+    ..."tls tlsCertificates quic sslRedirect clientAuth ocspStapling proxyProtocol allowedSourceRanges"
+      .split(" ")
+      .map((name) => `spec.listeners.${name}`),
+    ..."template output filePath maxSize maxBackups includeHeaders".split(" ").map((name) => `spec.accessLog.${name}`),
+  ],
+  ProxyRoute: [
+    "spec.accessLog",
+    "spec.pipeline",
+    "spec.expression",
+    ..."mirror buffering retry faultInjection bodyTransform limits.idleTimeout"
+      .split(" ")
+      .map((name) => `spec.rules.${name}`),
+    "spec.rules.filters.mirrorBackend",
+    "spec.rules.filters.mirrorPercent",
+    "spec.rules.backendRefs.clusterSelector",
+    "spec.rules.backendRef.clusterSelector",
+  ],
+  ProxyBackend:
+    "serviceRef circuitBreaker tls retryPolicy sessionAffinity upstreamProxyProtocol protocol slowStart outlierDetection multiCluster"
+      .split(" ")
+      .map((name) => `spec.${name}`),
+  ProxyVIP: ["spec.tolerations", "spec.bgpConfig", "spec.ospfConfig", "spec.bfd"],
+};
+
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  "ProxyGateway spec.listeners.protocol": ["HTTPS", "HTTP3", "TCP", "TLS", "UDP"],
+  "ProxyGateway spec.accessLog.format": ["custom"],
+  "ProxyRoute spec.rules.filters.type": ["RequestMirror"],
+  "ProxyBackend spec.lbPolicy": ["P2C", "EWMA", "RingHash", "Maglev", "LeastConn", "SourceHash", "Sticky"],
+  "ProxyVIP spec.mode": ["BGP", "OSPF"],
+};
+
+/** What to write instead, where there is something. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  "ProxyBackend spec.serviceRef": "list the servers in spec.endpoints",
+  "ProxyBackend spec.protocol": "leave it out: backends are spoken to in HTTP/1.1",
+  "ProxyBackend spec.lbPolicy": "use RoundRobin",
+  "ProxyVIP spec.mode": "use L2ARP",
+  "ProxyVIP spec.tolerations": "use spec.nodeSelector",
+  "ProxyGateway spec.listeners.protocol": "use HTTP",
+  "ProxyGateway spec.accessLog.format": "use json or clf",
+};
+
+/** Written by a Kubernetes API server, never by an operator. */
+const SERVER_SET = new Set([
+  "status",
+  ..."creationTimestamp uid resourceVersion generation managedFields selfLink ownerReferences finalizers deletionTimestamp"
+    .split(" ")
+    .map((name) => `metadata.${name}`),
+]);
+
+export interface Refusal {
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+export function refusedField(kind: string, path: string): Refusal | undefined {
+  if (SERVER_SET.has(path)) return { message: `${path} is set by a server`, hint: "remove it" };
+  if (path === "metadata.namespace") return { message: `a ${kind} belongs to no namespace`, hint: "remove it" };
+  if (FIELDS[kind]?.includes(path) !== true) return undefined;
+  return { message: `${path} is known, but not supported in this version`, hint: INSTEAD[`${kind} ${path}`] };
+}
+
+export function refusedValue(kind: string, path: string, value: unknown): Refusal | undefined {
+  const key = `${kind} ${path}`;
+  if (typeof value !== "string" || VALUES[key]?.includes(value) !== true) return undefined;
+  return { message: `${path}: ${value} is known, but not supported in this version`, hint: INSTEAD[key] };
+}
