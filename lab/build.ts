@@ -1,26 +1,19 @@
 /** Brings a described network up, and takes it down whatever happens. */
 import { Fault } from "../base/fault.ts";
 import { cables, fabricDefaults, fabricScript, hostDefaults, hostScript, settleScript } from "./commands.ts";
-import { type Description, isPort, linkName, type Port } from "./description.ts";
-import { type Cut, type Drop, type Fabric, fabricOf } from "./fabric.ts";
+import { type Description, isPort, type Port } from "./description.ts";
+import { type Faults, faultsIn } from "./fabric.ts";
 import { guard, sweep } from "./guardian.ts";
 import { type Host, hostIn } from "./host.ts";
 import { run } from "./process.ts";
 
-export interface Lab extends AsyncDisposable {
+export interface Lab extends Faults, AsyncDisposable {
   /** Prefix of its namespaces. */
   readonly id: string;
   readonly description: Description;
   host(name: string): Host;
   /** Where all cables end: captures run here. */
   readonly fabric: Host;
-  /** Interrupts the cable from `port`: its carrier goes ("carrier"), or frames vanish both ways ("silent"). */
-  cut(port: Port, how?: Cut): Promise<void>;
-  restore(port: Port): Promise<void>;
-  /** Drops what goes from one port to another of the same switch and matches the nft expression (all by default). */
-  drop(drop: Drop): Promise<AsyncDisposable>;
-  /** Only ports of the same group of a switch reach each other, until disposed. */
-  partition(groups: readonly (readonly Port[])[]): Promise<AsyncDisposable>;
 }
 
 export async function buildLab(description: Description): Promise<Lab> {
@@ -59,10 +52,10 @@ function labOf(
   fabric: Host,
   release: () => Promise<void>,
 ): Lab {
-  const ends = new Map<Port, string>();
+  const ends = new Map<Port, boolean>();
   for (const link of description.links)
-    for (const end of [link.from, link.to].filter(isPort)) ends.set(end, link.impair ? "" : linkName(link));
-  const control: Fabric = fabricOf(fabric, ends);
+    for (const end of [link.from, link.to].filter(isPort)) ends.set(end, link.impair === undefined);
+  const { faults, close } = faultsIn(fabric.namespace, ends);
   let released: Promise<void> | undefined;
   return {
     id,
@@ -73,9 +66,11 @@ function labOf(
       if (host === undefined) throw new TypeError(`lab: no host ${name}`);
       return host;
     },
-    ...control,
+    ...faults,
     [Symbol.asyncDispose]() {
-      released ??= release();
+      if (released !== undefined) return released;
+      close();
+      released = release();
       return released;
     },
   };

@@ -43,14 +43,14 @@ describe.skipIf(process.getuid?.() !== 0)("a lab (needs root)", () => {
   test("cuts a cable with and without its carrier, and restores it", async () => {
     await using lab = await buildLab(pair);
     const a = lab.host("a");
-    await lab.cut("a:eth0");
+    lab.cut("a:eth0");
     expect((await a.exec("cat", ["/sys/class/net/eth0/carrier"])).stdout).toBe("0\n");
-    await lab.restore("a:eth0");
+    lab.restore("a:eth0");
     expect((await a.exec("cat", ["/sys/class/net/eth0/carrier"])).stdout).toBe("1\n");
-    await lab.cut("a:eth0", "silent");
+    lab.cut("a:eth0", "silent");
     expect((await a.exec("cat", ["/sys/class/net/eth0/carrier"])).stdout).toBe("1\n");
     expect(await isDeaf(a, "192.0.2.2")).toBe(true);
-    await lab.restore("a:eth0");
+    lab.restore("a:eth0");
     expect(await reaches(a, "192.0.2.2")).toBe(true);
   });
 
@@ -58,12 +58,12 @@ describe.skipIf(process.getuid?.() !== 0)("a lab (needs root)", () => {
     await using lab = await buildLab(pair);
     const [a, b, c] = [lab.host("a"), lab.host("b"), lab.host("c")];
     {
-      await using _ = await lab.drop({ from: "a:eth0", to: "b:eth0", match: "ip protocol tcp" });
+      using _ = lab.drop({ from: "a:eth0", to: "b:eth0", match: "ip protocol tcp" });
       expect(await isDeaf(a, "192.0.2.2")).toBe(true);
       expect(await reaches(a, "2001:db8::2")).toBe(true);
     }
     expect(await reaches(a, "192.0.2.2")).toBe(true);
-    await using _ = await lab.partition([["a:eth0"], ["b:eth0", "c:eth0"]]);
+    using _ = lab.partition([["a:eth0"], ["b:eth0", "c:eth0"]]);
     expect(await isDeaf(a, "192.0.2.2")).toBe(true);
     expect(await reaches(b, "192.0.2.3")).toBe(true);
     expect(await reaches(c, "192.0.2.2")).toBe(true);
@@ -71,7 +71,7 @@ describe.skipIf(process.getuid?.() !== 0)("a lab (needs root)", () => {
 
   test("leaves nothing behind, not even a stopped process that ignores signals", async () => {
     const lab = await buildLab(pair);
-    const stubborn = lab.host("a").spawn("sh", ["-c", "trap '' TERM HUP INT; echo ready; sleep 600 & wait"]);
+    const stubborn = lab.host("a").spawn("sh", ["-c", "trap '' TERM HUP INT; sleep 600 & echo ready; wait"]);
     await stubborn.says(/ready/);
     const pids = stubborn.signalTree("SIGSTOP");
     expect(pids.length).toBe(2);
