@@ -120,11 +120,11 @@ function expectation(issue: z.core.$ZodIssue): string {
   return choices.length > 0 ? oneOf(choices) : "a value";
 }
 
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (value === null) return "an empty value";
   if (typeof value === "object") return "a mapping";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value) ?? "nothing";
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -25,7 +25,7 @@ export function parseFlags(argv: readonly string[]): Result<DaemonCommand, BadFl
     if (written === "--help" || written === "-h") return ok({ kind: "help" });
     if (written === "--version" || written === "-V") return ok({ kind: "version" });
     if (!written.startsWith("--")) return bad(`unexpected argument ${written}`);
-    const [name = "", inline] = split(written.slice(2));
+    const [name, inline] = split(written.slice(2));
     const refused = REFUSED[name];
     if (refused !== undefined) return bad(`--${name}: ${refused}`);
     if (name === "check") {

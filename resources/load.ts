@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
-import { check, diagnosticAt, valueAt } from "./check.ts";
+import { check, diagnosticAt, show, valueAt } from "./check.ts";
 import { consistency } from "./consistency.ts";
 import { type Diagnostic, inOrder } from "./diagnostic.ts";
 import {
@@ -116,7 +116,7 @@ function kindAt(document: Positioned): Kind | Diagnostic {
   }
   if (version === undefined) return refuse("apiVersion", "missing apiVersion", `write apiVersion: ${API_VERSION}`);
   if (version !== API_VERSION) {
-    return refuse("apiVersion", `apiVersion ${String(version)} is not read here`, `write apiVersion: ${API_VERSION}`);
+    return refuse("apiVersion", `apiVersion ${show(version)} is not read here`, `write apiVersion: ${API_VERSION}`);
   }
   if (typeof written !== "string") return refuse("kind", "missing kind", `one of ${Object.keys(KINDS).join(", ")}`);
   if (Object.hasOwn(KINDS, written)) return written as Kind;
