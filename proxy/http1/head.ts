@@ -10,9 +10,9 @@
  *   writeResponseHead(head, forward, out, at): number              write-response.ts
  *     ≥ 0: the offset after what was written; FULL: `out` is too small
  */
+import { Fields } from "./fields.ts";
 import type { Limits } from "./limits.ts";
 import { LIMITS } from "./limits.ts";
-import type { KnownField } from "./names.ts";
 
 /** How the end of a body is found. RFC 9112 §6.3 */
 export type Framing = typeof NO_BODY | typeof SIZED | typeof CHUNKED | typeof UNTIL_CLOSE;
@@ -29,45 +29,19 @@ export const ORIGIN = 0;
 export const ABSOLUTE = 1;
 export const ASTERISK = 2;
 
-/** The field lines of a head: line `i` is four offsets at `spans[4 × i]`. */
-export class Fields {
-  count = 0;
-  /** name start, name end, value start, value end (white space around the value is outside) */
-  readonly spans: Int32Array;
-  /** names.ts: OTHER or one of the names that a proxy has to know */
-  readonly known: Uint8Array;
-  /** 1: not forwarded (hop-by-hop, named by Connection, or written anew by us) */
-  readonly drop: Uint8Array;
-  /** Offset after the last line: where the empty line starts. */
-  end = 0;
-  /** Bit n set: a field with known name n is there. */
-  seen = 0;
-  constructor(most: number) {
-    this.spans = new Int32Array(most * 4);
-    this.known = new Uint8Array(most);
-    this.drop = new Uint8Array(most);
-  }
-  has(name: KnownField): boolean {
-    return (this.seen & (1 << name)) !== 0;
-  }
-  /** The first line with this known name, or -1. */
-  find(name: KnownField): number {
-    if (!this.has(name)) return -1;
-    return this.known.subarray(0, this.count).indexOf(name);
-  }
-}
-
-/** What both heads have; `Incoming` so that routers and loggers need not care. */
+/** What both heads have. */
 export abstract class Head {
   readonly limits: Limits;
   readonly fields: Fields;
   memory: Uint8Array = NOTHING;
+  /** The same octets four at a time, for scanning; undefined when `memory` is not aligned. */
+  words: Int32Array | undefined = undefined;
   /** First octet of the request or status line (empty lines before it are skipped). */
   start = 0;
   /** First octet after the head. */
   end = 0;
-  /** HTTP/1.`minor`: 0 or 1 */
-  minor = 1;
+  /** HTTP/1.`minor` */
+  minor: number = 1;
   framing: Framing = NO_BODY;
   /** Octets, when framing is SIZED; for a response to HEAD and for 304 what the field says, otherwise 0. */
   contentLength = 0;
@@ -76,6 +50,13 @@ export abstract class Head {
   constructor(limits: Limits) {
     this.limits = limits;
     this.fields = new Fields(limits.fields);
+  }
+  /** Parsers call this first: a worker reads from few memories, mostly from the loop's pool. */
+  bind(memory: Uint8Array): void {
+    if (memory === this.memory) return;
+    this.memory = memory;
+    const { buffer, byteOffset, byteLength } = memory;
+    this.words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, byteLength >> 2) : undefined;
   }
 }
 
@@ -104,6 +85,8 @@ export class RequestHead extends Head {
   /** Host without port and trailing dot, in the case it came in; empty for HTTP/1.0 without Host. */
   hostStart = 0;
   hostEnd = 0;
+  /** The target names the authority: absolute form. */
+  hasAuthority = false;
   /** Host with its port: what is forwarded. From the target in absolute form (RFC 9112 §3.2.2), else the Host field. */
   authorityStart = 0;
   authorityEnd = 0;

@@ -1,0 +1,161 @@
+/**
+ * The forwarded request head, written in one pass.  Always HTTP/1.1, origin or asterisk form; kept lines are copied as
+ * they came, in runs.  Standards: RFC 9110 §7.6 (Connection, hop-by-hop fields), §7.6.3 (Via), §10.1.4 (TE), RFC 9112 §6.1.
+ *
+ * | field | becomes |
+ * |---|---|
+ * | Host | the authority of the request; for HTTP/1.0 without one, the endpoint |
+ * | Connection and what it names, Keep-Alive, Proxy-Connection, Upgrade, HTTP2-Settings | left out |
+ * | TE | "trailers", if it said so, else left out |
+ * | Transfer-Encoding | written anew |
+ * | Expect | kept when it asks for 100-continue and a body follows |
+ * | X-Forwarded-For | the client's address appended |
+ * | X-Forwarded-Proto, X-Forwarded-Host | set; what the client said is left out |
+ * | X-Request-ID | kept, or added |
+ * | Via | a line "1.1 novaedge" added |
+ * | others | kept, unless a filter removes them; what filters add comes last |
+ */
+import { type Edits, removes } from "./edits.ts";
+import { FULL, type RequestForward } from "./forward.ts";
+import { CHUNKED, type RequestHead } from "./head.ts";
+import { KNOWN } from "./names.ts";
+import { copy, latin1, SP } from "./octets.ts";
+
+/**
+ * Writes to `out` from `at`; returns the offset after the head, or FULL.  `replaced`: how many octets of the path the
+ * rule's rewrite replaces (edits.ts: replacedPrefix); undefined for all.
+ */
+export function writeRequestHead(
+  head: RequestHead,
+  forward: RequestForward,
+  out: Uint8Array,
+  at: number,
+  replaced: number | undefined,
+): number {
+  const { memory, fields } = head;
+  const { edits } = forward;
+  if (out.length - at < mostOctets(head, forward)) return FULL;
+  let to = copy(memory, head.start, head.methodEnd, out, at);
+  out[to++] = SP;
+  to =
+    edits.rewritePath === undefined ? copyPath(head, out, to) : rewritePath(head, edits.rewritePath, replaced, out, to);
+  to = copy(memory, head.queryStart, head.queryEnd, out, to);
+  to = put(LINE_HOST, out, to);
+  const host = to;
+  to =
+    head.authorityEnd > head.authorityStart
+      ? copy(memory, head.authorityStart, head.authorityEnd, out, to)
+      : copy(forward.fallbackHost, 0, forward.fallbackHost.length, out, to);
+  const hostEnd = to;
+  to = putLineEnd(out, to);
+  to = copyFields(head, edits, out, to);
+  if (head.framing === CHUNKED) to = put(CODING, out, to);
+  if (head.trailers) to = put(TRAILERS, out, to);
+  to = put(FORWARDED_FOR, out, to);
+  if (fields.has(KNOWN["x-forwarded-for"])) to = copyForwardedFor(head, out, to);
+  to = put(forward.client, out, to);
+  to = put(FORWARDED_PROTO, out, to);
+  to = put(forward.scheme, out, to);
+  to = put(FORWARDED_HOST, out, to);
+  to = copy(out, host, hostEnd, out, to);
+  to = put(VIA, out, to);
+  if (!fields.has(KNOWN["x-request-id"])) {
+    to = put(REQUEST_ID, out, to);
+    to = put(forward.requestId, out, to);
+    to = putLineEnd(out, to);
+  }
+  to = put(edits.add, out, to);
+  return putLineEnd(out, to);
+}
+
+/** Lines that are kept, neighbours together. */
+function copyFields(head: RequestHead, edits: Edits, out: Uint8Array, at: number): number {
+  const { memory, fields } = head;
+  const { count, drop, spans } = fields;
+  let to = at;
+  let run = -1;
+  for (let line = 0; line < count; line++) {
+    const start = spans[line * 4] as number;
+    const kept =
+      drop[line] === 0 && (edits.remove.length === 0 || !removes(edits, memory, start, spans[line * 4 + 1] as number));
+    if (kept) {
+      if (run < 0) run = start;
+    } else if (run >= 0) {
+      to = copy(memory, run, start, out, to);
+      run = -1;
+    }
+  }
+  return run >= 0 ? copy(memory, run, fields.end, out, to) : to;
+}
+
+function copyPath(head: RequestHead, out: Uint8Array, at: number): number {
+  return copy(head.pathMemory, head.pathStart, head.pathEnd, out, at);
+}
+
+/** The matched prefix, or the whole path, becomes `path`; there is exactly one slash where the two meet. */
+function rewritePath(
+  head: RequestHead,
+  path: Uint8Array,
+  replaced: number | undefined,
+  out: Uint8Array,
+  at: number,
+): number {
+  if (replaced === undefined) return put(path, out, at);
+  const rest = head.routeStart + replaced;
+  const left = head.routeEnd - rest;
+  const slash = path[path.length - 1] === SLASH;
+  // "/" + "x" or "/v2/" + "/x"
+  const to = copy(path, 0, slash && left > 0 ? path.length - 1 : path.length, out, at);
+  return copy(head.routeMemory, rest, head.routeEnd, out, to);
+}
+
+/** What the client's own X-Forwarded-For lines say, each with a comma after it. */
+function copyForwardedFor(head: RequestHead, out: Uint8Array, at: number): number {
+  const { fields, memory } = head;
+  let to = at;
+  for (let line = fields.find(KNOWN["x-forwarded-for"]); line < fields.count; line++) {
+    if (fields.known[line] !== KNOWN["x-forwarded-for"]) continue;
+    const end = fields.valueEnd(line);
+    if (end === fields.valueStart(line)) continue;
+    to = copy(memory, fields.valueStart(line), end, out, to);
+    out[to++] = COMMA;
+    out[to++] = SP;
+  }
+  return to;
+}
+
+/** More than the head can take, whatever it holds. */
+function mostOctets(head: RequestHead, forward: RequestForward): number {
+  const { edits } = forward;
+  return (
+    2 * (head.end - head.start) +
+    forward.client.length +
+    forward.scheme.length +
+    forward.requestId.length +
+    2 * forward.fallbackHost.length +
+    edits.add.length +
+    (edits.rewritePath?.length ?? 0) +
+    FIXED
+  );
+}
+
+function put(octets: Uint8Array, out: Uint8Array, at: number): number {
+  return copy(octets, 0, octets.length, out, at);
+}
+function putLineEnd(out: Uint8Array, at: number): number {
+  out[at] = 13;
+  out[at + 1] = 10;
+  return at + 2;
+}
+
+const SLASH = 0x2f;
+const COMMA = 0x2c;
+const LINE_HOST = latin1(" HTTP/1.1\r\nHost: ");
+const CODING = latin1("Transfer-Encoding: chunked\r\n");
+const TRAILERS = latin1("TE: trailers\r\nConnection: TE\r\n");
+const FORWARDED_FOR = latin1("X-Forwarded-For: ");
+const FORWARDED_PROTO = latin1("\r\nX-Forwarded-Proto: ");
+const FORWARDED_HOST = latin1("\r\nX-Forwarded-Host: ");
+const VIA = latin1("\r\nVia: 1.1 novaedge\r\n");
+const REQUEST_ID = latin1("X-Request-ID: ");
+const FIXED = 512;
