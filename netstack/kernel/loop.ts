@@ -25,6 +25,8 @@ export interface Endpoint {
 
 export interface Loop extends Clock, Disposable {
   readonly engine: "io_uring" | "epoll";
+  /** Why this engine: one line for the log and the status. */
+  readonly why: string;
   readonly pool: Pool;
 
   /** Takes `listener` (a listening stream socket, non-blocking or not) and accepts until the result is disposed; disposing closes it. */

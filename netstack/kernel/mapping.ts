@@ -38,10 +38,9 @@ function map(length: number, protection: number, flags: number, fd: number, offs
   return { address, buffer: koffi.view(pointer, length) };
 }
 
-const mmap =
-  declare<(at: number, length: number, protection: number, flags: number, fd: number, offset: number) => object>(
-    "void *mmap(size_t, size_t, int, int, int, long)",
-  );
+const mmap = declare<
+  (at: number, length: number, protection: number, flags: number, fd: number, offset: number) => object
+>("void *mmap(size_t, size_t, int, int, int, long)");
 const munmap = declare<(at: number, length: number) => number>("int munmap(size_t, size_t)");
 const madvise = declare<(at: number, length: number, advice: number) => number>("int madvise(size_t, size_t, int)");
 const PROT_READ_WRITE = 3;

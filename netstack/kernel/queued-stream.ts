@@ -175,7 +175,7 @@ export abstract class QueuedStream implements Stream {
 
   /** Octets for a stream that is going away are dropped; octets after our own FIN are a bug. */
   private takes(): boolean {
-    if ((this.flags & (CLOSING | ABORTING | BROKEN | GONE)) !== 0) return false;
+    if ((this.flags & (CLOSING | ABORTING | BROKEN | GONE | DEAF)) !== 0) return false;
     if ((this.flags & ENDING) !== 0) throw new TypeError("octets after end()");
     return true;
   }
@@ -195,8 +195,10 @@ export const EOF = 64; // the peer's FIN arrived
 export const FIN = 128; // ours is sent
 export const CONNECTING = 256;
 export const TOUCHED = 512;
+/** Sending failed; what had arrived is still being received. */
+export const DEAF = 1024;
 /** The engine's own flags start here. */
-export const ENGINE = 1024;
+export const ENGINE = 2048;
 
 /** Copying up to this much is cheaper than one more element in a send's vector. */
 const JOINED = 8192;

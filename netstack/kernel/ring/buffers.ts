@@ -5,8 +5,8 @@
  */
 import { Fault } from "../../../base/fault.ts";
 import { errnoName } from "../errno.ts";
-import type { Memory } from "../memory.ts";
 import { type Mapping, mapAnonymous, unmap } from "../mapping.ts";
+import type { Memory } from "../memory.ts";
 import { REGISTER_PBUF_RING } from "./abi.ts";
 import type { Ring } from "./ring.ts";
 
@@ -20,6 +20,7 @@ export class Buffers {
   private halves: Uint16Array<ArrayBuffer>;
   private readonly mask: number;
   private tail = 0;
+  private widened = -1;
 
   constructor(ring: Ring, memory: Memory) {
     this.memory = memory;
@@ -57,11 +58,11 @@ export class Buffers {
     halves[7] = this.tail;
   }
 
-  /** The kernel ran out: true when it only held too few of what is free. */
-  widen(): boolean {
+  /** The kernel ran out in turn `turn`; false when nothing is free, so that receiving must wait for a release. */
+  widen(turn: number): boolean {
     if (this.memory.free === 0) return false;
-    if (this.held < this.window) return true;
-    this.window = Math.min(this.window * 2, this.memory.chunks);
+    if (turn !== this.widened) this.window = Math.min(this.window * 2, this.memory.chunks);
+    this.widened = turn;
     return true;
   }
 

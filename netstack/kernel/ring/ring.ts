@@ -119,6 +119,12 @@ export class Ring {
     this.entries[at + 4] = low(address);
     this.entries[at + 5] = high(address);
   }
+  /** Makes the entry filled last cancel the operation of (slot, tag): the address of a cancellation is a completion's key. */
+  aim(slot: number, tag: number): void {
+    const at = ((this.tail - 1) & this.mask) << 4;
+    this.entries[at + 4] = slot;
+    this.entries[at + 5] = tag;
+  }
   addressOfScratch(scratch: number): number {
     return this.scratchAddress + scratch;
   }
@@ -178,15 +184,7 @@ const setup = libc.declare<(number: number, entries: number, params: Uint8Array)
   "int syscall(long, uint32, void *)",
 );
 const enterCall = libc.declare<
-  (
-    number: number,
-    fd: number,
-    submit: number,
-    least: number,
-    flags: number,
-    argument: number,
-    length: number,
-  ) => number
+  (number: number, fd: number, submit: number, least: number, flags: number, argument: number, length: number) => number
 >("int syscall(long, int, uint32, uint32, uint32, size_t, size_t)");
 const registerCall = libc.declare<
   (number: number, fd: number, opcode: number, argument: Uint8Array, count: number) => number
@@ -196,11 +194,7 @@ const registerCall = libc.declare<
 const SCRATCH = 256;
 const ARGUMENT = 24;
 const FLAGS =
-  abi.SETUP_CQSIZE |
-  abi.SETUP_SUBMIT_ALL |
-  abi.SETUP_COOP_TASKRUN |
-  abi.SETUP_SINGLE_ISSUER |
-  abi.SETUP_DEFER_TASKRUN;
+  abi.SETUP_CQSIZE | abi.SETUP_SUBMIT_ALL | abi.SETUP_COOP_TASKRUN | abi.SETUP_SINGLE_ISSUER | abi.SETUP_DEFER_TASKRUN;
 const FEATURES = abi.FEAT_NODROP | abi.FEAT_SUBMIT_STABLE | abi.FEAT_EXT_ARG | abi.FEAT_CQE_SKIP;
 const EINTR = 4;
 const EAGAIN = 11;

@@ -1,0 +1,267 @@
+/**
+ * The io_uring engine.  A turn: flush what handlers asked for, one io_uring_enter that submits it and waits, then dispatch
+ * all completions, then the deadlines that passed.  Completions go first so that a loop that was starved of CPU hears
+ * what arrived in time before it concludes that nothing did.
+ *
+ * A completion names (slot, generation, operation).  Streams have slots of their own, so that the hot path meets one
+ * class; listeners, watched descriptors and datagram sockets share the others.
+ */
+import type { Instant } from "../../../base/unit.ts";
+import { bootNow } from "../clock.ts";
+import type {
+  Acceptor,
+  DatagramHandler,
+  Datagrams,
+  Endpoint,
+  Fd,
+  Loop,
+  LoopStats,
+  Stream,
+  StreamHandler,
+} from "../loop.ts";
+import { Memory } from "../memory.ts";
+import { CONNECTING, GONE } from "../queued-stream.ts";
+import { openTcp, setNoDelay } from "../stream-socket.ts";
+import { Timers } from "../timers.ts";
+import * as abi from "./abi.ts";
+import { Buffers } from "./buffers.ts";
+import { Ring } from "./ring.ts";
+import { RingDatagrams } from "./ring-datagrams.ts";
+import { type Part, RingListener, RingWatch } from "./ring-parts.ts";
+import { CONNECT, RECEIVE, RingStream, SEND, STARVED } from "./ring-stream.ts";
+
+export interface RingSizes {
+  readonly chunkSize: number;
+  readonly chunks: number;
+  readonly blocks: number;
+  readonly entries: number;
+}
+
+export class RingLoop implements Loop {
+  readonly engine = "io_uring";
+  readonly why: string;
+  readonly pool: Memory;
+  readonly ring: Ring;
+  readonly buffers: Buffers;
+  readonly timers = new Timers();
+  /** Streams to be looked at before the next `enter`. */
+  touched: RingStream[] = [];
+  inFlight = 0;
+  turns = 0;
+  /** A handler was called before the wait, so the caller of `turn` may have what it waits for. */
+  spoke = false;
+  private readonly streams: (RingStream | undefined)[] = [];
+  private readonly parts: (Part | undefined)[] = [];
+  private readonly generations: number[] = [];
+  private readonly freeSlots: number[] = [];
+  private readonly freeParts: number[] = [];
+  private readonly starved: RingStream[] = [];
+  private open = 0;
+  private at: Instant;
+  private busy = false;
+  private stopping = false;
+
+  constructor(sizes: RingSizes, why: string) {
+    this.why = why;
+    this.ring = new Ring(sizes.entries);
+    try {
+      this.pool = new Memory(sizes.chunkSize, sizes.chunks, sizes.blocks);
+      this.buffers = new Buffers(this.ring, this.pool);
+    } catch (cause) {
+      this.ring.dispose();
+      throw cause;
+    }
+    this.ring.register(abi.REGISTER_CLOCK, CLOCK_BOOTTIME, 0);
+    this.at = bootNow();
+  }
+
+  now(): Instant {
+    return bootNow();
+  }
+  turnAt(): Instant {
+    return this.at;
+  }
+  wakeAt(at: Instant, wake: () => void): Disposable {
+    return this.timers.add(at, wake);
+  }
+
+  accept(listener: Fd, on: Acceptor): Disposable {
+    setNoDelay(listener);
+    return this.admit((slot) => new RingListener(this, listener, on, slot));
+  }
+  watch(fd: Fd, ready: () => void): Disposable {
+    return this.admit((slot) => new RingWatch(this, fd, ready, slot));
+  }
+  datagrams(fd: Fd, on: DatagramHandler): Datagrams {
+    return this.admit((slot) => new RingDatagrams(this, fd, on, slot));
+  }
+
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint): Stream {
+    const fd = openTcp(to, from, false);
+    const stream = this.stream(fd, on, CONNECTING);
+    if (fd >= 0) stream.connect(to);
+    else stream.fail(-fd);
+    return stream;
+  }
+
+  adopt(fd: Fd, on: StreamHandler): Stream {
+    const stream = this.stream(fd, on, 0);
+    setNoDelay(fd);
+    stream.touch();
+    return stream;
+  }
+
+  /** A new stream in a slot of its own, not touched yet. */
+  stream(fd: Fd, on: StreamHandler, flags: number): RingStream {
+    const slot = this.freeSlots.pop() ?? this.streams.length;
+    const generation = ((this.generations[slot] ?? 0) + 1) & 0x7fffff;
+    this.generations[slot] = generation;
+    const stream = new RingStream(this, fd, on, flags, slot, generation);
+    this.streams[slot] = stream;
+    this.open++;
+    return stream;
+  }
+  forget(stream: RingStream): void {
+    this.streams[stream.slot] = undefined;
+    this.freeSlots.push(stream.slot);
+    this.open--;
+  }
+  forgetPart(slot: number): void {
+    this.parts[slot] = undefined;
+    this.freeParts.push(slot);
+  }
+
+  release(chunk: number): void {
+    this.pool.release(chunk);
+  }
+
+  /** Ends one operation by its tag.  Its own completion tells how that went; the cancellation's does not matter. */
+  cancel(slot: number, tag: number): void {
+    this.ring.prepare(CANCELLING, -1, 0, 0, 0, 0, IGNORE, 0);
+    this.ring.aim(slot, tag);
+  }
+  /** Ends all operations on `fd`. */
+  cancelAll(fd: Fd): void {
+    this.ring.prepare(CANCELLING, fd, 0, 0, abi.CANCEL_FD | abi.CANCEL_ALL, 0, IGNORE, 0);
+  }
+
+  /** No chunk for `stream`: it receives again when there is one. */
+  starve(stream: RingStream): void {
+    if (this.buffers.widen(this.turns)) return;
+    stream.flags |= STARVED;
+    this.starved.push(stream);
+  }
+
+  run(): void {
+    this.stopping = false;
+    while (!this.stopping) this.turn(true);
+    this.flush();
+    this.ring.enter(0, -1);
+  }
+  stop(): void {
+    this.stopping = true;
+  }
+
+  turn(wait: boolean): void {
+    if (this.busy) throw new TypeError("a turn within a turn");
+    this.busy = true;
+    try {
+      this.spoke = false;
+      this.flush();
+      if (wait && !this.stopping && !this.spoke) {
+        const next = this.timers.next();
+        const timeout = next === Number.POSITIVE_INFINITY ? -1 : Math.ceil((next - bootNow()) * 1e6);
+        // A deadline that has passed must not turn into "wait for ever".
+        this.ring.enter(next !== Number.POSITIVE_INFINITY && timeout <= 0 ? 0 : 1, timeout);
+      } else this.ring.enter(0, -1);
+      this.turns++;
+      this.at = bootNow();
+      this.dispatch();
+      this.timers.fire(this.at);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  stats(): LoopStats {
+    return { streams: this.open, chunksLent: this.pool.lent, turns: this.turns, inFlight: this.inFlight };
+  }
+
+  [Symbol.dispose](): void {
+    for (const part of this.parts) part?.[Symbol.dispose]();
+    for (const stream of this.streams) stream?.abort();
+    // Cancelled operations complete within a turn or two; what a handler opens meanwhile is not waited for.
+    for (let turn = 0; turn < 100 && (this.inFlight > 0 || this.touched.length > 0); turn++) this.turn(false);
+    this.ring.dispose();
+    this.buffers.dispose();
+    this.pool.dispose();
+  }
+
+  private admit<P extends Part>(make: (slot: number) => P): P {
+    const slot = this.freeParts.pop() ?? this.parts.length;
+    const part = make(slot);
+    this.parts[slot] = part;
+    part.arm();
+    return part;
+  }
+
+  private flush(): void {
+    this.buffers.refill();
+    if (this.starved.length > 0) this.feed();
+    // Handlers called by `flush` (closed) may touch more: the list grows while it is walked.
+    const { touched } = this;
+    for (let index = 0; index < touched.length; index++) touched[index]?.flush();
+    touched.length = 0;
+  }
+
+  private feed(): void {
+    for (let hungry = this.buffers.held; hungry > 0 && this.starved.length > 0; hungry--) {
+      const stream = this.starved.shift();
+      if (stream === undefined) return;
+      stream.flags &= ~STARVED;
+      if ((stream.flags & GONE) === 0) stream.touch();
+    }
+  }
+
+  private dispatch(): void {
+    const { ring, streams } = this;
+    const { words, completions, completionMask } = ring;
+    let head = words[ring.completionHead] ?? 0;
+    const tail = Atomics.load(words, ring.completionTail);
+    try {
+      while (head !== tail) {
+        const entry = completions + ((head & completionMask) << 2);
+        head = (head + 1) | 0;
+        const slot = words[entry] ?? 0;
+        const tag = words[entry + 1] ?? 0;
+        const result = words[entry + 2] ?? 0;
+        const flags = words[entry + 3] ?? 0;
+        const operation = tag & 0xff;
+        if (operation <= CONNECT) {
+          const stream = streams[slot];
+          if (stream === undefined || stream.tag !== (tag & ~0xff))
+            throw new TypeError(`a completion for slot ${slot}`);
+          if (operation === RECEIVE) {
+            if ((flags & abi.CQE_BUFFER) !== 0) {
+              this.buffers.held--;
+              if (result > 0) {
+                stream.filled(flags >>> 16, result, (flags & abi.CQE_MORE) !== 0);
+                continue;
+              }
+              this.pool.give(flags >>> 16);
+            }
+            stream.receiveEnded(result);
+          } else if (operation === SEND) stream.sent(result);
+          else stream.connected(result);
+        } else if (operation !== IGNORE) this.parts[slot]?.completed(result, flags);
+      }
+    } finally {
+      Atomics.store(words, ring.completionHead, head);
+    }
+  }
+}
+
+const IGNORE = 0xff;
+const CANCELLING = abi.OP_ASYNC_CANCEL | (abi.SQE_CQE_SKIP_SUCCESS << 8);
+/** struct io_uring_clock_register {clockid, …}: where it is known (6.12), waits go on counting during suspend. */
+const CLOCK_BOOTTIME = Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);

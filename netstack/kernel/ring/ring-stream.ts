@@ -1,0 +1,254 @@
+/**
+ * A stream on the ring.  Its life: operations are submitted by `flush` (once a turn, when touched) and counted; when it
+ * is to go, they are cancelled, and only when the last has completed are the descriptor closed, the units put back and the
+ * slot given to another.  So no completion can meet a stranger, and the kernel never reads memory that was put back.
+ */
+import { ECANCELED, EPIPE } from "../errno.ts";
+import * as libc from "../libc.ts";
+import type { Endpoint, Fd, StreamHandler } from "../loop.ts";
+import {
+  ABORTING,
+  BROKEN,
+  CLOSING,
+  CONNECTING,
+  DEAF,
+  ENDING,
+  ENGINE,
+  EOF,
+  FIN,
+  FINISHED,
+  GONE,
+  PAUSED,
+  QueuedStream,
+  TOUCHED,
+} from "../queued-stream.ts";
+import { encodeInet } from "../sockaddr.ts";
+import { SHUT_RDWR, SHUT_WR, setReset, shutdown } from "../stream-socket.ts";
+import * as abi from "./abi.ts";
+import { GROUP } from "./buffers.ts";
+import type { RingLoop } from "./ring-loop.ts";
+
+export class RingStream extends QueuedStream {
+  readonly slot: number;
+  /** Generation << 8: the upper part of every tag of ours. */
+  readonly tag: number;
+  /** Operations that the kernel holds. */
+  operations = 0;
+  /** The turn in which the send in flight was submitted. */
+  private sentAt = 0;
+  private sending = 0;
+  private readonly loop: RingLoop;
+
+  constructor(loop: RingLoop, fd: Fd, handler: StreamHandler, flags: number, slot: number, generation: number) {
+    super(loop.pool, fd, handler, flags);
+    this.loop = loop;
+    this.slot = slot;
+    this.tag = generation << 8;
+  }
+
+  connect(to: Endpoint): void {
+    const address = encodeInet(to);
+    const { ring } = this.loop;
+    const scratch = ring.prepare(abi.OP_CONNECT, this.fd, 0, 0, 0, this.slot, this.tag | CONNECT, 0);
+    ring.scratch.set(address, scratch);
+    ring.pointToScratch(scratch, 0, address.length);
+    this.begun();
+  }
+
+  override touch(): void {
+    if ((this.flags & (TOUCHED | GONE)) !== 0) return;
+    this.flags |= TOUCHED;
+    this.loop.touched.push(this);
+  }
+
+  /** Submits what the flags ask for. */
+  flush(): void {
+    const flags = this.flags & ~TOUCHED;
+    this.flags = flags;
+    if ((flags & LEAVING) !== 0) return this.leave();
+    if ((flags & (DEAF | PAUSED)) === (DEAF | PAUSED)) {
+      this.flags |= BROKEN;
+      return this.leave();
+    }
+    if ((flags & CONNECTING) !== 0) return;
+    if (this.sending === 0) {
+      if (this.tail !== this.head) this.send();
+      else if ((flags & CLOSING) !== 0) return this.leave();
+      else if ((flags & (ENDING | FIN)) === ENDING) {
+        this.flags |= FIN;
+        shutdown(this.fd, SHUT_WR);
+      }
+    }
+    if ((this.flags & (FIN | EOF)) === (FIN | EOF)) return this.leave();
+    if ((flags & ARMED) === 0) {
+      if ((flags & (PAUSED | EOF | STARVED)) === 0) this.receive();
+    } else if ((flags & (PAUSED | CANCELLED)) === PAUSED) {
+      this.flags |= CANCELLED;
+      this.loop.cancel(this.slot, this.tag | RECEIVE);
+    }
+  }
+
+  /** A chunk was filled. `more`: the receive goes on by itself. */
+  filled(chunk: number, length: number, more: boolean): void {
+    const { pool } = this.loop;
+    if (!more) this.disarmed();
+    if ((this.flags & LEAVING) !== 0) pool.give(chunk);
+    else {
+      pool.lend(chunk);
+      const start = chunk * pool.chunkSize;
+      this.handler.received(this, chunk, start, start + length);
+    }
+    if (!more) this.touch();
+  }
+
+  /** The receive ended without octets: 0 at the peer's FIN, else a negative errno. */
+  receiveEnded(result: number): void {
+    this.disarmed();
+    if ((this.flags & LEAVING) === 0) {
+      if (result === 0) {
+        this.flags |= EOF;
+        if ((this.flags & DEAF) !== 0) this.flags |= BROKEN;
+        else this.handler.ended(this);
+      } else if (result === -ENOBUFS) this.loop.starve(this);
+      else if (result !== -ECANCELED && result !== -EINTR) {
+        // A failed send has already taken the socket's error; it is the better reason.
+        if ((this.flags & DEAF) !== 0) this.flags |= BROKEN;
+        else this.fail(-result);
+      }
+    }
+    this.touch();
+  }
+
+  sent(result: number): void {
+    this.operations--;
+    this.loop.inFlight--;
+    this.sending = 0;
+    if (result < 0) return this.sendFailed(-result);
+    const late = this.sentAt !== this.loop.turns || (this.flags & BEHIND) !== 0;
+    this.taken(result);
+    if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) this.touch();
+    else if (late) {
+      this.flags &= ~BEHIND;
+      if (this.handler.drained !== undefined) this.handler.drained(this);
+    }
+    if (this.tail !== this.head) this.flags |= BEHIND;
+  }
+
+  connected(result: number): void {
+    this.operations--;
+    this.loop.inFlight--;
+    this.flags &= ~CONNECTING;
+    if (result < 0) this.fail(-result);
+    else if ((this.flags & LEAVING) === 0) this.handler.opened?.(this);
+    this.touch();
+  }
+
+  private begun(): void {
+    this.operations++;
+    this.loop.inFlight++;
+  }
+  private disarmed(): void {
+    this.flags &= ~(ARMED | CANCELLED);
+    this.operations--;
+    this.loop.inFlight--;
+  }
+
+  private receive(): void {
+    this.flags |= ARMED;
+    this.loop.ring.prepare(RECEIVING, this.fd, 0, 0, 0, this.slot, this.tag | RECEIVE, GROUP);
+    this.begun();
+  }
+
+  private send(): void {
+    const { ring, pool, turns } = this.loop;
+    const { segments, head } = this;
+    this.sending = 1;
+    this.sentAt = turns + 1;
+    if (this.tail === head + 3) {
+      const start = segments[head + 1] ?? 0;
+      const length = (segments[head + 2] ?? 0) - start;
+      ring.prepare(abi.OP_SEND, this.fd, pool.address + start, length, SEND_FLAGS, this.slot, this.tag | SEND, 0);
+      this.sealed = this.tail;
+      this.begun();
+      return;
+    }
+    const scratch = ring.prepare(abi.OP_SENDMSG, this.fd, 0, 1, SEND_FLAGS, this.slot, this.tag | SEND, 0);
+    ring.pointToScratch(scratch, 0, 0);
+    const words = ring.scratchWords;
+    const message = scratch >> 2;
+    words.fill(0, message, message + 14);
+    const vector = ring.addressOfScratch(scratch) + MSGHDR;
+    words[message + 4] = vector | 0;
+    words[message + 5] = (vector / 2 ** 32) | 0;
+    let count = 0;
+    let at = head;
+    for (; at < this.tail && count < VECTOR; at += 3) {
+      const start = segments[at + 1] ?? 0;
+      const address = pool.address + start;
+      const word = message + (MSGHDR >> 2) + count * 4;
+      words[word] = address | 0;
+      words[word + 1] = (address / 2 ** 32) | 0;
+      words[word + 2] = (segments[at + 2] ?? 0) - start;
+      words[word + 3] = 0;
+      count++;
+    }
+    words[message + 6] = count;
+    this.sealed = at;
+    this.begun();
+  }
+
+  /**
+   * The peer may have answered before it closed (a refusal of a long upload): what already lies in the socket is still
+   * delivered.  Shutting down makes the receive end after it, so the stream is sure to close.
+   */
+  private sendFailed(errno: number): void {
+    if ((this.flags & LEAVING) === 0) {
+      this.why = { kind: "failed", errno: errno === ECANCELED ? EPIPE : errno };
+      if ((this.flags & (ARMED | PAUSED)) === ARMED) {
+        this.flags |= DEAF;
+        this.drop();
+        shutdown(this.fd, SHUT_RDWR);
+      } else this.flags |= BROKEN;
+    }
+    this.touch();
+  }
+
+  private leave(): void {
+    this.flags |= LEFT;
+    if (this.operations > 0) {
+      if ((this.flags & CANCELLED_ALL) === 0) this.loop.cancelAll(this.fd);
+      this.flags |= CANCELLED_ALL;
+      return;
+    }
+    if ((this.flags & ABORTING) !== 0) setReset(this.fd);
+    this.flags |= GONE;
+    if (this.fd >= 0) libc.close(this.fd);
+    this.drop();
+    this.loop.forget(this);
+    this.loop.spoke = true;
+    this.handler.closed(this, (this.flags & (BROKEN | ABORTING)) === BROKEN ? this.why : FINISHED);
+  }
+}
+
+/** Operation in the low octet of a tag. */
+export const RECEIVE = 1;
+export const SEND = 2;
+export const CONNECT = 3;
+
+const ARMED = ENGINE;
+const CANCELLED = ENGINE << 1;
+const CANCELLED_ALL = ENGINE << 2;
+/** Waits in the loop's list for a free chunk. */
+export const STARVED = ENGINE << 3;
+/** Octets were queued behind a send in flight. */
+const BEHIND = ENGINE << 4;
+const LEFT = ENGINE << 5;
+const LEAVING = ABORTING | BROKEN | LEFT;
+const AFTER_SEND = ENDING | CLOSING | LEAVING;
+const RECEIVING = abi.OP_RECV | (abi.SQE_BUFFER_SELECT << 8) | (abi.RECV_MULTISHOT << 16);
+/** WAITALL: the kernel goes on by itself after a partial send. */
+const SEND_FLAGS = abi.MSG_NOSIGNAL | abi.MSG_WAITALL;
+const MSGHDR = 56;
+const VECTOR = 8;
+const ENOBUFS = 105;
+const EINTR = 4;
