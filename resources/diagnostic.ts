@@ -16,6 +16,7 @@ export type DiagnosticCode = keyof typeof DIAGNOSTICS;
 
 export const DIAGNOSTICS = {
   FILE_TOO_BIG: "the file is larger than a configuration file may be",
+  FILE_READ: "the file could not be read",
   FILE_ENCODING: "the file is not UTF-8 text",
   YAML_SYNTAX: "the file is not YAML",
   YAML_KEY: "a key appears twice in one mapping, or is not a plain text",

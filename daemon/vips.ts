@@ -1,0 +1,182 @@
+/** The pulse process as control sees it: the plan it shall follow, what it reports, and its withdrawal. */
+import type { Clock } from "../base/clock.ts";
+import type { Level } from "../base/log.ts";
+import { unreachable } from "../base/result.ts";
+import { after, type Ms, ms } from "../base/unit.ts";
+import type { FromPulse, PeerReport, ToPulse, VipPlan, VipReport } from "../netstack/vip/plan.ts";
+import type { ProcessStatus } from "./admin/api.ts";
+import { sameContent } from "./config/canonical.ts";
+import type { Events } from "./events.ts";
+import type { Supervised } from "./supervisor/child.ts";
+import type { Phase } from "./supervisor/machine.ts";
+
+export type Pulse = Supervised<ToPulse, FromPulse>;
+
+export interface VipsParts {
+  readonly supervise: (received: (message: FromPulse) => void, moved: (to: Phase) => void) => Pulse;
+  readonly clock: Clock;
+  readonly wall: () => number;
+  readonly events: Events;
+  readonly changed: () => void;
+}
+
+export interface Reported {
+  readonly report: VipReport;
+  readonly since: number;
+}
+
+export class Vips {
+  readonly #parts: VipsParts;
+  readonly #child: Pulse;
+  readonly #reports = new Map<string, Reported>();
+  readonly #peers = new Map<string, PeerReport>();
+  /** Kept over restarts of pulse: it counts for metrics. */
+  readonly #failovers = new Map<string, number>();
+  readonly #owners = new Map<string, string>();
+  #plan: VipPlan | undefined;
+  #sent: VipPlan | undefined;
+  #scheduling = "";
+  #withdrawn: (() => void) | undefined;
+
+  constructor(parts: VipsParts) {
+    this.#parts = parts;
+    this.#child = parts.supervise(
+      (message) => this.#received(message),
+      (to) => this.#moved(to),
+    );
+  }
+
+  start(): void {
+    this.#child.start();
+  }
+
+  want(plan: VipPlan): void {
+    this.#plan = plan;
+    const names = new Set(plan.segments.flatMap(({ vips }) => vips.map(({ name }) => name)));
+    for (const name of this.#reports.keys()) if (!names.has(name)) this.#reports.delete(name);
+    this.#push();
+  }
+
+  get plan(): VipPlan | undefined {
+    return this.#plan;
+  }
+  get reports(): ReadonlyMap<string, Reported> {
+    return this.#reports;
+  }
+  get peers(): readonly PeerReport[] {
+    return [...this.#peers.values()];
+  }
+  failovers(name: string): number {
+    return this.#failovers.get(name) ?? 0;
+  }
+  get scheduling(): string {
+    return this.#scheduling;
+  }
+  /** Pulse runs, and has said something about each virtual IP of the plan. */
+  applied(): boolean {
+    if (this.#child.phase !== "up" || this.#plan === undefined) return false;
+    return this.#plan.segments.every(({ vips }) => vips.every(({ name }) => this.#reports.has(name)));
+  }
+  alive(): boolean {
+    return this.#child.phase !== "silent";
+  }
+  status(memory: (pid: number) => number | undefined): ProcessStatus {
+    return this.#child.status(memory);
+  }
+
+  /** Resolves when no address answers here any more, or after `within`: then pulse's leases end by themselves. */
+  withdraw(handover: Ms, within: Ms): Promise<void> {
+    if (this.#child.phase !== "up") return Promise.resolve();
+    return new Promise((resolve) => {
+      const { clock, events } = this.#parts;
+      const alarm = clock.wakeAt(after(clock.now(), within), () => {
+        events.emit("vip.withdrawal-unconfirmed", { within }, "warn");
+        done();
+      });
+      const done = (): void => {
+        alarm[Symbol.dispose]();
+        this.#withdrawn = undefined;
+        resolve();
+      };
+      this.#withdrawn = done;
+      this.#child.send({ kind: "withdraw", handover });
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop({ kind: "stop" }, ms(3_000));
+  }
+  kill(): void {
+    this.#child.kill();
+  }
+
+  #push(): void {
+    // Withdrawn is withdrawn: a new plan would bring the addresses back.
+    if (this.#plan === undefined || this.#child.phase !== "up") return;
+    if (this.#sent !== undefined && sameContent(this.#sent, this.#plan)) return;
+    this.#sent = this.#plan;
+    this.#child.send({ kind: "plan", plan: this.#plan });
+  }
+
+  #moved(to: Phase): void {
+    if (to === "backoff" || to === "stopped") {
+      this.#sent = undefined;
+      this.#reports.clear();
+      this.#peers.clear();
+      this.#withdrawn?.();
+    }
+    this.#parts.changed();
+  }
+
+  #received(message: FromPulse): void {
+    const { events, changed, wall } = this.#parts;
+    switch (message.kind) {
+      case "hello":
+        this.#scheduling = message.scheduling;
+        this.#push();
+        return changed();
+      case "vip":
+        this.#reported(message.vip, wall());
+        return changed();
+      case "peer": {
+        const { peer } = message;
+        const key = `${peer.ifname}/${peer.node}`;
+        const before = this.#peers.get(key)?.state;
+        this.#peers.set(key, peer);
+        if (before !== peer.state)
+          events.emit("peer.moved", { ...peer, from: before }, peer.state === "up" ? "info" : "warn");
+        return;
+      }
+      case "event":
+        return events.emit(message.name, message.fields, levelOf(message.fields));
+      case "withdrawn":
+        events.emit("vip.withdrawn");
+        return this.#withdrawn?.();
+      case "pong":
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #reported(report: VipReport, at: number): void {
+    const { name, state, owner, term, why } = report;
+    const before = this.#reports.get(name);
+    const last = this.#owners.get(name);
+    if (owner !== undefined) {
+      if (last !== undefined && last !== owner) this.#failovers.set(name, this.failovers(name) + 1);
+      this.#owners.set(name, owner);
+    }
+    const same = before?.report.state === state;
+    this.#reports.set(name, { report, since: same ? before.since : at });
+    if (same && before.report.owner === owner) return;
+    const level = state === "conflict" || state === "no-link" ? "warn" : "info";
+    this.#parts.events.emit("vip.moved", { vip: name, from: before?.report.state, to: state, owner, term, why }, level);
+  }
+}
+
+/** An event of pulse may name its own weight. */
+function levelOf(fields: Readonly<Record<string, unknown>>): Level {
+  const level = fields["level"];
+  return level === "warn" || level === "error" || level === "debug" ? level : "info";
+}
