@@ -29,7 +29,7 @@ export interface Faults {
 export function faultsIn(
   namespace: string,
   ends: ReadonlyMap<Port, boolean>,
-): { readonly faults: Faults; close(): void } {
+): { readonly faults: Faults; close: () => void } {
   const silent = new Set<string>();
   const drops = new Set<FabricFilter["drops"][number]>();
   const down = new Set<string>();
