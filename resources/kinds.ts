@@ -1,8 +1,9 @@
-/** The kinds of resources, and what a checked one looks like. */
+/** The kinds of resources: their schemas, and what a checked one looks like. */
 import { z } from "zod";
 import { type BackendSpec, backendSpec } from "./backend.ts";
 import { type GatewaySpec, gatewaySpec } from "./gateway.ts";
-import { API_VERSION, clusterMetadata, type Metadata, namespacedMetadata } from "./metadata.ts";
+import { clusterMetadata, type Metadata, namespacedMetadata } from "./metadata.ts";
+import { API_VERSION, KIND_NAMES, type Kind } from "./names.ts";
 import { type PoolSpec, poolSpec } from "./pool.ts";
 import { type RouteSpec, routeSpec } from "./route.ts";
 import { type VipSpec, vipSpec } from "./vip.ts";
@@ -15,7 +16,6 @@ export interface Specs {
   readonly ProxyVIP: VipSpec;
   readonly ProxyIPPool: PoolSpec;
 }
-export type Kind = keyof Specs;
 
 export interface Resource<K extends Kind> {
   readonly kind: K;
@@ -41,80 +41,26 @@ export interface ResourceSet {
 }
 export const NO_RESOURCES: ResourceSet = { gateways: [], routes: [], backends: [], vips: [], pools: [] };
 
-export interface KindInfo {
-  readonly kind: Kind;
-  /** As `novactl get` takes it, with the short forms. */
-  readonly names: readonly string[];
-  readonly namespaced: boolean;
-  readonly list: keyof ResourceSet;
-  readonly about: string;
-  readonly spec: z.ZodType;
-}
-
-export const KINDS: Readonly<Record<Kind, KindInfo>> = {
-  ProxyGateway: {
-    kind: "ProxyGateway",
-    names: ["gateways", "gateway", "gw"],
-    namespaced: true,
-    list: "gateways",
-    about: "Where HTTP is listened for: ports on the addresses of a virtual IP or of the whole host.",
-    spec: gatewaySpec,
-  },
-  ProxyRoute: {
-    kind: "ProxyRoute",
-    names: ["routes", "route", "rt"],
-    namespaced: true,
-    list: "routes",
-    about: "Which requests of a gateway go to which backends, and what is changed on the way.",
-    spec: routeSpec,
-  },
-  ProxyBackend: {
-    kind: "ProxyBackend",
-    names: ["backends", "backend", "be"],
-    namespaced: true,
-    list: "backends",
-    about: "The endpoints that answer, how they are chosen, checked and connected to.",
-    spec: backendSpec,
-  },
-  ProxyVIP: {
-    kind: "ProxyVIP",
-    names: ["vips", "vip"],
-    namespaced: false,
-    list: "vips",
-    about: "A virtual IP address that one host of a segment answers for while what is behind it works.",
-    spec: vipSpec,
-  },
-  ProxyIPPool: {
-    kind: "ProxyIPPool",
-    names: ["ippools", "ippool", "pools", "pool"],
-    namespaced: false,
-    list: "pools",
-    about: "Addresses that virtual IPs are given.",
-    spec: poolSpec,
-  },
+export const SPECS: Readonly<Record<Kind, z.ZodType>> = {
+  ProxyGateway: gatewaySpec,
+  ProxyRoute: routeSpec,
+  ProxyBackend: backendSpec,
+  ProxyVIP: vipSpec,
+  ProxyIPPool: poolSpec,
 };
 
 /** The whole document, for the check and for the JSON Schema. */
 export function documentSchema(kind: Kind): z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }> {
-  const { namespaced, spec, about } = KINDS[kind];
+  const { namespaced, about } = KIND_NAMES[kind];
   const document = z
     .strictObject({
       apiVersion: z.literal(API_VERSION).describe("Group and version."),
       kind: z.literal(kind).describe("The kind of the resource."),
       metadata: (namespaced ? namespacedMetadata : clusterMetadata).describe("Name and labels."),
-      spec: spec.describe("What is wanted."),
+      spec: SPECS[kind].describe("What is wanted."),
     })
     .describe(about);
   return document as unknown as z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }>;
-}
-
-/** The kind that an operator means by "vip", "ProxyVIP", "gateways" … */
-export function kindOf(word: string): Kind | undefined {
-  const wanted = word.toLowerCase();
-  return (Object.keys(KINDS) as Kind[]).find(
-    (kind) =>
-      kind.toLowerCase() === wanted || `${kind.toLowerCase()}s` === wanted || KINDS[kind].names.includes(wanted),
-  );
 }
 
 /** "default/web", or "edge" of a kind without namespaces. */

@@ -5,17 +5,9 @@ import { Fault } from "../base/fault.ts";
 import { check, diagnosticAt, show, valueAt } from "./check.ts";
 import { consistency } from "./consistency.ts";
 import { type Diagnostic, inOrder } from "./diagnostic.ts";
-import {
-  type AnyResource,
-  documentSchema,
-  idOf,
-  KINDS,
-  type Kind,
-  kindOf,
-  type Resource,
-  type ResourceSet,
-} from "./kinds.ts";
-import { API_VERSION, type Metadata } from "./metadata.ts";
+import { type AnyResource, documentSchema, idOf, type Resource, type ResourceSet } from "./kinds.ts";
+import type { Metadata } from "./metadata.ts";
+import { API_VERSION, KIND_NAMES, type Kind, kindOf } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { references } from "./references.ts";
 import { UNSUPPORTED_KINDS } from "./unsupported.ts";
@@ -118,13 +110,14 @@ function kindAt(document: Positioned): Kind | Diagnostic {
   if (version !== API_VERSION) {
     return refuse("apiVersion", `apiVersion ${show(version)} is not read here`, `write apiVersion: ${API_VERSION}`);
   }
-  if (typeof written !== "string") return refuse("kind", "missing kind", `one of ${Object.keys(KINDS).join(", ")}`);
-  if (Object.hasOwn(KINDS, written)) return written as Kind;
+  if (typeof written !== "string")
+    return refuse("kind", "missing kind", `one of ${Object.keys(KIND_NAMES).join(", ")}`);
+  if (Object.hasOwn(KIND_NAMES, written)) return written as Kind;
   if (UNSUPPORTED_KINDS.includes(written)) {
     const message = `kind ${written} is known, but not supported in this version`;
     return diagnosticAt(document, ["kind"], "value", "NOT_SUPPORTED", message);
   }
-  const near = kindOf(written) ?? nearest(written, Object.keys(KINDS));
+  const near = kindOf(written) ?? nearest(written, Object.keys(KIND_NAMES));
   return refuse("kind", `unknown kind ${written}`, near === undefined ? undefined : `did you mean ${near}?`);
 }
 
@@ -132,7 +125,7 @@ function kindAt(document: Positioned): Kind | Diagnostic {
 function declaredId(kind: Kind, document: Positioned): string | undefined {
   const name = valueAt(document.value, ["metadata", "name"]);
   if (typeof name !== "string") return undefined;
-  if (!KINDS[kind].namespaced) return `${kind}/${name}`;
+  if (!KIND_NAMES[kind].namespaced) return `${kind}/${name}`;
   const namespace = valueAt(document.value, ["metadata", "namespace"]) ?? "default";
   return typeof namespace === "string" ? `${kind}/${namespace}/${name}` : undefined;
 }

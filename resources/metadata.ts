@@ -2,8 +2,6 @@
 import { z } from "zod";
 import { label, subdomain, text } from "./scalar.ts";
 
-export const API_VERSION = "novaedge.io/v1alpha1";
-
 export const labels = z
   .record(
     z.string().regex(/^([a-z0-9.-]{1,253}\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, "a label name"),

@@ -3,15 +3,8 @@ import { formatIp, type Ip } from "../base/address.ts";
 import { diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { hostnamesOverlap } from "./hostname.ts";
-import {
-  type AnyResource,
-  type Gateway,
-  type Kind,
-  qualifiedName,
-  type ResourceSet,
-  type Route,
-  type Vip,
-} from "./kinds.ts";
+import { type AnyResource, type Gateway, qualifiedName, type ResourceSet, type Route, type Vip } from "./kinds.ts";
+import type { Kind } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { overlap, type Range, rangesOf, within } from "./range.ts";
 import type { Path } from "./yaml.ts";
