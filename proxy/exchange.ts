@@ -1,0 +1,410 @@
+/**
+ * One request and its response: rule, backend, connection, retry, deadlines, accounting.  Each client connection owns
+ * one and uses it again.  Standards: RFC 9110 §9.2.2 (what may be repeated), §10.1.1 (100-continue), §15.2 (interim).
+ */
+import type { Entry } from "./access-log.ts";
+import { type Answer, answerFor, writeAnswer } from "./answers.ts";
+import type { Downstream } from "./downstream.ts";
+import type { RequestHead, ResponseHead } from "./http1/head.ts";
+import { CONNECT, DELETE, GET, HEAD, OPTIONS, PUT, TRACE } from "./http1/method.ts";
+import { refusalOf } from "./http1/refusal.ts";
+import { mustClose, writeResponseHead } from "./http1/write-response.ts";
+import type { Backend, Waiter } from "./pool/backend.ts";
+import type { Endpoint } from "./pool/endpoint.ts";
+import { RequestStore } from "./request-store.ts";
+import type { Rule } from "./rule.ts";
+import type { UpstreamResult } from "./stats.ts";
+import { HIGH_WATER, type Traffic } from "./traffic.ts";
+import { Upstream } from "./upstream.ts";
+import { type Ticks, Timed } from "./wheel.ts";
+
+export class Exchange extends Timed implements Waiter {
+  ahead: Waiter | undefined = undefined;
+  after: Waiter | undefined = undefined;
+  waiting = false;
+  /** Of the request: http1/method.ts, and HTTP/1.`minor`. */
+  method = 0;
+  minor = 1;
+  readonly #traffic: Traffic;
+  readonly #down: Downstream;
+  #phase: Phase = NONE;
+  #rule: Rule | undefined = undefined;
+  #backend: Backend | undefined = undefined;
+  #endpoint: Endpoint | undefined = undefined;
+  #upstream: Upstream | undefined = undefined;
+  readonly #request: RequestStore;
+  #entry: Entry | undefined = undefined;
+  #bodySent = false;
+  #attempts = 0;
+  #expects = false;
+  #close = false;
+  #startedAt = 0;
+  /** The tick at which the rule's timeout ends the exchange; 0 = never. */
+  #deadline: Ticks = 0;
+  #status = 0;
+  #octets = 0;
+
+  constructor(traffic: Traffic, down: Downstream) {
+    super();
+    this.#traffic = traffic;
+    this.#down = down;
+    this.#request = new RequestStore(traffic);
+  }
+
+  /** Body octets cannot be sent now: the client is not read meanwhile. */
+  get blocked(): boolean {
+    const upstream = this.#upstream;
+    if (this.#phase < SENT) return this.#phase !== NONE;
+    return upstream !== undefined && upstream.stream.queued > HIGH_WATER;
+  }
+  /** The client does not keep up. */
+  get clientQueued(): boolean {
+    return this.#down.stream.queued > HIGH_WATER;
+  }
+
+  /** Everything that the head says is used before this returns: the next head is parsed into the same place. */
+  begin(head: RequestHead): void {
+    const traffic = this.#traffic;
+    const down = this.#down;
+    const { site } = down.listener;
+    traffic.stats.requestsInFlight++;
+    this.method = head.method;
+    this.minor = head.minor;
+    this.#phase = CHOOSING;
+    this.#startedAt = traffic.loop.turnAt();
+    this.#close = !head.keepAlive || traffic.draining || down.listener.closing;
+    this.#expects = head.expectsContinue;
+    this.#bodySent = false;
+    this.#attempts = 0;
+    this.#octets = 0;
+    this.#deadline = 0;
+    const id = traffic.ids.next();
+    traffic.requestForward.requestId = id;
+    this.#entry = site.log === undefined ? undefined : traffic.log.begin(head, down.client, id, site.log);
+    if (head.method === TRACE || head.method === CONNECT) return this.#answer(answerFor(405));
+    const rule = site.route(head);
+    this.#rule = rule;
+    if (rule === undefined) return this.#answer(answerFor(404));
+    if (!down.bodyDone || rule.maxBody !== site.maxBody) {
+      down.limitBody(rule.maxBody);
+      if (down.bodyTooLarge) return this.#tooLarge();
+    }
+    if (rule.redirect !== undefined) return this.#answer(rule.redirect);
+    const backend = rule.backend();
+    this.#backend = backend;
+    if (backend === undefined) return this.#answer(answerFor(503));
+    if (rule.timeout > 0) this.#deadline = traffic.wheel.tick + rule.timeout;
+    if (this.#request.render(head, rule, down.client, backend)) this.#acquire(undefined);
+    else this.#answer(answerFor(431));
+  }
+
+  /** Body octets [start, end) of `memory`; of `chunk`, which is taken, unless that is -1. */
+  body(memory: Buffer, chunk: number, start: number, end: number): void {
+    const upstream = this.#upstream;
+    if (this.#phase < SENT) {
+      if (end > start) {
+        this.#request.append(memory, start, end);
+        this.#bodySent = true;
+      }
+      if (chunk >= 0) this.#traffic.loop.release(chunk);
+      return;
+    }
+    this.#bodySent = true;
+    if (upstream === undefined || start === end) {
+      if (chunk >= 0) this.#traffic.loop.release(chunk);
+    } else if (chunk < 0) upstream.stream.write(memory, start, end);
+    else if (this.#traffic.scarce) {
+      upstream.stream.write(memory, start, end);
+      this.#traffic.loop.release(chunk);
+    } else upstream.stream.forward(chunk, start, end);
+    this.progressed();
+  }
+
+  /** The request's body is malformed or too large: RFC 9112 §6.3 leaves nothing but to give up the connection. */
+  bodyRefused(code: number): void {
+    const { name, status } = refusalOf(code);
+    this.#traffic.stats.refuse(name);
+    this.#fail(status);
+  }
+  /** A request that has no exchange yet is not one. */
+  refused(status: number): void {
+    this.#traffic.stats.requestsInFlight++;
+    this.#entry = undefined;
+    this.method = 0;
+    this.minor = 1;
+    this.#startedAt = this.#traffic.loop.turnAt();
+    this.#close = true;
+    this.#rule = this.#backend = undefined;
+    this.#octets = 0;
+    this.#answer(answerFor(status));
+  }
+
+  clientGone(): void {
+    if (this.#phase === NONE) return;
+    this.#drop();
+    this.#over(CLIENT_GONE);
+  }
+  clientDrained(): void {
+    if (this.#phase === NONE) return;
+    this.progressed();
+    this.#upstream?.resume();
+  }
+  upstreamDrained(): void {
+    this.progressed();
+    this.#down.flow();
+  }
+
+  connected(): void {
+    this.#send();
+    this.#down.flow();
+  }
+  granted(endpoint: Endpoint): void {
+    this.#use(endpoint);
+    this.#down.flow();
+  }
+
+  /** RFC 9110 §15.2: passed on, but not to HTTP/1.0 clients. */
+  interim(head: ResponseHead): void {
+    this.progressed();
+    if (this.minor === 0) return;
+    const { out } = this.#traffic;
+    const length = this.#writeHead(head, false);
+    if (length >= 0) this.#down.stream.write(out, 0, length);
+  }
+
+  /** The response's head, and octets [at, stop) of its body; `chunk`, unless -1, is taken. */
+  respond(head: ResponseHead, memory: Buffer, chunk: number, at: number, stop: number): void {
+    const { loop, out } = this.#traffic;
+    const { stream } = this.#down;
+    const down = this.#down;
+    this.#phase = ANSWERING;
+    this.#status = head.status;
+    this.#octets = stop - at;
+    // A client that waits for 100 and gets an answer need not send its body: where its next request starts is unknown.
+    if (mustClose(head, this.minor) || (this.#expects && !down.bodyDone && !this.#bodySent)) this.#close = true;
+    if (this.#traffic.draining || down.listener.closing) this.#close = true;
+    this.progressed();
+    const length = this.#writeHead(head, this.#close);
+    if (length < 0) {
+      if (chunk >= 0) loop.release(chunk);
+      this.#drop();
+      this.#fail(502);
+      return;
+    }
+    const place = at - length;
+    if (chunk >= 0 && place >= chunk * loop.pool.chunkSize) {
+      // The new head fits over the old one: head and body leave as one piece, where they lie.
+      out.copy(memory, place, 0, length);
+      this.#forward(chunk, place, stop);
+      return;
+    }
+    stream.write(out, 0, length);
+    if (chunk < 0) stream.write(memory, at, stop);
+    else if (at < stop) this.#forward(chunk, at, stop);
+    else loop.release(chunk);
+  }
+  /** More of the response's body. */
+  relay(chunk: number, start: number, end: number): void {
+    this.#octets += end - start;
+    this.progressed();
+    this.#forward(chunk, start, end);
+  }
+  write(memory: Buffer, start: number, end: number): void {
+    this.#octets += end - start;
+    this.#down.stream.write(memory, start, end);
+  }
+  /** The response is complete. */
+  complete(): void {
+    const upstream = this.#upstream as Upstream;
+    this.#upstream = undefined;
+    this.#endpoint?.counters.count("ok");
+    if (this.#down.bodyDone) upstream.release();
+    else upstream.abandon();
+    const close = this.#close;
+    this.#over(this.#status);
+    this.#down.answered(close);
+  }
+
+  /** The connection to the server has failed, and is out of the books. */
+  failed(why: UpstreamResult): void {
+    const upstream = this.#upstream;
+    const endpoint = this.#endpoint;
+    const backend = this.#backend;
+    this.#upstream = undefined;
+    endpoint?.counters.count(why);
+    if (this.#phase === ANSWERING) return this.#fail(502);
+    if (why === "connect-failed" || why === "connect-timeout") {
+      // Nothing was sent: another server may have it.
+      this.#phase = CHOOSING;
+      if (backend !== undefined && ++this.#attempts < MOST_ATTEMPTS) return this.#acquire(endpoint);
+      return this.#fail(why === "connect-timeout" ? 504 : 503);
+    }
+    if (why === "reset" && upstream?.reused === true && !upstream.heard && this.#repeatable()) {
+      endpoint?.counters.count("retried");
+      this.#phase = CHOOSING;
+      if (endpoint !== undefined && endpoint.usable()) return this.#connect(endpoint);
+      return this.#acquire(undefined);
+    }
+    this.#fail(502);
+  }
+
+  expired(): void {
+    const upstream = this.#upstream;
+    switch (this.#phase) {
+      case WAITING:
+        this.#backend?.unwait(this);
+        return this.#fail(503);
+      case CONNECTING:
+        this.#upstream = undefined;
+        upstream?.abandon();
+        if (!this.#late()) return this.failed("connect-timeout");
+        this.#endpoint?.counters.count("connect-timeout");
+        return this.#fail(504);
+      case SENT:
+      case ANSWERING:
+        // Silent is who owes us octets: the client its body, or the server its response.
+        if (this.#down.bodyDone || this.#late()) this.#endpoint?.counters.count("idle-timeout");
+        this.#drop();
+        return this.#fail(this.#down.bodyDone || this.#late() ? 504 : 408);
+      default:
+    }
+  }
+
+  /** Something moved: the silence starts again. */
+  progressed(): void {
+    const backend = this.#backend;
+    if (this.#phase >= SENT && backend !== undefined) this.#arm(backend.idleTicks);
+  }
+
+  #acquire(not: Endpoint | undefined): void {
+    const backend = this.#backend as Backend;
+    const endpoint = backend.choose(not) ?? (not?.usable() === true ? not : undefined);
+    if (endpoint !== undefined) this.#use(endpoint);
+    else if (backend.up && backend.wait(this)) {
+      this.#phase = WAITING;
+      this.#arm(backend.connectTicks);
+    } else this.#fail(503);
+  }
+  #use(endpoint: Endpoint): void {
+    const kept = endpoint.take() as Upstream | undefined;
+    if (kept === undefined) return this.#connect(endpoint);
+    (this.#backend as Backend).hits++;
+    this.#endpoint = endpoint;
+    this.#upstream = kept;
+    kept.start(this);
+    this.#send();
+  }
+  #connect(endpoint: Endpoint): void {
+    const backend = this.#backend as Backend;
+    backend.misses++;
+    endpoint.active++;
+    this.#endpoint = endpoint;
+    this.#phase = CONNECTING;
+    this.#upstream = new Upstream(this.#traffic, backend, endpoint, this);
+    this.#arm(backend.connectTicks);
+  }
+  #send(): void {
+    const { stream } = this.#upstream as Upstream;
+    this.#phase = SENT;
+    stream.write(this.#request.octets, 0, this.#request.length);
+    this.progressed();
+  }
+
+  /** RFC 9110 §9.2.2: once, on a fresh connection, when repeating cannot do harm and the head is all there is to send. */
+  #repeatable(): boolean {
+    const { method } = this;
+    const idempotent = method === GET || method === HEAD || method === OPTIONS || method === PUT || method === DELETE;
+    return idempotent && !this.#bodySent && this.#down.bodyDone && this.#phase === SENT;
+  }
+
+  #writeHead(head: ResponseHead, close: boolean): number {
+    const { responseForward, out } = this.#traffic;
+    responseForward.edits = (this.#rule as Rule).response;
+    responseForward.clientMinor = this.minor;
+    responseForward.close = close;
+    responseForward.date = this.#traffic.date;
+    return writeResponseHead(head, responseForward, out, 0);
+  }
+  #forward(chunk: number, start: number, end: number): void {
+    const { stream } = this.#down;
+    if (this.#traffic.scarce) {
+      stream.write(this.#traffic.loop.pool.memory, start, end);
+      this.#traffic.loop.release(chunk);
+    } else stream.forward(chunk, start, end);
+  }
+
+  #tooLarge(): void {
+    this.#traffic.stats.refuse("body-too-large");
+    this.#close = true;
+    this.#answer(answerFor(413));
+  }
+  /** Ends with an error of ours; when the response is under way already, by cutting it off. */
+  #fail(status: number): void {
+    if (this.#upstream !== undefined) this.#drop();
+    if (this.#phase === ANSWERING) {
+      this.#over(this.#status);
+      this.#down.cut();
+      return;
+    }
+    // The rest of a body is not worth reading.
+    if (!this.#down.bodyDone) this.#close = true;
+    this.#answer(answerFor(status));
+  }
+  #answer(answer: Answer): void {
+    const traffic = this.#traffic;
+    const { out } = traffic;
+    const close = this.#close || (this.#expects && !this.#down.bodyDone) || traffic.draining;
+    const length = writeAnswer(answer, traffic.date, close, this.minor, this.method === HEAD, out);
+    this.#down.stream.write(out, 0, length);
+    this.#over(answer.status);
+    this.#down.answered(close);
+  }
+  /** Gives up the connection to the server. */
+  #drop(): void {
+    if (this.waiting) this.#backend?.unwait(this);
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    upstream?.abandon();
+  }
+
+  /** The books. */
+  #over(status: number): void {
+    const traffic = this.#traffic;
+    const milliseconds = traffic.loop.turnAt() - this.#startedAt;
+    const counters = this.#backend === undefined ? traffic.stats.none : this.#backend.counters;
+    counters.count(this.method, status, milliseconds / 1000);
+    traffic.stats.requestsInFlight--;
+    if (this.#entry !== undefined) {
+      const { site, key } = this.#down.listener;
+      if (site.log !== undefined)
+        traffic.log.end(this.#entry, site.log, key, this.#rule, this.#endpoint, status, this.#octets, milliseconds);
+      this.#entry = undefined;
+    }
+    traffic.wheel.disarm(this);
+    this.#request.clear();
+    this.#rule = this.#backend = this.#endpoint = undefined;
+    this.#phase = NONE;
+  }
+
+  #late(): boolean {
+    return this.#deadline !== 0 && this.#traffic.wheel.tick >= this.#deadline;
+  }
+  #arm(ticks: Ticks): void {
+    const { wheel } = this.#traffic;
+    const left = this.#deadline === 0 ? ticks : Math.min(ticks, Math.max(1, this.#deadline - wheel.tick));
+    wheel.arm(this, left);
+  }
+}
+
+type Phase = typeof NONE | typeof CHOOSING | typeof WAITING | typeof CONNECTING | typeof SENT | typeof ANSWERING;
+const NONE = 0;
+const CHOOSING = 1;
+const WAITING = 2;
+const CONNECTING = 3;
+/** The head of the request is sent. */
+const SENT = 4;
+/** The head of the response is sent. */
+const ANSWERING = 5;
+const MOST_ATTEMPTS = 3;
+/** In the log and the counters: the client closed before its answer (the status that nginx made customary). */
+const CLIENT_GONE = 499;

@@ -1,0 +1,183 @@
+/**
+ * The configuration in force and its replacement.  A new one is compiled beside the old and swapped between turns:
+ * exchanges under way finish under the rule they started with, unchanged listeners keep accepting, unchanged endpoints
+ * keep their connections, health and balance.  Nothing is changed when any part does not compile.
+ */
+import { formatIp, parseIp } from "../base/address.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { Fd } from "../netstack/kernel/loop.ts";
+import type { BackendConfig, EndpointConfig, ProxyConfig } from "./config.ts";
+import { Listener } from "./listener.ts";
+import { Backend } from "./pool/backend.ts";
+import { Endpoint } from "./pool/endpoint.ts";
+import { compileSite, type Site } from "./site.ts";
+import type { Traffic } from "./traffic.ts";
+
+export interface Applied {
+  /** Keys that accept now. */
+  readonly listening: readonly string[];
+  /** Keys whose socket has not come. */
+  readonly missing: readonly string[];
+}
+
+export class Plane {
+  readonly #traffic: Traffic;
+  readonly #emptied: () => void;
+  #backends = new Map<string, Backend>();
+  readonly #listeners = new Map<string, Listener>();
+  /** Removed listeners that still have connections. */
+  readonly #leaving = new Set<Listener>();
+  /** Listening sockets that no configuration has named yet. */
+  readonly #sockets = new Map<string, Fd>();
+  readonly #close: (fd: Fd) => void;
+
+  /** `emptied` is called when a listener's last connection has gone; `close` closes a descriptor. */
+  constructor(traffic: Traffic, close: (fd: Fd) => void, emptied: () => void) {
+    this.#traffic = traffic;
+    this.#close = close;
+    this.#emptied = emptied;
+  }
+
+  get backends(): ReadonlyMap<string, Backend> {
+    return this.#backends;
+  }
+  get connections(): number {
+    let sum = 0;
+    for (const listener of this.#listeners.values()) sum += listener.connections;
+    for (const listener of this.#leaving) sum += listener.connections;
+    return sum;
+  }
+
+  /** A listening socket for `key`; it accepts from the configuration on that names it. */
+  socket(key: string, fd: Fd): void {
+    const before = this.#sockets.get(key);
+    if (before !== undefined) this.#close(before);
+    this.#sockets.set(key, fd);
+  }
+
+  apply(config: ProxyConfig): Result<Applied, object> {
+    const backends = new Map<string, Backend>();
+    for (const { name } of config.backends)
+      backends.set(name, this.#backends.get(name) ?? new Backend(name, this.#traffic.stats.backend(name)));
+    const sites = new Map<string, Site>();
+    for (const listener of config.listeners) {
+      const site = compileSite(listener, backends);
+      if (!site.ok) return err({ listener: listener.key, ...site.error });
+      sites.set(listener.key, site.value);
+    }
+    for (const backend of config.backends) {
+      const bad = backend.endpoints.find(({ address }) => !parseIp(address).ok);
+      if (bad !== undefined) return err({ kind: "endpoint-address", backend: backend.name, address: bad.address });
+    }
+    this.#swapBackends(config.backends, backends);
+    return ok(this.#swapListeners(sites));
+  }
+
+  /** The counters for control: backend → [active, idle, hits, misses]. */
+  pools(): Record<string, readonly [number, number, number, number]> {
+    const pools: Record<string, readonly [number, number, number, number]> = {};
+    for (const [name, backend] of this.#backends) pools[name] = backend.pools();
+    return pools;
+  }
+  endpoint(backend: string, key: string): Endpoint | undefined {
+    return this.#backends.get(backend)?.endpoints.find((endpoint) => endpoint.key === key);
+  }
+  /** What a check has found; a recovered endpoint serves those who wait. */
+  judge(backend: string, key: string, healthy: boolean): void {
+    const endpoint = this.endpoint(backend, key);
+    if (endpoint === undefined) return;
+    endpoint.healthy = healthy;
+    if (healthy) this.#backends.get(backend)?.freed();
+    else endpoint.trim(0, this.#traffic.wheel.tick);
+  }
+
+  /** Accepts no more anywhere. */
+  stop(): void {
+    for (const listener of this.#listeners.values()) this.#leave(listener);
+    this.#listeners.clear();
+  }
+  /** Once a tick: closes quiet connections of listeners that are leaving. */
+  retireQuiet(ticks: number): void {
+    for (const listener of this.#leaving) {
+      listener.retireIdle(ticks);
+      if (listener.connections === 0) this.#leaving.delete(listener);
+    }
+  }
+  /** Once a second. */
+  trim(): void {
+    for (const backend of this.#backends.values()) backend.trim(this.#traffic.wheel.tick);
+  }
+  /** Cuts off everything that is left. */
+  abort(): void {
+    for (const listener of this.#leaving) listener.abort();
+    for (const listener of this.#listeners.values()) listener.abort();
+  }
+
+  #swapBackends(configs: readonly BackendConfig[], next: Map<string, Backend>): void {
+    for (const [name, backend] of this.#backends) if (!next.has(name)) for (const each of backend.endpoints) drop(each);
+    this.#backends = next;
+    for (const config of configs) {
+      const backend = next.get(config.name) as Backend;
+      const before = new Map(backend.endpoints.map((endpoint) => [endpoint.key, endpoint]));
+      const endpoints = new Map<string, Endpoint>();
+      for (const each of config.endpoints) {
+        const key = endpointKey(each);
+        const endpoint = before.get(key) ?? this.#endpoint(config.name, key, each);
+        before.delete(key);
+        endpoint.weight = each.weight;
+        if (config.healthCheck === undefined) endpoint.healthy = undefined;
+        endpoints.set(key, endpoint);
+      }
+      for (const removed of before.values()) drop(removed);
+      backend.configure(config, [...endpoints.values()]);
+    }
+  }
+
+  #endpoint(backend: string, key: string, config: EndpointConfig): Endpoint {
+    const ip = parseIp(config.address);
+    if (!ip.ok) throw new TypeError(`not an address: ${config.address}`);
+    const counters = this.#traffic.stats.upstream(backend, key);
+    return new Endpoint(key, { ip: ip.value, port: config.port }, config.weight, counters);
+  }
+
+  #swapListeners(sites: ReadonlyMap<string, Site>): Applied {
+    for (const [key, listener] of this.#listeners) {
+      if (sites.has(key)) continue;
+      this.#listeners.delete(key);
+      this.#leave(listener);
+    }
+    const missing: string[] = [];
+    for (const [key, site] of sites) {
+      const running = this.#listeners.get(key);
+      const fd = this.#sockets.get(key);
+      this.#sockets.delete(key);
+      if (running !== undefined) {
+        running.site = site;
+        // A second socket for a listener that accepts already: the one in use stays.
+        if (fd !== undefined) this.#close(fd);
+      } else if (fd === undefined) missing.push(key);
+      else this.#listeners.set(key, new Listener(this.#traffic, key, fd, site, this.#emptied));
+    }
+    for (const fd of this.#sockets.values()) this.#close(fd);
+    this.#sockets.clear();
+    return { listening: [...this.#listeners.keys()], missing };
+  }
+
+  #leave(listener: Listener): void {
+    listener.stop();
+    this.#leaving.add(listener);
+  }
+}
+
+/** "address:port", an IPv6 address in brackets; one text for one address. */
+export function endpointKey({ address, port }: EndpointConfig): string {
+  const ip = parseIp(address);
+  const text = ip.ok ? formatIp(ip.value) : address;
+  return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
+}
+
+/** Finishes what it carries, keeps nothing. */
+function drop(endpoint: Endpoint): void {
+  endpoint.gone = true;
+  endpoint.trim(0, Number.POSITIVE_INFINITY);
+}

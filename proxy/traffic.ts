@@ -1,0 +1,62 @@
+/** What all connections of one worker share.  One JavaScript thread owns all of it, so heads and buffers are used again. */
+import type { Loop } from "../netstack/kernel/loop.ts";
+import type { AccessLog } from "./access-log.ts";
+import { NO_EDITS } from "./http1/edits.ts";
+import type { RequestForward, ResponseForward } from "./http1/forward.ts";
+import { RequestHead, ResponseHead } from "./http1/head.ts";
+import { latin1 } from "./http1/octets.ts";
+import { RequestIds } from "./http1/request-id.ts";
+import { Stats } from "./stats.ts";
+import { Wheel } from "./wheel.ts";
+
+export class Traffic {
+  readonly loop: Loop;
+  readonly log: AccessLog;
+  readonly stats = new Stats();
+  readonly wheel = new Wheel();
+  readonly ids: RequestIds;
+  /** Every connection is answered with `Connection: close` from now on. */
+  draining = false;
+  /** Half of the receive chunks wait to be sent: octets for a slow reader are copied, so that all others go on. */
+  scarce = false;
+
+  readonly requestHead = new RequestHead();
+  readonly responseHead = new ResponseHead();
+  readonly requestForward: RequestForward;
+  readonly responseForward: ResponseForward;
+  /** "Date: …\r\n" of this second. RFC 9110 §6.6.1 */
+  date: Uint8Array = NOTHING;
+  /** A head is written here before it is sent. */
+  readonly out = Buffer.allocUnsafeSlow(OUT);
+  readonly #slabs: Buffer[] = [];
+
+  /** `seed`: 12 random octets for request ids. */
+  constructor(loop: Loop, log: AccessLog, seed: Uint8Array) {
+    this.loop = loop;
+    this.log = log;
+    this.ids = new RequestIds(seed);
+    this.requestForward = {
+      edits: NO_EDITS,
+      client: NOTHING,
+      scheme: latin1("http"),
+      requestId: NOTHING,
+      fallbackHost: NOTHING,
+    };
+    this.responseForward = { edits: NO_EDITS, clientMinor: 1, close: false, date: NOTHING };
+  }
+
+  /** A buffer for one rewritten request head of usual size. */
+  slab(): Buffer {
+    return this.#slabs.pop() ?? Buffer.allocUnsafeSlow(SLAB);
+  }
+  giveSlab(slab: Buffer): void {
+    if (slab.length === SLAB && this.#slabs.length < SLABS) this.#slabs.push(slab);
+  }
+}
+
+/** Octets in a stream's send queue above which its source is paused. */
+export const HIGH_WATER = 262_144;
+const NOTHING = new Uint8Array(0);
+const OUT = 196_608;
+const SLAB = 4_096;
+const SLABS = 1_024;
