@@ -3,7 +3,7 @@
  * octets before it.  Standards: RFC 2104 §5 (truncation), RFC 5082 (TTL 255: the sender is on this link).
  * The hash is a parameter, because node:crypto is not pure.
  */
-import { err, ok, type Result } from "../../base/result.ts";
+import { err, type Result } from "../../base/result.ts";
 import { decode, type Heartbeat, type Malformed } from "./packet.ts";
 
 /** The whole 32-octet HMAC-SHA256 of `bytes`. */

@@ -1,0 +1,206 @@
+/**
+ * From "nobody has it" to "we have it": wait for our turn, say that we claim, probe, ask the kernel.
+ * Standards: RFC 5227 §2.1.1 and RFC 4862 §5.4 for the probes, with spans of our own (docs/protocols/vip.md §5).
+ */
+import { after, type Instant, ms } from "../../base/unit.ts";
+import { isMute } from "./peers.ts";
+import { assign, type Candidate } from "./rank.ts";
+import { alive, type Evidence, isAlive, listening, opensAt, ownedCount, type State, type Vip } from "./state.ts";
+import { detection, isolation, lease, stagger, window } from "./timing.ts";
+
+/** Does what is due for a virtual IP that we do not own. */
+export function advance(state: State, vip: Vip, now: Instant): void {
+  if (vip.phase.kind === "conflict" && now >= vip.phase.until) {
+    vip.phase = { kind: "waiting" };
+    vip.why = "retrying";
+    const { timing } = state.config;
+    const span = window(timing);
+    believe(vip, { at: now, span, window: span, probes: 3, of: "conflict" });
+  }
+  if (vip.phase.kind === "waiting") bide(state, vip, now);
+  if (vip.phase.kind === "claiming") probe(state, vip, now);
+}
+
+/** When `advance` has something to do next. */
+export function dueAt(state: State, vip: Vip): Instant | undefined {
+  if (vip.phase.kind === "conflict") return vip.phase.until;
+  if (vip.phase.kind === "claiming") return vip.phase.nextProbeAt ?? vip.phase.dueAt;
+  if (vip.phase.kind !== "waiting" || !mayClaim(state, vip)) return undefined;
+  return vip.turnAt ?? opensAt(vip.evidence);
+}
+
+/** New evidence about who has the address: any turn that was fixed on older evidence is void. */
+export function believe(vip: Vip, evidence: Evidence): void {
+  vip.evidence = evidence;
+  vip.turnAt = undefined;
+}
+
+/** Ends a claim under way. */
+export function giveWay(vip: Vip, why: string): void {
+  if (vip.phase.kind !== "claiming" && vip.phase.kind !== "waiting") return;
+  vip.phase = { kind: "waiting" };
+  vip.why = why;
+}
+
+/** We hear a peer or a witness, or have no witness that could tell (docs/protocols/vip.md §8). */
+export function isConnected(state: State, now: Instant): boolean {
+  return state.config.witnesses.length === 0 || now < connectedUntil(state);
+}
+export function connectedUntil(state: State): Instant {
+  return after(state.contactAt, isolation(state.config.timing));
+}
+
+/** The predecessor named us: no probe, because it has just said that it answers no more. */
+export function claimAtOnce(state: State, vip: Vip, why: string, now: Instant): void {
+  if (vip.phase.kind !== "waiting" && vip.phase.kind !== "claiming") return;
+  if (!mayClaim(state, vip)) return;
+  install(state, vip, why, now);
+}
+
+/** The kernel's answer. */
+export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void {
+  if (vip.phase.kind !== "installing") return;
+  const { timing } = state.config;
+  const { at, why } = vip.phase;
+  vip.why = why;
+  if (!ok) {
+    vip.phase = { kind: "waiting" };
+    vip.why = "claim-late";
+    believe(vip, listening(timing, now));
+    return;
+  }
+  vip.term = Math.min(MOST_TERM, vip.term + 1);
+  vip.phase = { kind: "owner", term: vip.term, leaseUntil: after(at, lease(timing)) };
+  vip.owner = undefined;
+  vip.releasing = undefined;
+  vip.drainUntil = undefined;
+  vip.betterSince = undefined;
+  vip.contestedAt = undefined;
+  const { predecessor } = vip;
+  if (predecessor !== undefined && predecessor.until > now) {
+    const span = ms(predecessor.until - now);
+    state.out.push({ kind: "handover", vip: vip.id, towards: predecessor.address, mac: predecessor.mac, span });
+  }
+  vip.predecessor = undefined;
+  for (const ip of vip.config.addresses) state.announcer.start(ip, now);
+  state.urgent = true;
+  const { name } = vip.config;
+  state.out.push({ kind: "event", name: "vip.claimed", fields: { vip: name, term: vip.term, why } });
+}
+
+function mayClaim(state: State, vip: Vip): boolean {
+  return (
+    state.link.up &&
+    state.link.address !== undefined &&
+    state.withdrawn === undefined &&
+    vip.config.eligible &&
+    !vip.leaving &&
+    vip.releasing === undefined
+  );
+}
+
+function bide(state: State, vip: Vip, now: Instant): void {
+  if (!mayClaim(state, vip) || now < opensAt(vip.evidence)) return;
+  if (vip.turnAt === undefined) fixTurns(state, now);
+  if (vip.turnAt === undefined || now < vip.turnAt) return;
+  if (!isConnected(state, now)) vip.why = "isolated";
+  else if (isMute(state, now)) vip.why = "not-heard";
+  else begin(state, vip, now);
+}
+
+function begin(state: State, vip: Vip, now: Instant): void {
+  const { window: span, probes } = vip.evidence;
+  if (probes === 0) return install(state, vip, "released-to-us", now);
+  const gap = ms(span / probes);
+  vip.phase = {
+    kind: "claiming",
+    dueAt: after(now, span),
+    load: vip.turnLoad,
+    gap,
+    nextProbeAt: now,
+    probesLeft: probes,
+  };
+  vip.why = vip.owner === undefined ? "free" : "owner-silent";
+  state.urgent = true; // RFC 5227 has no such word: our peers hear of the claim one window before it happens
+}
+
+function probe(state: State, vip: Vip, now: Instant): void {
+  const { phase } = vip;
+  if (phase.kind !== "claiming") return;
+  if (phase.nextProbeAt !== undefined && now >= phase.nextProbeAt) {
+    for (const ip of vip.config.addresses) {
+      state.out.push({ kind: "probe", ip, before: after(now, window(state.config.timing)) });
+    }
+    phase.probesLeft--;
+    phase.nextProbeAt = phase.probesLeft > 0 ? after(now, phase.gap) : undefined;
+    // A probe that goes out late still gets the time for an answer.
+    const answered = after(now, ms(phase.gap * (phase.probesLeft + 1)));
+    if (answered > phase.dueAt) vip.phase = { ...phase, dueAt: answered };
+    return;
+  }
+  if (phase.nextProbeAt !== undefined || now < phase.dueAt) return;
+  if (!mayClaim(state, vip) || !isConnected(state, now)) {
+    giveWay(vip, "isolated");
+    believe(vip, listening(state.config.timing, now));
+    return;
+  }
+  install(state, vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
+}
+
+function install(state: State, vip: Vip, why: string, now: Instant): void {
+  const { timing } = state.config;
+  vip.phase = { kind: "installing", at: now, why };
+  state.out.push({ kind: "claim", vip: vip.id, span: lease(timing), before: after(now, window(timing)) });
+}
+
+/**
+ * Fixes the turn of every address that is free or about to be, all at once, so that the owners' counts that the order
+ * depends on are the same for all of them, and on all nodes.
+ */
+function fixTurns(state: State, now: Instant): void {
+  const { timing, node } = state.config;
+  const horizon = after(now, window(timing));
+  const free = [...state.vips.values()].filter(
+    (vip) =>
+      vip.phase.kind === "waiting" &&
+      vip.turnAt === undefined &&
+      mayClaim(state, vip) &&
+      opensAt(vip.evidence) <= horizon,
+  );
+  const own = ownedCount(state);
+  const orders = assign(
+    free.map((vip) => ({
+      vip: vip.id,
+      candidates: [{ node, priority: vip.config.priority, load: own }, ...rivals(state, vip, now)],
+    })),
+  );
+  for (const vip of free) {
+    const order = orders.get(vip.id) ?? [];
+    const place = order.findIndex((each) => each.node === node);
+    const opens = opensAt(vip.evidence);
+    const from = opens < now - timing.interval ? now : opens;
+    vip.turnLoad = Math.min(0xffff, order[place]?.load ?? own);
+    vip.turnAt = after(from, ms(place * stagger(timing) + patience(state, vip, order.slice(0, place), now)));
+  }
+}
+
+/** A better candidate that has only just started gets the time to listen, but only while nothing is lost by waiting. */
+function patience(state: State, vip: Vip, better: readonly Candidate[], now: Instant): number {
+  if (vip.term > 0) return 0;
+  const starting = better.some(({ node }) => state.peers.get(node)?.standings.get(vip.id)?.role === "listening");
+  return starting && now >= opensAt(vip.evidence) ? detection(state.config.timing) : 0;
+}
+
+function rivals(state: State, vip: Vip, now: Instant): readonly Candidate[] {
+  const found: Candidate[] = [];
+  for (const peer of state.peers.values()) {
+    const standing = peer.standings.get(vip.id);
+    if (standing === undefined || !isAlive(peer, now)) continue;
+    if (now - standing.at >= alive(peer.timing, now, "heartbeat").span) continue;
+    if (standing.role !== "candidate" && standing.role !== "claiming" && standing.role !== "listening") continue;
+    found.push({ node: peer.node, priority: standing.priority, load: peer.owned });
+  }
+  return found;
+}
+
+const MOST_TERM = 0xffff_ffff;

@@ -1,0 +1,202 @@
+/** What one segment machine remembers.  Mutable, because it is a table that every heartbeat touches; see segment.ts. */
+import type { Ip, Mac } from "../../base/address.ts";
+import { after, type Instant, instant, type Ms, ms } from "../../base/unit.ts";
+import { Announcer } from "./announce.ts";
+import type { Action, SegmentConfig, VipConfig, VipId } from "./event.ts";
+import type { Role } from "./packet.ts";
+import type { PeerReport, VipReport } from "./plan.ts";
+import type { Claim } from "./rank.ts";
+import { detection, type Timing, window } from "./timing.ts";
+
+export interface State {
+  config: SegmentConfig;
+  link: { readonly up: boolean; readonly mac: Mac; readonly address: Ip | undefined };
+  readonly peers: Map<string, Peer>;
+  readonly vips: Map<VipId, Vip>;
+  /** Every virtual address to its virtual IP. */
+  readonly byAddress: Map<Ip, Vip>;
+  announcer: Announcer;
+  withdrawn: { readonly handover: Ms; done: boolean } | undefined;
+  /** Last sign of a peer or a witness. */
+  contactAt: Instant;
+  witnessAskedAt: Instant;
+  nextTick: Instant;
+  sequence: number;
+  /** When which of our sequence numbers went out: how old an echo is. */
+  readonly sent: { readonly sequence: number; readonly at: Instant }[];
+  /** When the outstanding `renew` was asked for. */
+  renewAt: Instant | undefined;
+  /** Peers should hear at once what just changed. */
+  urgent: boolean;
+  readonly out: Action[];
+}
+
+export interface Peer {
+  readonly node: string;
+  incarnation: number;
+  sequence: number;
+  timing: Timing;
+  mac: Mac;
+  address: Ip;
+  owned: number;
+  readonly firstAt: Instant;
+  heardAt: Instant;
+  /** When we sent the last heartbeat that it echoed. */
+  hearsUsAt: Instant;
+  readonly standings: Map<VipId, Standing>;
+  /** The incarnations it echoed last, in its order: how it names a successor. */
+  echoes: readonly number[];
+  reported: PeerReport["state"] | undefined;
+}
+
+/** What a peer said of one virtual IP. */
+export interface Standing {
+  readonly role: Role;
+  readonly priority: number;
+  readonly wants: boolean;
+  at: Instant;
+}
+
+export interface Vip {
+  config: VipConfig;
+  readonly id: VipId;
+  phase: Phase;
+  /** Highest term known. */
+  term: number;
+  /** The owner as last heard; alive only while `evidence` says so. */
+  owner: (Claim & { readonly contestedSince: Instant | undefined }) | undefined;
+  evidence: Evidence;
+  /** When our turn comes, fixed when the address became free. */
+  turnAt: Instant | undefined;
+  /** What we own when that is assigned too. */
+  turnLoad: number;
+  why: string;
+  /** A virtual IP that left the configuration lives on until its release was told. */
+  leaving: boolean;
+  releasing: Releasing | undefined;
+  /** The kernel still serves flows of an address that we own no more. */
+  drainUntil: Instant | undefined;
+  /** Whose flows to pass on if we claim before `until`. */
+  predecessor: { readonly address: Ip; readonly mac: Mac; readonly until: Instant } | undefined;
+  /** Since when we are the better candidate. */
+  betterSince: Instant | undefined;
+  /** RFC 5227 §2.4: when the address was contested last while we owned it. */
+  contestedAt: Instant | undefined;
+  backoff: Ms;
+  reported: VipReport | undefined;
+}
+
+export type Phase =
+  | { readonly kind: "no-link" }
+  | { readonly kind: "ineligible" }
+  /** Listening, or standing by. */
+  | { readonly kind: "waiting" }
+  | {
+      readonly kind: "claiming";
+      readonly dueAt: Instant;
+      readonly load: number;
+      readonly gap: Ms;
+      nextProbeAt: Instant | undefined;
+      probesLeft: number;
+    }
+  /** `claim` was asked of the kernel. */
+  | { readonly kind: "installing"; readonly at: Instant; readonly why: string }
+  | { readonly kind: "owner"; readonly term: number; leaseUntil: Instant }
+  /** A station that is none of ours has the address. */
+  | { readonly kind: "conflict"; readonly with: Mac; readonly until: Instant };
+
+/** Nobody claims before `at` + `span`, and not without `probes` in the `window` before that. */
+export interface Evidence {
+  readonly at: Instant;
+  readonly span: Ms;
+  readonly window: Ms;
+  readonly probes: number;
+  readonly of: "listening" | "heartbeat" | "answer" | "claim" | "freed" | "released" | "conflict";
+}
+
+export interface Releasing {
+  readonly until: Instant;
+  /** Incarnation of the node that is to claim. */
+  readonly successor: number | undefined;
+  readonly handover: Ms;
+}
+
+export function stateOf(config: SegmentConfig, now: Instant): State {
+  return {
+    config,
+    link: { up: false, mac: 0 as Mac, address: undefined },
+    peers: new Map(),
+    vips: new Map(),
+    byAddress: new Map(),
+    announcer: new Announcer(config.node),
+    withdrawn: undefined,
+    contactAt: now,
+    witnessAskedAt: instant(Number.NEGATIVE_INFINITY),
+    nextTick: now,
+    sequence: 0,
+    sent: [],
+    renewAt: undefined,
+    urgent: false,
+    out: [],
+  };
+}
+
+export function vipOf(config: VipConfig, id: VipId, timing: Timing, now: Instant): Vip {
+  return {
+    config,
+    id,
+    phase: { kind: "no-link" },
+    term: 0,
+    owner: undefined,
+    evidence: listening(timing, now),
+    turnAt: undefined,
+    turnLoad: 0,
+    why: "starting",
+    leaving: false,
+    releasing: undefined,
+    drainUntil: undefined,
+    predecessor: undefined,
+    betterSince: undefined,
+    contestedAt: undefined,
+    backoff: detection(timing),
+    reported: undefined,
+  };
+}
+
+/** Nothing known: listen for one detection time and probe in its second half. */
+export function listening(timing: Timing, now: Instant): Evidence {
+  const span = detection(timing);
+  return { at: now, span, window: ms(span / 2), probes: 3, of: "listening" };
+}
+/** An owner with this timing is alive at `now`. */
+export function alive(timing: Timing, now: Instant, of: Evidence["of"]): Evidence {
+  return { at: now, span: detection(timing), window: window(timing), probes: 2, of };
+}
+/** Free as far as anybody says: probe for one window, then claim. */
+export function freed(timing: Timing, now: Instant, of: Evidence["of"]): Evidence {
+  return { at: now, span: window(timing), window: window(timing), probes: 2, of };
+}
+/** When probing may begin. */
+export function opensAt(evidence: Evidence): Instant {
+  return after(evidence.at, ms(evidence.span - evidence.window));
+}
+
+export function isAlive(peer: Peer, now: Instant): boolean {
+  return now - peer.heardAt < detection(peer.timing);
+}
+/** It hears us, or has not had the time to say so. */
+export function hearsUs(peer: Peer, own: Timing, now: Instant): boolean {
+  const patience = Math.max(detection(own), detection(peer.timing));
+  return now - Math.max(peer.hearsUsAt, peer.firstAt) < patience;
+}
+/** Whether an owner says so itself, within its detection time. */
+export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
+  const peer = vip.owner === undefined ? undefined : state.peers.get(vip.owner.node);
+  const standing = peer?.standings.get(vip.id);
+  return peer !== undefined && standing?.role === "owner" && now - standing.at < detection(peer.timing);
+}
+export function ownedCount(state: State): number {
+  let count = 0;
+  for (const vip of state.vips.values()) if (vip.phase.kind === "owner" || vip.phase.kind === "installing") count++;
+  return count;
+}
