@@ -6,6 +6,7 @@ import { type Faults, faultsIn } from "./fabric.ts";
 import { guard, sweep } from "./guardian.ts";
 import { type Host, hostIn } from "./host.ts";
 import { run } from "./process.ts";
+import { type ImpairedLink, type Relay, startRelay } from "./relay.ts";
 
 export interface Lab extends Faults, AsyncDisposable {
   /** Prefix of its namespaces. */
@@ -14,9 +15,16 @@ export interface Lab extends Faults, AsyncDisposable {
   host(name: string): Host;
   /** Where all cables end: captures run here. */
   readonly fabric: Host;
+  /** One whose description has `impair`. */
+  link(name: string): ImpairedLink;
 }
 
-export async function buildLab(description: Description): Promise<Lab> {
+export interface LabOptions {
+  /** Of random losses and jitter: the same seed, the same fate of the n-th frame. */
+  readonly seed?: number;
+}
+
+export async function buildLab(description: Description, options: LabOptions = {}): Promise<Lab> {
   if (process.getuid?.() !== 0) throw new Fault("LAB", { why: "network namespaces need root" });
   await sweep();
   const id = `nv${process.pid}-${++built}`;
@@ -37,21 +45,25 @@ export async function buildLab(description: Description): Promise<Lab> {
     await run("ip", ["-batch", "-"], { input: cables(description, { of }) });
     await everywhere((name) => hostScript(name, spec(name), description), fabricScript(description));
     await everywhere(settleScript, ":");
+    const hosts = new Map(names.map((name) => [name, hostIn(name, of(name))]));
+    const fabric = hostIn("fabric", fabricName);
+    const relay = await startRelay(fabric, description, options.seed ?? 1);
+    return labOf({ id, description, hosts, fabric, relay }, () => guardian.release());
   } catch (error) {
     await guardian.release();
     throw error;
   }
-  const hosts = new Map(names.map((name) => [name, hostIn(name, of(name))]));
-  return labOf(id, description, hosts, hostIn("fabric", fabricName), () => guardian.release());
 }
 
-function labOf(
-  id: string,
-  description: Description,
-  hosts: ReadonlyMap<string, Host>,
-  fabric: Host,
-  release: () => Promise<void>,
-): Lab {
+interface Parts {
+  readonly id: string;
+  readonly description: Description;
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly fabric: Host;
+  readonly relay: Relay | undefined;
+}
+
+function labOf({ id, description, hosts, fabric, relay }: Parts, release: () => Promise<void>): Lab {
   const ends = new Map<Port, boolean>();
   for (const link of description.links)
     for (const end of [link.from, link.to].filter(isPort)) ends.set(end, link.impair === undefined);
@@ -65,6 +77,10 @@ function labOf(
       const host = hosts.get(name);
       if (host === undefined) throw new TypeError(`lab: no host ${name}`);
       return host;
+    },
+    link(name) {
+      if (relay === undefined) throw new TypeError(`lab: no impaired link ${name}`);
+      return relay.link(name);
     },
     ...faults,
     [Symbol.asyncDispose]() {

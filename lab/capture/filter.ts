@@ -79,12 +79,7 @@ function assemble(code: readonly Line[]): readonly BpfInstruction[] {
     .map((line, at): BpfInstruction => {
       if ("load" in line) return [LOAD[line.load], 0, 0, line.at];
       if ("equal" in line)
-        return [
-          JUMP_EQUAL,
-          near(line.go, at),
-          line.otherwise === undefined ? 0 : near(line.otherwise, at),
-          line.equal,
-        ];
+        return [JUMP_EQUAL, near(line.go, at), line.otherwise === undefined ? 0 : near(line.otherwise, at), line.equal];
       if ("jump" in line) return [JUMP, 0, 0, target(line.jump, at)];
       return [RETURN, 0, 0, "give" in line ? line.give : 0];
     });
