@@ -37,6 +37,8 @@ export class Vips {
   #sent: VipPlan | undefined;
   #scheduling = "";
   #withdrawn: (() => void) | undefined;
+  /** Withdrawn is withdrawn: a new plan could bring the addresses back. */
+  #leaving = false;
 
   constructor(parts: VipsParts) {
     this.#parts = parts;
@@ -86,6 +88,7 @@ export class Vips {
 
   /** Resolves when no address answers here any more, or after `within`: then pulse's leases end by themselves. */
   withdraw(handover: Ms, within: Ms): Promise<void> {
+    this.#leaving = true;
     if (this.#child.phase !== "up") return Promise.resolve();
     return new Promise((resolve) => {
       const { clock, events } = this.#parts;
@@ -111,8 +114,7 @@ export class Vips {
   }
 
   #push(): void {
-    // Withdrawn is withdrawn: a new plan would bring the addresses back.
-    if (this.#plan === undefined || this.#child.phase !== "up") return;
+    if (this.#plan === undefined || this.#leaving || this.#child.phase !== "up") return;
     if (this.#sent !== undefined && sameContent(this.#sent, this.#plan)) return;
     this.#sent = this.#plan;
     this.#child.send({ kind: "plan", plan: this.#plan });

@@ -1,0 +1,241 @@
+/**
+ * The configuration in force: what the files said when they were last right.  A file that is wrong changes nothing but
+ * `problems`.  Everything here is synchronous, so an apply and a reload never meet half-way.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { err, ok, type Result } from "../../base/result.ts";
+import type { Diagnostic } from "../../resources/diagnostic.ts";
+import { isError } from "../../resources/diagnostic.ts";
+import { readDirectory } from "../../resources/load.ts";
+import { KIND_NAMES, kindOf } from "../../resources/names.ts";
+import type { ApplyAnswer, DeleteRequest, DiffAnswer, Refusal, ReloadAnswer } from "../admin/api.ts";
+import type { DesiredCondition } from "../desired.ts";
+import type { Events } from "../events.ts";
+import type { Flags } from "../flags.ts";
+import { fieldChanges, sameContent } from "./canonical.ts";
+import { type Edit, planApply, planDelete } from "./edit.ts";
+import { type Configuration, type NamedSettings, type Places, readConfiguration } from "./read.ts";
+import { commit, recover } from "./transaction.ts";
+
+export interface LiveParts {
+  readonly places: Places;
+  readonly flags: Flags;
+  readonly events: Events;
+  readonly wall: () => number;
+  /** Another configuration is in force. */
+  readonly changed: () => void;
+}
+
+export class Live {
+  readonly #parts: LiveParts;
+  readonly #boot: NamedSettings;
+  #current: KeyedConfiguration;
+  #restart: readonly string[] = [];
+  generation = 1;
+  loadedAt: number;
+  problems: readonly Diagnostic[] = [];
+  readonly reloads = { accepted: 1, refused: 0 };
+
+  constructor(first: KeyedConfiguration, parts: LiveParts) {
+    this.#parts = parts;
+    this.#boot = first.settings;
+    this.#current = first;
+    this.loadedAt = parts.wall();
+  }
+
+  get places(): Places {
+    return this.#parts.places;
+  }
+  /** Its settings are those in force: what only a restart changes is still as it was at the start. */
+  get current(): KeyedConfiguration {
+    return this.#current;
+  }
+
+  conditions(): readonly DesiredCondition[] {
+    const refused = this.problems.filter(isError).map(
+      ({ file, line, column, message }): DesiredCondition => ({
+        code: "CONFIG_REFUSED",
+        severity: "error",
+        subject: `${file}:${line}:${column}`,
+        message,
+      }),
+    );
+    const warned = this.#current.warnings.map(
+      ({ file, line, column, message }): DesiredCondition => ({
+        code: "CONFIG_WARNING",
+        severity: "warning",
+        subject: `${file}:${line}:${column}`,
+        message,
+      }),
+    );
+    if (this.#restart.length === 0) return [...refused, ...warned];
+    const message = `changed on disk, needs a restart: ${this.#restart.join(", ")}`;
+    return [...refused, ...warned, { code: "RESTART_NEEDED", severity: "warning", subject: "settings", message }];
+  }
+
+  /** Reads the files; what is wrong in them changes nothing. */
+  reload(dryRun: boolean): Result<ReloadAnswer, Refusal> {
+    const read = readKeyed(this.#parts.places, this.#parts.flags);
+    if (!read.ok) {
+      if (!dryRun) this.#refused(read.error);
+      return err(invalid(read.error));
+    }
+    const { warnings, hash } = read.value;
+    const changed = !this.#same(read.value);
+    if (!dryRun) this.#accept(read.value, changed);
+    return ok({ changed, generation: this.generation, hash, warnings });
+  }
+
+  apply(source: string, documents: string, dryRun: boolean): Result<ApplyAnswer, Refusal> {
+    const edit = this.#plan(source, documents);
+    return edit.ok ? this.#perform(edit.value, dryRun) : edit;
+  }
+
+  diff(source: string, documents: string): Result<DiffAnswer, Refusal> {
+    const edit = this.#plan(source, documents);
+    if (!edit.ok) return edit;
+    const changes = edit.value.changes.map(({ before, after, ...change }) => ({
+      ...change,
+      fields: fieldChanges(before, after),
+    }));
+    return ok({ changes, warnings: edit.value.warnings });
+  }
+
+  remove(request: DeleteRequest): Result<ApplyAnswer, Refusal> {
+    const kind = kindOf(request.kind);
+    if (kind === undefined) {
+      return err({ code: "NOT_FOUND", message: `there is no kind ${request.kind}`, problems: [] });
+    }
+    const namespace = KIND_NAMES[kind].namespaced ? request.namespace || "default" : undefined;
+    const files = readDirectory(this.#current.resourceDir);
+    const edit = planDelete(files, { kind, namespace, name: request.name });
+    if (edit === undefined) {
+      const name = namespace === undefined ? request.name : `${namespace}/${request.name}`;
+      return err({ code: "NOT_FOUND", message: `there is no ${kind} ${name}`, problems: [] });
+    }
+    return edit.ok ? this.#perform(edit.value, request.dryRun) : err(invalid(edit.error));
+  }
+
+  #plan(source: string, documents: string): Result<Edit, Refusal> {
+    const { resourceDir, files } = this.#current;
+    // What is on disk now, not what was read last: an edit must not undo somebody's change.
+    const now = files.length === 0 && !exists(resourceDir) ? [] : readDirectory(resourceDir);
+    const settings = this.#parts.places.settingsFile;
+    const edit = planApply(
+      now.filter(({ file }) => file !== settings),
+      source,
+      documents,
+      resourceDir,
+    );
+    return edit.ok ? edit : err(invalid(edit.error));
+  }
+
+  #perform({ changes, files, warnings }: Edit, dryRun: boolean): Result<ApplyAnswer, Refusal> {
+    const said = changes.map(({ before: _before, after: _after, ...change }) => change);
+    if (!dryRun && files.length > 0) {
+      commit(this.#current.resourceDir, files);
+      for (const { kind, namespace, name, change, file } of said) {
+        if (change !== "unchanged") this.#parts.events.emit("config.applied", { kind, namespace, name, change, file });
+      }
+      const reloaded = this.reload(false);
+      if (!reloaded.ok) return reloaded;
+    }
+    return ok({ changes: said, warnings, dryRun, generation: this.generation });
+  }
+
+  #refused(problems: readonly Diagnostic[]): void {
+    this.reloads.refused++;
+    const news = !sameContent(this.problems, problems);
+    this.problems = problems;
+    if (!news) return;
+    const { events, changed } = this.#parts;
+    for (const { file, line, column, message, hint } of problems.filter(isError).slice(0, 20)) {
+      events.emit("config.refused", { at: `${file}:${line}:${column}`, message, hint }, "error");
+    }
+    changed();
+  }
+
+  #accept(read: KeyedConfiguration, changed: boolean): void {
+    this.reloads.accepted++;
+    const recovered = this.problems.length > 0;
+    this.problems = [];
+    const settings = inForce(this.#boot, read.settings);
+    const restart = fieldChanges(settings, read.settings).map(({ path }) => path);
+    const news = !sameContent(restart, this.#restart);
+    this.#restart = restart;
+    if (changed) {
+      this.generation++;
+      this.loadedAt = this.#parts.wall();
+      const { hash } = read;
+      this.#parts.events.emit("config.loaded", { generation: this.generation, hash, files: read.files.length });
+    }
+    this.#current = { ...read, settings };
+    if (changed || recovered || news) this.#parts.changed();
+  }
+
+  #same(read: KeyedConfiguration): boolean {
+    const { hash, key, settings, warnings } = this.#current;
+    return (
+      read.hash === hash &&
+      read.key === key &&
+      sameContent(inForce(this.#boot, read.settings), settings) &&
+      sameContent(read.warnings, warnings)
+    );
+  }
+}
+
+export interface KeyedConfiguration extends Configuration {
+  /** Secret of the segment's nodes, hex; empty while there are no virtual IPs. */
+  readonly key: string;
+}
+
+/** Files → configuration, with what an interrupted apply left behind set right first. */
+export function readKeyed(places: Places, flags: Flags): Result<KeyedConfiguration, readonly Diagnostic[]> {
+  const read = readConfiguration(places, flags);
+  if (!read.ok) return read;
+  if (exists(read.value.resourceDir) && recover(read.value.resourceDir).length > 0) return readKeyed(places, flags);
+  const { resources, settings } = read.value;
+  if (resources.vips.length === 0) return ok({ ...read.value, key: "" });
+  const key = readKey(settings.l2.keyFile);
+  return key.ok ? ok({ ...read.value, key: key.value }) : err([key.error]);
+}
+
+function readKey(file: string): Result<string, Diagnostic> {
+  const problem = (message: string, hint: string): Result<string, Diagnostic> =>
+    err({ severity: "error", file, line: 1, column: 1, code: "FILE_READ", message, hint });
+  const make = `the same on all nodes of the segment: (umask 077; openssl rand -hex 32 > ${file})`;
+  try {
+    const key = readFileSync(file, "utf8").trim();
+    if (!/^[0-9a-fA-F]{64}$/.test(key)) return problem("the key is not 64 hexadecimal digits", make);
+    if ((statSync(file).mode & 0o007) !== 0) return problem("the key is readable by everybody", `chmod 600 ${file}`);
+    return ok(key.toLowerCase());
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return problem(`virtual IPs need the key of their segment (l2.keyFile), and it cannot be read: ${code}`, make);
+  }
+}
+
+/** Only labels, priorities, l2 and the log's level follow the file; the rest shapes processes that run. */
+function inForce(boot: NamedSettings, read: NamedSettings): NamedSettings {
+  const { labels, priority } = read.node;
+  return {
+    ...boot,
+    node: { ...boot.node, labels, priority },
+    l2: read.l2,
+    log: { ...boot.log, level: read.log.level },
+  };
+}
+
+function invalid(problems: readonly Diagnostic[]): Refusal {
+  const errors = problems.filter(isError);
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
+  const message =
+    first === undefined ? "refused" : `${first.file}:${first.line}:${first.column}: ${first.message}${more}`;
+  return { code: "INVALID", message, problems };
+}
+
+function exists(directory: string): boolean {
+  return statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true;
+}

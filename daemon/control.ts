@@ -1,0 +1,200 @@
+/**
+ * The loop of the control process: configuration and facts → desired state → children.  Coalesced (many changes, one
+ * pass) and idempotent (a pass without a change sends nothing).  Time, processes and sockets are parameters.
+ */
+import type { Clock } from "../base/clock.ts";
+import { type Ms, ms } from "../base/unit.ts";
+import type { VipReport } from "../netstack/vip/plan.ts";
+import type { Allocated } from "../resources/allocate.ts";
+import type { Allocations } from "./allocations.ts";
+import { Conditions } from "./conditions.ts";
+import type { Live } from "./config/live.ts";
+import type { Dataplanes } from "./dataplanes.ts";
+import { type Desired, type DesiredCondition, desired } from "./desired.ts";
+import type { Events } from "./events.ts";
+import type { Facts, InterfaceFact } from "./facts.ts";
+import type { Vips } from "./vips.ts";
+
+export interface ControlParts {
+  readonly live: Live;
+  readonly allocations: Allocations;
+  readonly dataplanes: Dataplanes;
+  readonly vips: Vips;
+  readonly host: Host;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly wall: () => number;
+  /** A pass is over. */
+  readonly settled: () => void;
+}
+
+/** What control asks about this machine; read anew at each call. */
+export interface Host {
+  readonly hostname: string;
+  ipv6(): boolean;
+  interfaces(): readonly InterfaceFact[];
+}
+
+export interface DrainTimes {
+  /** Owners hand their virtual IPs over for so long before they fall silent. */
+  readonly handover: Ms;
+  /** At most so long until pulse confirms. */
+  readonly withdrawal: Ms;
+  /** Requests under way get so long. */
+  readonly grace: Ms;
+}
+export const DRAIN_TIMES: DrainTimes = { handover: ms(1_000), withdrawal: ms(3_000), grace: ms(10_000) };
+
+export class Control {
+  readonly #parts: ControlParts;
+  readonly conditions: Conditions;
+  #desired: Desired | undefined;
+  #allocated: Allocated | undefined;
+  #interfaces: readonly InterfaceFact[] = [];
+  #queued = false;
+  #draining = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+    this.conditions = new Conditions(parts.events, parts.wall);
+  }
+
+  get desired(): Desired | undefined {
+    return this.#desired;
+  }
+  get allocated(): Allocated | undefined {
+    return this.#allocated;
+  }
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  start(): void {
+    const { vips, dataplanes } = this.#parts;
+    this.lookAround();
+    vips.start();
+    dataplanes.start();
+    this.pass();
+  }
+
+  /** Interfaces may have changed. */
+  lookAround(): void {
+    this.#interfaces = this.#parts.host.interfaces();
+    this.changed();
+  }
+
+  /** Another configuration is in force. */
+  reconfigured(): void {
+    this.#allocated = undefined;
+    this.lookAround();
+  }
+
+  /** Something that the desired state depends on has changed: one pass follows before the next event. */
+  changed(): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    queueMicrotask(() => {
+      this.#queued = false;
+      this.pass();
+    });
+  }
+
+  pass(): void {
+    const { live, allocations, dataplanes, vips, settled } = this.#parts;
+    const { settings, resources } = live.current;
+    this.#allocated ??= allocations.next(resources);
+    const next = desired(settings, resources, this.#allocated, this.#facts());
+    this.#desired = next;
+    if (!this.#draining) dataplanes.want(next.proxy, next.sockets);
+    vips.want(next.vips);
+    this.conditions.replace([...live.conditions(), ...next.conditions, ...this.#conditionsOfParts()]);
+    settled();
+  }
+
+  /** What keeps the daemon from serving what the files say; undefined when nothing does. */
+  notReady(): string | undefined {
+    const { dataplanes, vips } = this.#parts;
+    if (this.#draining) return "draining";
+    if (!dataplanes.applied()) return "a data plane has not applied the configuration";
+    return vips.applied() ? undefined : "pulse has not taken over the virtual IPs";
+  }
+
+  /** Every part answers: what the watchdog wants to know. */
+  alive(): boolean {
+    return this.#parts.dataplanes.alive() && this.#parts.vips.alive();
+  }
+
+  /** Graceful end: the addresses first, then the requests under way, then pulse.  Once; later calls wait for the first. */
+  stop(times: DrainTimes = DRAIN_TIMES): Promise<void> {
+    this.#stopped ??= this.#stop(times);
+    return this.#stopped;
+  }
+
+  /** No patience: nobody finishes anything.  Leases end by themselves. */
+  kill(): void {
+    this.#draining = true;
+    this.#parts.dataplanes.kill();
+    this.#parts.vips.kill();
+  }
+
+  async #stop({ handover, withdrawal, grace }: DrainTimes): Promise<void> {
+    const { vips, dataplanes, events } = this.#parts;
+    this.#draining = true;
+    events.emit("daemon.draining", { handover, grace });
+    await vips.withdraw(handover, withdrawal);
+    await dataplanes.drain(grace);
+    await vips.stop();
+  }
+
+  #facts(): Facts {
+    const { live, dataplanes, host } = this.#parts;
+    return {
+      hostname: host.hostname,
+      key: live.current.key,
+      ipv6: host.ipv6(),
+      interfaces: this.#interfaces,
+      listening: dataplanes.listening(),
+      health: new Map([...dataplanes.health].map(([key, { healthy }]) => [key, healthy])),
+      draining: this.#draining,
+    };
+  }
+
+  #conditionsOfParts(): readonly DesiredCondition[] {
+    const { dataplanes, vips } = this.#parts;
+    const none = (): undefined => undefined;
+    const children = [vips.status(none), ...dataplanes.status(none)]
+      .filter(({ state }) => state === "silent" || state === "backoff")
+      .map(({ name, state, lastEnd }): DesiredCondition => {
+        const message = state === "silent" ? "does not answer" : `ended: ${lastEnd ?? "unknown"}; a restart is due`;
+        return { code: "CHILD_DOWN", severity: "error", subject: name, message };
+      });
+    const listeners = [...dataplanes.failures].map(
+      ([key, message]): DesiredCondition => ({ code: "LISTENER_FAILED", severity: "error", subject: key, message }),
+    );
+    const reports = [...vips.reports.values()].flatMap(({ report }) => vipConditions(report));
+    const { engine, why } = dataplanes.engine;
+    const fallback: readonly DesiredCondition[] =
+      engine === "epoll" && why !== "configured"
+        ? [
+            {
+              code: "ENGINE_FALLBACK",
+              severity: "info",
+              subject: "dataplane",
+              message: `epoll instead of io_uring: ${why}`,
+            },
+          ]
+        : [];
+    return [...children, ...listeners, ...reports, ...fallback];
+  }
+}
+
+function vipConditions({ name, state, why, conflictWith }: VipReport): readonly DesiredCondition[] {
+  const subject = `ProxyVIP/${name}`;
+  if (conflictWith !== undefined) {
+    const message = `${conflictWith} answers for the address and is no node of ours`;
+    return [{ code: "VIP_CONFLICT", severity: "error", subject, message }];
+  }
+  if (state === "no-link") return [{ code: "VIP_NO_LINK", severity: "error", subject, message: why }];
+  return [];
+}

@@ -1,0 +1,207 @@
+/** What `novactl status` shows, put together from the parts.  Pure but for what it asks them. */
+import { readFileSync } from "node:fs";
+import { formatIp, isIpv4 } from "../base/address.ts";
+import { VERSION } from "../base/version.ts";
+import type { AnyResource } from "../resources/kinds.ts";
+import { everything, qualifiedName } from "../resources/kinds.ts";
+import { API_VERSION } from "../resources/names.ts";
+import type {
+  BackendStatus,
+  EndpointStatus,
+  ListenerStatus,
+  LoadedResource,
+  ProcessStatus,
+  ResourceList,
+  Status,
+  VipStatus,
+} from "./admin/api.ts";
+import type { ResourceQuery } from "./admin/server.ts";
+import type { Live } from "./config/live.ts";
+import type { Control } from "./control.ts";
+import type { Dataplanes } from "./dataplanes.ts";
+import { endpointKey, endpointText } from "./facts.ts";
+import type { Vips } from "./vips.ts";
+
+export interface StatusParts {
+  readonly control: Control;
+  readonly live: Live;
+  readonly dataplanes: Dataplanes;
+  readonly vips: Vips;
+  readonly startedAt: number;
+  readonly wall: () => number;
+  /** Resident memory of a process, octets. */
+  readonly memory: (pid: number) => number | undefined;
+}
+
+export function statusOf(parts: StatusParts): Status {
+  const { control, live, dataplanes, vips, startedAt, wall, memory } = parts;
+  const { settings, resourceDir, hash } = live.current;
+  const { engine, why } = dataplanes.engine;
+  const own: ProcessStatus = {
+    name: "control",
+    pid: process.pid,
+    state: control.draining ? "stopping" : "up",
+    startedAt,
+    restarts: 0,
+    lastEnd: undefined,
+    memory: memory(process.pid),
+  };
+  return {
+    version: VERSION,
+    node: settings.node.name,
+    pid: process.pid,
+    startedAt,
+    uptime: wall() - startedAt,
+    phase: phaseOf(control),
+    engine,
+    engineWhy: why,
+    configuration: {
+      generation: live.generation,
+      hash,
+      loadedAt: live.loadedAt,
+      settingsFile: live.places.settingsFile,
+      resourceDir,
+      problems: live.problems,
+    },
+    processes: [own, vips.status(memory), ...dataplanes.status(memory)],
+    conditions: control.conditions.list,
+    vips: vipStatuses(parts),
+    peers: vips.peers,
+    listeners: listenerStatuses(parts),
+    backends: backendStatuses(parts),
+  };
+}
+
+export function resourcesOf(parts: StatusParts, query: ResourceQuery): ResourceList {
+  const { live } = parts;
+  const status = statusOf(parts);
+  const resources = everything(live.current.resources)
+    .filter(({ kind, metadata }) => {
+      if (query.kind !== undefined && query.kind !== kind) return false;
+      if (query.name !== undefined && query.name !== metadata.name) return false;
+      return query.namespace === undefined || query.namespace === (metadata.namespace ?? "");
+    })
+    .map(
+      (resource): LoadedResource => ({
+        apiVersion: API_VERSION,
+        kind: resource.kind,
+        namespace: resource.metadata.namespace ?? "",
+        name: resource.metadata.name,
+        file: resource.source.file,
+        line: resource.source.at([]).line,
+        manifest: resource.source.value as Readonly<Record<string, unknown>>,
+        status: statusOfResource(resource, status, parts),
+      }),
+    );
+  return { generation: live.generation, resources };
+}
+
+/** VmRSS of /proc/PID/status in octets; undefined when the process has just ended. */
+export function residentMemory(pid: number): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return undefined;
+  }
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+}
+
+function phaseOf(control: Control): Status["phase"] {
+  if (control.draining) return "draining";
+  if (control.notReady() !== undefined) return "starting";
+  return control.conditions.list.some(({ severity }) => severity === "error") ? "degraded" : "ready";
+}
+
+function vipStatuses({ control, live, vips }: StatusParts): readonly VipStatus[] {
+  const segments = control.desired?.vips.segments ?? [];
+  const specs = new Map(segments.flatMap(({ ifname, vips }) => vips.map((spec) => [spec.name, { ifname, spec }])));
+  return live.current.resources.vips.map(({ metadata: { name }, spec }) => {
+    const planned = specs.get(name);
+    const reported = vips.reports.get(name);
+    const condition = control.conditions.list.find(({ subject }) => subject === `ProxyVIP/${name}`);
+    return {
+      name,
+      mode: spec.mode,
+      addresses: [planned?.spec.address4, planned?.spec.address6].filter((each) => each !== undefined),
+      ifname: planned?.ifname ?? "",
+      state: reported?.report.state ?? "unknown",
+      owner: reported?.report.owner,
+      term: reported?.report.term ?? 0,
+      why: reported?.report.why ?? condition?.message ?? "",
+      eligible: planned?.spec.eligible ?? false,
+      eligibleWhy: planned?.spec.why ?? condition?.code ?? "",
+      priority: planned?.spec.priority ?? 0,
+      conflictWith: reported?.report.conflictWith,
+      since: reported?.since,
+      failovers: vips.failovers(name),
+    };
+  });
+}
+
+function listenerStatuses({ control, dataplanes }: StatusParts): readonly ListenerStatus[] {
+  const { sockets = [], proxy } = control.desired ?? {};
+  return sockets.map(({ key, ip, port }) => {
+    const config = proxy?.listeners.find((each) => each.key === key);
+    return {
+      key,
+      gateway: config?.gateway ?? "",
+      name: config?.name ?? "",
+      protocol: config?.protocol ?? "",
+      address: formatIp(ip),
+      port,
+      workers: dataplanes.accepting(key),
+      wanted: dataplanes.workers,
+      problem: dataplanes.failures.get(key),
+    };
+  });
+}
+
+function backendStatuses({ live, dataplanes }: StatusParts): readonly BackendStatus[] {
+  return live.current.resources.backends.map((backend) => {
+    const { metadata, spec } = backend;
+    const name = qualifiedName(metadata);
+    const checked = spec.healthCheck !== undefined;
+    const endpoints = spec.endpoints.map(({ address, port, weight }): EndpointStatus => {
+      const verdict = dataplanes.health.get(endpointKey(name, endpointText(address, port)));
+      const known = verdict?.healthy === true ? "healthy" : "unhealthy";
+      return {
+        address: isIpv4(address) ? formatIp(address) : address,
+        port,
+        weight,
+        health: !checked ? "unchecked" : verdict === undefined ? "unknown" : known,
+        why: checked ? (verdict?.why ?? "") : "",
+        since: checked ? verdict?.since : undefined,
+      };
+    });
+    return { name, lbPolicy: spec.lbPolicy, checked, endpoints };
+  });
+}
+
+function statusOfResource(
+  { kind, metadata }: AnyResource,
+  status: Status,
+  { control }: StatusParts,
+): Readonly<Record<string, unknown>> {
+  const name = qualifiedName(metadata);
+  const conditions = control.conditions.list.filter(({ subject }) => subject === `${kind}/${name}`);
+  switch (kind) {
+    case "ProxyVIP":
+      return { ...status.vips.find((vip) => vip.name === name), conditions };
+    case "ProxyGateway":
+      return { listeners: status.listeners.filter(({ gateway }) => gateway === name), conditions };
+    case "ProxyBackend":
+      return { endpoints: status.backends.find((backend) => backend.name === name)?.endpoints ?? [], conditions };
+    case "ProxyRoute": {
+      const rules = control.desired?.proxy.listeners.flatMap(({ key, rules }) =>
+        rules.filter(({ route }) => route === name).map(({ index }) => ({ listener: key, rule: index })),
+      );
+      return { attached: rules ?? [], conditions };
+    }
+    case "ProxyIPPool": {
+      const allocations = control.allocated?.allocations.filter(({ pool }) => pool === name) ?? [];
+      return { allocations: allocations.map(({ vip, address }) => ({ vip, address })), conditions };
+    }
+  }
+}
