@@ -4,8 +4,8 @@
  * Left out on purpose: `include` and `define` from files; what renews leases every few milliseconds (that is
  * netlink/set-elements.ts, which does without the library's parser).
  *
- * A context belongs to the network namespace in which it was opened: libnftables opens a socket for each command, so
- * `transaction` must be called with the thread inside the same namespace.
+ * A context belongs to the network namespace in which it was opened.  Where that is not the thread's own, calls that
+ * name interfaces must be made inside it too (namespace.ts): the library looks indexes up where it runs.
  */
 import koffi from "koffi";
 import { Fault } from "../../base/fault.ts";
@@ -22,10 +22,11 @@ export class Nftables implements Disposable {
 
   constructor() {
     this.#library = open();
-    this.#context = this.#library.create(NFT_CTX_DEFAULT);
-    if (this.#context === null) throw new Fault("NFTABLES", { call: "nft_ctx_new" });
-    this.#library.bufferOutput(this.#context);
-    this.#library.bufferError(this.#context);
+    const context = this.#library.create(NFT_CTX_DEFAULT);
+    if (context === null) throw new Fault("NFTABLES", { call: "nft_ctx_new" });
+    this.#library.bufferOutput(context);
+    this.#library.bufferError(context);
+    this.#context = context;
   }
 
   /** Applies a script of nft commands or a `table … { }` ruleset, all or nothing.  Returns what it prints. */

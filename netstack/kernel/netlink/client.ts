@@ -5,7 +5,7 @@
  */
 import { getSystemErrorName } from "node:util";
 import { Fault, type FaultCode } from "../../../base/fault.ts";
-import { bind, close, must, recv, sendto, setsockopt, socket } from "../libc.ts";
+import { bind, close, errno, must, recv, sendto, setsockopt, socket } from "../libc.ts";
 import type { Malformed } from "./attribute.ts";
 import {
   decodeMessages,
@@ -86,6 +86,24 @@ export class NetlinkClient implements Disposable {
     throw new Fault(this.#fault, { request: what, why: `the dump was interrupted ${ATTEMPTS} times` });
   }
 
+  /**
+   * Sends a batch whose messages all carry `sequence`; returns what the kernel said: the acknowledgement, or the first
+   * refusal.  The kernel handles batches inside sendto, so what it has to say is there when sendto returns.
+   */
+  commit(batch: Uint8Array, sequence: number): Verdict {
+    this.send(batch);
+    let verdict: Verdict | undefined;
+    for (let messages = this.#ready(); messages !== undefined; messages = this.#ready()) {
+      for (const message of messages) {
+        if (message.sequence !== sequence || message.type !== NLMSG_ERROR) continue;
+        const said = this.verdict(message);
+        if (verdict === undefined || verdict.errno === 0) verdict = said;
+      }
+    }
+    if (verdict === undefined) throw new Fault(this.#fault, { why: "a batch was not answered" });
+    return verdict;
+  }
+
   send(bytes: Uint8Array): void {
     this.#check();
     must(sendto(this.#fd, bytes, bytes.length, 0, KERNEL, KERNEL.length), "sendto", { socket: "netlink" });
@@ -94,7 +112,18 @@ export class NetlinkClient implements Disposable {
   /** The messages of the next datagram; their payloads are valid until the next call. */
   receive(): readonly Message[] {
     this.#check();
-    const length = must(recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC), "recv", { socket: "netlink" });
+    return this.#read(
+      must(recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC), "recv", { socket: "netlink" }),
+    );
+  }
+
+  #ready(): readonly Message[] | undefined {
+    const length = recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC | MSG_DONTWAIT);
+    if (length < 0 && errno() === EAGAIN) return undefined;
+    return this.#read(must(length, "recv", { socket: "netlink" }));
+  }
+
+  #read(length: number): readonly Message[] {
     if (length > this.#buffer.length) throw new Fault(this.#fault, { why: `an answer of ${length} octets` });
     const messages = decodeMessages(this.#buffer.subarray(0, length));
     if (!messages.ok) throw this.malformed(messages.error);
@@ -212,6 +241,8 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const EAGAIN = 11;
 /** Larger than the 32 KiB that a dump puts into one datagram. */
 const BUFFER = 128 * 1024;
 const RECEIVE_BUFFER = 1024 * 1024;

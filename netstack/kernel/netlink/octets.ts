@@ -65,3 +65,7 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
 export function aligned(length: number): number {
   return (length + 3) & ~3;
 }
+/** Lower-case digits, two an octet: octets as a map key. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
+}

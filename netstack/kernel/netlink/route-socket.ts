@@ -7,9 +7,9 @@ import { type Ip, type Mac, octetsOfMac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import type { Result } from "../../../base/result.ts";
 import {
+  type Address,
   AF_INET,
   AF_INET6,
-  type Address,
   decodeAddress,
   encodeAddress,
   encodeGetAddresses,
