@@ -1,5 +1,5 @@
 /**
- * rtnetlink: what this host's links and addresses are, and changing them.  Synchronous: each call is one request that
+ * rtnetlink: this host's links, addresses, routes, rules and neighbours, and changing them.  Synchronous: each call is one request that
  * the kernel answers before it returns (20 to 50 µs).  One socket per network namespace: it belongs to the namespace in
  * which it was opened, for ever (see namespace.ts).
  */
@@ -19,7 +19,7 @@ import {
   RTM_NEWADDR,
 } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
-import { EEXIST, ENODEV, NETLINK_ROUTE, NetlinkClient } from "./client.ts";
+import { EEXIST, ENODEV, ENOENT, NETLINK_ROUTE, NetlinkClient } from "./client.ts";
 import {
   decodeLink,
   encodeGetLink,
@@ -32,7 +32,38 @@ import {
   RTM_NEWLINK,
   RTM_SETLINK,
 } from "./link.ts";
-import { NLM_F_CREATE, NLM_F_EXCL } from "./message.ts";
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "./message.ts";
+import {
+  decodeNeighbour,
+  encodeDeleteNeighbour,
+  encodeGetNeighbours,
+  encodeNeighbour,
+  type Neighbour,
+  type NewNeighbour,
+  RTM_DELNEIGH,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from "./neighbour.ts";
+import {
+  decodeRoute,
+  encodeGetRoutes,
+  encodeRoute,
+  type NewRoute,
+  type Route,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+} from "./route.ts";
+import {
+  decodeRule,
+  encodeGetRules,
+  encodeRule,
+  type NewRule,
+  RTM_DELRULE,
+  RTM_GETRULE,
+  RTM_NEWRULE,
+  type Rule,
+} from "./rule.ts";
 
 export class RouteSocket implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_ROUTE, "NETLINK");
@@ -100,10 +131,7 @@ export class RouteSocket implements Disposable {
 
   /** Returns false when the interface has it already. */
   addAddress(address: NewAddress): boolean {
-    const verdict = this.#client.try(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, encodeAddress(address));
-    if (verdict.errno === EEXIST) return false;
-    if (verdict.errno !== 0) throw this.#client.refusal("add address", verdict);
-    return true;
+    return this.#add("add address", RTM_NEWADDR, encodeAddress(address));
   }
 
   /** Returns false when it was not there. */
@@ -112,8 +140,74 @@ export class RouteSocket implements Disposable {
     return this.#delete("delete address", RTM_DELADDR, encodeAddress({ ip, prefixLength, index }), absent);
   }
 
+  /** Of both families; of one table or one protocol when given. */
+  routes(filter: { readonly table?: number; readonly protocol?: number } = {}): readonly Route[] {
+    const { table = 0, protocol = 0 } = filter;
+    const found = [AF_INET, AF_INET6].flatMap((family) =>
+      // A table that was never used does not exist, and a strict dump of it says ENOENT.
+      this.#list("list routes", RTM_GETROUTE, encodeGetRoutes(family, table, protocol), decodeRoute, [ENOENT]),
+    );
+    return found.filter(
+      (each) => (table === 0 || each.table === table) && (protocol === 0 || each.protocol === protocol),
+    );
+  }
+
+  /** Returns false when the same route is there already. */
+  addRoute(route: NewRoute): boolean {
+    return this.#add("add route", RTM_NEWROUTE, encodeRoute(route));
+  }
+
+  /** Adds it, or takes the place of the one with the same destination, table and metric: no packet finds neither. */
+  replaceRoute(route: NewRoute): void {
+    this.#client.request("replace route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, encodeRoute(route));
+  }
+
+  /** Returns false when it was not there. */
+  deleteRoute(route: NewRoute): boolean {
+    return this.#delete("delete route", RTM_DELROUTE, encodeRoute(route), [ESRCH, ENODEV]);
+  }
+
+  rules(): readonly Rule[] {
+    return [AF_INET, AF_INET6].flatMap((family) =>
+      this.#list("list rules", RTM_GETRULE, encodeGetRules(family), decodeRule),
+    );
+  }
+
+  /** Returns false when the same rule is there already. */
+  addRule(rule: NewRule): boolean {
+    return this.#add("add rule", RTM_NEWRULE, encodeRule(rule));
+  }
+
+  /** Returns false when it was not there. */
+  deleteRule(rule: NewRule): boolean {
+    return this.#delete("delete rule", RTM_DELRULE, encodeRule(rule), [ENOENT]);
+  }
+
+  neighbours(index = 0): readonly Neighbour[] {
+    const found = [AF_INET, AF_INET6].flatMap((family) =>
+      this.#list("list neighbours", RTM_GETNEIGH, encodeGetNeighbours(family), decodeNeighbour),
+    );
+    return index === 0 ? found : found.filter((each) => each.index === index);
+  }
+
+  replaceNeighbour(neighbour: NewNeighbour): void {
+    const payload = encodeNeighbour(neighbour);
+    this.#client.request("replace neighbour", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, payload);
+  }
+
+  /** Returns false when it was not there. */
+  deleteNeighbour(ip: Ip, index: number): boolean {
+    return this.#delete("delete neighbour", RTM_DELNEIGH, encodeDeleteNeighbour(ip, index), [ENOENT, ENODEV]);
+  }
+
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
+  }
+
+  #add(what: string, type: number, payload: Uint8Array): boolean {
+    const verdict = this.#client.try(type, NLM_F_CREATE | NLM_F_EXCL, payload);
+    if (verdict.errno !== 0 && verdict.errno !== EEXIST) throw this.#client.refusal(what, verdict);
+    return verdict.errno === 0;
   }
 
   #delete(what: string, type: number, payload: Uint8Array, absent: readonly number[]): boolean {
@@ -138,4 +232,5 @@ export class RouteSocket implements Disposable {
   }
 }
 
+const ESRCH = 3;
 const EADDRNOTAVAIL = 99;

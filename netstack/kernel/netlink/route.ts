@@ -1,0 +1,195 @@
+/**
+ * Routes.  Standards: rtnetlink(7), include/uapi/linux/rtnetlink.h.
+ * Left out on purpose: metrics beyond the priority, encapsulation, nexthop objects (their ids are decoded), MPLS; and
+ * multipath routes when adding (ours have one next hop, see steering).
+ */
+import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
+import { err, ok, type Result } from "../../../base/result.ts";
+import { AF_INET, AF_INET6 } from "./address.ts";
+import { Attributes, attribute, attributeU32, type Malformed } from "./attribute.ts";
+import { i32Of, join, u8, u8Of, u16Of, u32, u32Of } from "./octets.ts";
+
+export type RouteType =
+  | "unicast"
+  | "local"
+  | "broadcast"
+  | "multicast"
+  | "blackhole"
+  | "unreachable"
+  | "prohibit"
+  | "other";
+
+export interface NextHop {
+  readonly gateway: Ip | undefined;
+  /** Interface index. */
+  readonly oif: number | undefined;
+  readonly weight: number;
+  /** The interface is down or has no carrier (RTNH_F_DEAD, RTNH_F_LINKDOWN). */
+  readonly dead: boolean;
+}
+
+export interface Route {
+  readonly destination: Prefix;
+  readonly table: number;
+  readonly protocol: number;
+  readonly type: RouteType;
+  readonly scope: number;
+  /** The priority, which people call metric. */
+  readonly metric: number;
+  readonly source: Ip | undefined;
+  /** One, several (multipath), or none (blackhole and its kin). */
+  readonly hops: readonly NextHop[];
+  readonly nextHopId: number | undefined;
+}
+
+export function decodeRoute(payload: Uint8Array): Result<Route, Malformed> {
+  if (payload.length < RTMSG) return err({ kind: "short", what: "rtmsg", have: payload.length, need: RTMSG });
+  const family = u8Of(payload, 0);
+  if (family !== AF_INET && family !== AF_INET6) {
+    return err({ kind: "bad-value", what: "address family", length: family });
+  }
+  const parsed = Attributes.of(payload.subarray(RTMSG));
+  if (!parsed.ok) return parsed;
+  const attributes = parsed.value;
+  const size = family === AF_INET ? 4 : 16;
+  const length = u8Of(payload, 1);
+  if (length > size * 8) return err({ kind: "bad-value", what: "prefix length", length });
+  const destination = ipIn(attributes, RTA_DST, size) ?? ipOfOctets(new Uint8Array(size));
+  const multipath = attributes.octets(RTA_MULTIPATH);
+  const hops = multipath === undefined ? ok(single(attributes, size, u32Of(payload, 8))) : hopsOf(multipath, size);
+  if (!hops.ok) return hops;
+  const route: Route = {
+    destination: { ip: masked(destination, length), length },
+    table: attributes.u32(RTA_TABLE) ?? u8Of(payload, 4),
+    protocol: u8Of(payload, 5),
+    type: TYPES[u8Of(payload, 7)] ?? "other",
+    scope: u8Of(payload, 6),
+    metric: attributes.u32(RTA_PRIORITY) ?? 0,
+    source: ipIn(attributes, RTA_PREFSRC, size),
+    hops: hops.value,
+    nextHopId: attributes.u32(RTA_NH_ID),
+  };
+  return attributes.refused === undefined ? ok(route) : err(attributes.refused);
+}
+
+export interface NewRoute {
+  readonly destination: Prefix;
+  readonly table: number;
+  readonly protocol: number;
+  readonly type?: "unicast" | "blackhole" | "unreachable";
+  readonly metric?: number;
+  readonly gateway?: Ip;
+  readonly oif?: number;
+  readonly source?: Ip;
+  /** The gateway is on the link even if no route says so. */
+  readonly onLink?: boolean;
+}
+
+export function encodeRoute(route: NewRoute): Uint8Array {
+  const { destination, table, gateway, oif, source, metric, type = "unicast" } = route;
+  const v4 = isIpv4(destination.ip);
+  // IPv4 only: without a gateway a destination is on the link itself.
+  const scope = v4 && type === "unicast" && gateway === undefined ? SCOPE_LINK : 0;
+  const parts = [
+    u8(v4 ? AF_INET : AF_INET6),
+    u8(destination.length),
+    u8(0),
+    u8(0),
+    u8(table < 256 ? table : 0),
+    u8(route.protocol),
+    u8(scope),
+    u8(TYPES.indexOf(type)),
+    u32(route.onLink === true ? RTNH_F_ONLINK : 0),
+    attribute(RTA_DST, octetsOfIp(destination.ip)),
+    attributeU32(RTA_TABLE, table),
+  ];
+  if (metric !== undefined) parts.push(attributeU32(RTA_PRIORITY, metric));
+  if (gateway !== undefined) {
+    if (isIpv4(gateway) !== v4) throw new TypeError("a gateway of another address family");
+    parts.push(attribute(RTA_GATEWAY, octetsOfIp(gateway)));
+  }
+  if (oif !== undefined) parts.push(attributeU32(RTA_OIF, oif));
+  if (source !== undefined) parts.push(attribute(RTA_PREFSRC, octetsOfIp(source)));
+  return join(parts);
+}
+
+/** Dump of one family; table and protocol filter in the kernel (strict checking), 0 = all. */
+export function encodeGetRoutes(family: number, table = 0, protocol = 0): Uint8Array {
+  const head = [u8(family), u8(0), u8(0), u8(0), u8(table < 256 ? table : 0), u8(protocol), u8(0), u8(0), u32(0)];
+  return join(table === 0 ? head : [...head, attributeU32(RTA_TABLE, table)]);
+}
+
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+export const TABLE_MAIN = 254;
+export const TABLE_LOCAL = 255;
+
+function single(attributes: Attributes, size: number, flags: number): readonly NextHop[] {
+  const gateway = ipIn(attributes, RTA_GATEWAY, size) ?? via(attributes);
+  const oif = attributes.u32(RTA_OIF);
+  if (gateway === undefined && oif === undefined) return [];
+  return [{ gateway, oif, weight: 1, dead: (flags & RTNH_F_GONE) !== 0 }];
+}
+
+/** struct rtnexthop: length, flags, weight - 1, interface, then attributes. */
+function hopsOf(bytes: Uint8Array, size: number): Result<readonly NextHop[], Malformed> {
+  const hops: NextHop[] = [];
+  for (let at = 0; bytes.length - at >= RTNEXTHOP; ) {
+    const length = u16Of(bytes, at);
+    const room = bytes.length - at;
+    if (length < RTNEXTHOP || length > room) return err({ kind: "bad-length", what: "next hop", length, room });
+    const attributes = Attributes.of(bytes.subarray(at + RTNEXTHOP, at + length));
+    if (!attributes.ok) return attributes;
+    hops.push({
+      gateway: ipIn(attributes.value, RTA_GATEWAY, size) ?? via(attributes.value),
+      oif: i32Of(bytes, at + 4),
+      weight: u8Of(bytes, at + 3) + 1,
+      dead: (u8Of(bytes, at + 2) & RTNH_F_GONE) !== 0,
+    });
+    if (attributes.value.refused !== undefined) return err(attributes.value.refused);
+    at += (length + 3) & ~3;
+  }
+  return ok(hops);
+}
+
+function ipIn(attributes: Attributes, type: number, size: number): Ip | undefined {
+  const octets = attributes.octets(type);
+  if (octets === undefined) return undefined;
+  if (octets.length === size) return ipOfOctets(octets);
+  attributes.refuse({ kind: "bad-value", what: `address in attribute ${type}`, length: octets.length });
+  return undefined;
+}
+
+/** A gateway of the other family (RFC 8950): two octets of family, then the address. */
+function via(attributes: Attributes): Ip | undefined {
+  const octets = attributes.octets(RTA_VIA);
+  if (octets === undefined || (octets.length !== 6 && octets.length !== 18)) return undefined;
+  return ipOfOctets(octets.subarray(2));
+}
+
+const RTMSG = 12;
+const RTNEXTHOP = 8;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_PREFSRC = 7;
+const RTA_MULTIPATH = 9;
+const RTA_TABLE = 15;
+const RTA_VIA = 18;
+const RTA_NH_ID = 30;
+const RTNH_F_ONLINK = 4;
+const RTNH_F_GONE = 1 | 16;
+const SCOPE_LINK = 253;
+const TYPES: readonly RouteType[] = [
+  "other",
+  "unicast",
+  "local",
+  "broadcast",
+  "other",
+  "multicast",
+  "blackhole",
+  "unreachable",
+  "prohibit",
+];
