@@ -71,7 +71,7 @@ export class Memory implements Pool {
     this.state[chunk] = QUEUED;
   }
   mustBeLent(chunk: number): void {
-    if (!(chunk >= 0 && chunk < this.chunks) || this.state[chunk] !== LENT)
+    if ((chunk | 0) !== chunk || chunk < 0 || chunk >= this.chunks || this.state[chunk] !== LENT)
       throw new TypeError(`chunk ${chunk} is not lent`);
   }
   /** A chunk or block whose octets nobody needs any more. */

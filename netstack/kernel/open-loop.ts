@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Fault } from "../../base/fault.ts";
+import { EpollLoop } from "./epoll/epoll-loop.ts";
 import type { Loop, LoopOptions } from "./loop.ts";
 import { RingLoop } from "./ring/ring-loop.ts";
 
@@ -13,15 +14,14 @@ export function openLoop(options: LoopOptions): Loop {
     chunkSize,
     chunks: options.chunks ?? 2048,
     blocks: Math.floor(SEND_OCTETS / chunkSize),
-    entries: 4096,
   };
-  if (options.engine === "epoll") throw new Fault("KERNEL_MISSING", { engine: "epoll" });
+  if (options.engine === "epoll") return chosen(new EpollLoop(sizes, "configured"), options);
   if (options.engine === "io_uring") return chosen(new RingLoop(sizes, "configured"), options);
   try {
     return chosen(new RingLoop(sizes, "the kernel offers io_uring with deferred task work"), options);
   } catch (cause) {
     if (!(cause instanceof Fault) || cause.code !== "RING_SETUP") throw cause;
-    throw new Fault("RING_SETUP", { why: reason(cause) }, cause);
+    return chosen(new EpollLoop(sizes, reason(cause)), options);
   }
 }
 

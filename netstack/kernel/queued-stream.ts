@@ -13,6 +13,9 @@ import { nameOf, peerOf } from "./stream-socket.ts";
 
 export abstract class QueuedStream implements Stream {
   readonly fd: Fd;
+  readonly slot: number;
+  /** Generation << 8: the upper part of the tag of every event of ours. */
+  readonly tag: number;
   handler: StreamHandler;
   queued = 0;
   flags: number;
@@ -26,15 +29,25 @@ export abstract class QueuedStream implements Stream {
   private remoteKnown: Endpoint | undefined = undefined;
   private localKnown: Endpoint | undefined = undefined;
 
-  constructor(memory: Memory, fd: Fd, handler: StreamHandler, flags: number) {
+  constructor(memory: Memory, fd: Fd, handler: StreamHandler, flags: number, slot: number, tag: number) {
+    this.slot = slot;
+    this.tag = tag;
     this.memory = memory;
     this.fd = fd;
     this.handler = handler;
     this.flags = flags;
   }
 
-  /** Puts the stream on the engine's list for the end of this turn; idempotent. */
-  protected abstract touch(): void;
+  /** Does what the flags ask for; called once a turn when touched. */
+  abstract flush(): void;
+  /** Puts the stream on its loop's list. */
+  protected abstract enlist(): void;
+
+  touch(): void {
+    if ((this.flags & (TOUCHED | GONE)) !== 0) return;
+    this.flags |= TOUCHED;
+    this.enlist();
+  }
 
   get remote(): Endpoint | undefined {
     if (this.remoteKnown === undefined && (this.flags & GONE) === 0) this.remoteKnown = peerOf(this.fd);
@@ -46,7 +59,8 @@ export abstract class QueuedStream implements Stream {
   }
 
   write(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    if (!(start >= 0 && start <= end && end <= bytes.length)) throw new TypeError(`octets ${start}–${end} of a write`);
+    if ((start | 0) !== start || (end | 0) !== end || start < 0 || start > end || end > bytes.length)
+      throw new TypeError(`octets ${start}–${end} of a write`);
     if (!this.takes() || start === end) return;
     const { segments, memory } = this;
     for (let from = start; from < end; ) {
@@ -71,7 +85,7 @@ export abstract class QueuedStream implements Stream {
     const { memory } = this;
     memory.mustBeLent(chunk);
     const from = chunk * memory.chunkSize;
-    if (!(start >= from && start <= end && end <= from + memory.chunkSize))
+    if ((start | 0) !== start || (end | 0) !== end || start < from || start > end || end > from + memory.chunkSize)
       throw new TypeError(`octets ${start}–${end} of chunk ${chunk}`);
     const length = end - start;
     if (length === 0 || !this.takes()) return memory.release(chunk);

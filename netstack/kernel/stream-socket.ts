@@ -1,6 +1,5 @@
 /** What both engines ask of a stream socket apart from moving its octets: open, name, shut down, reset. */
 import { isIpv4 } from "../../base/address.ts";
-import { ms } from "../../base/unit.ts";
 import { EINPROGRESS } from "./errno.ts";
 import * as libc from "./libc.ts";
 import type { Endpoint, Fd } from "./loop.ts";
@@ -55,8 +54,6 @@ export function takeError(fd: Fd): number {
   return value[0] ?? 0;
 }
 
-/** How long accepting rests when descriptors or memory ran out. */
-export const ACCEPT_PAUSE = ms(100);
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 export const shutdown = libc.declare<(fd: Fd, how: number) => number>("int shutdown(int, int)");

@@ -1,13 +1,8 @@
 /**
- * The io_uring engine.  A turn: flush what handlers asked for, one io_uring_enter that submits it and waits, then dispatch
- * all completions, then the deadlines that passed.  Completions go first so that a loop that was starved of CPU hears
- * what arrived in time before it concludes that nothing did.
- *
- * A completion names (slot, generation, operation).  Streams have slots of their own, so that the hot path meets one
- * class; listeners, watched descriptors and datagram sockets share the others.
+ * The io_uring engine: one io_uring_enter a turn submits all that handlers asked for, waits, and runs the kernel's side
+ * of completions.  A completion names (slot, generation, operation).  Streams have slots of their own, so that the hot
+ * path meets one class; listeners, watched descriptors and datagram sockets share the others.
  */
-import type { Instant } from "../../../base/unit.ts";
-import { bootNow } from "../clock.ts";
 import type {
   Acceptor,
   DatagramHandler,
@@ -19,10 +14,9 @@ import type {
   Stream,
   StreamHandler,
 } from "../loop.ts";
-import { Memory } from "../memory.ts";
 import { CONNECTING, GONE } from "../queued-stream.ts";
 import { openTcp, setNoDelay } from "../stream-socket.ts";
-import { Timers } from "../timers.ts";
+import { type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
 import { Ring } from "./ring.ts";
@@ -30,59 +24,28 @@ import { RingDatagrams } from "./ring-datagrams.ts";
 import { type Part, RingListener, RingWatch } from "./ring-parts.ts";
 import { CONNECT, RECEIVE, RingStream, SEND, STARVED } from "./ring-stream.ts";
 
-export interface RingSizes {
-  readonly chunkSize: number;
-  readonly chunks: number;
-  readonly blocks: number;
-  readonly entries: number;
-}
-
-export class RingLoop implements Loop {
+export class RingLoop extends TurningLoop<RingStream> implements Loop {
   readonly engine = "io_uring";
   readonly why: string;
-  readonly pool: Memory;
   readonly ring: Ring;
   readonly buffers: Buffers;
-  readonly timers = new Timers();
-  /** Streams to be looked at before the next `enter`. */
-  touched: RingStream[] = [];
+  /** Operations that the kernel holds. */
   inFlight = 0;
-  turns = 0;
-  /** A handler was called before the wait, so the caller of `turn` may have what it waits for. */
-  spoke = false;
-  private readonly streams: (RingStream | undefined)[] = [];
   private readonly parts: (Part | undefined)[] = [];
-  private readonly generations: number[] = [];
-  private readonly freeSlots: number[] = [];
   private readonly freeParts: number[] = [];
   private readonly starved: RingStream[] = [];
-  private open = 0;
-  private at: Instant;
-  private busy = false;
-  private stopping = false;
 
-  constructor(sizes: RingSizes, why: string) {
+  constructor(sizes: LoopSizes, why: string) {
+    super(sizes);
     this.why = why;
-    this.ring = new Ring(sizes.entries);
     try {
-      this.pool = new Memory(sizes.chunkSize, sizes.chunks, sizes.blocks);
-      this.buffers = new Buffers(this.ring, this.pool);
+      this.ring = new Ring(ENTRIES);
     } catch (cause) {
-      this.ring.dispose();
+      this.pool.dispose();
       throw cause;
     }
+    this.buffers = new Buffers(this.ring, this.pool);
     this.ring.register(abi.REGISTER_CLOCK, CLOCK_BOOTTIME, 0);
-    this.at = bootNow();
-  }
-
-  now(): Instant {
-    return bootNow();
-  }
-  turnAt(): Instant {
-    return this.at;
-  }
-  wakeAt(at: Instant, wake: () => void): Disposable {
-    return this.timers.add(at, wake);
   }
 
   accept(listener: Fd, on: Acceptor): Disposable {
@@ -113,26 +76,11 @@ export class RingLoop implements Loop {
 
   /** A new stream in a slot of its own, not touched yet. */
   stream(fd: Fd, on: StreamHandler, flags: number): RingStream {
-    const slot = this.freeSlots.pop() ?? this.streams.length;
-    const generation = ((this.generations[slot] ?? 0) + 1) & 0x7fffff;
-    this.generations[slot] = generation;
-    const stream = new RingStream(this, fd, on, flags, slot, generation);
-    this.streams[slot] = stream;
-    this.open++;
-    return stream;
-  }
-  forget(stream: RingStream): void {
-    this.streams[stream.slot] = undefined;
-    this.freeSlots.push(stream.slot);
-    this.open--;
+    return this.seat((slot, tag) => new RingStream(this, fd, on, flags, slot, tag));
   }
   forgetPart(slot: number): void {
     this.parts[slot] = undefined;
     this.freeParts.push(slot);
-  }
-
-  release(chunk: number): void {
-    this.pool.release(chunk);
   }
 
   /** Ends one operation by its tag.  Its own completion tells how that went; the cancellation's does not matter. */
@@ -150,37 +98,6 @@ export class RingLoop implements Loop {
     if (this.buffers.widen(this.turns)) return;
     stream.flags |= STARVED;
     this.starved.push(stream);
-  }
-
-  run(): void {
-    this.stopping = false;
-    while (!this.stopping) this.turn(true);
-    this.flush();
-    this.ring.enter(0, -1);
-  }
-  stop(): void {
-    this.stopping = true;
-  }
-
-  turn(wait: boolean): void {
-    if (this.busy) throw new TypeError("a turn within a turn");
-    this.busy = true;
-    try {
-      this.spoke = false;
-      this.flush();
-      if (wait && !this.stopping && !this.spoke) {
-        const next = this.timers.next();
-        const timeout = next === Number.POSITIVE_INFINITY ? -1 : Math.ceil((next - bootNow()) * 1e6);
-        // A deadline that has passed must not turn into "wait for ever".
-        this.ring.enter(next !== Number.POSITIVE_INFINITY && timeout <= 0 ? 0 : 1, timeout);
-      } else this.ring.enter(0, -1);
-      this.turns++;
-      this.at = bootNow();
-      this.dispatch();
-      this.timers.fire(this.at);
-    } finally {
-      this.busy = false;
-    }
   }
 
   stats(): LoopStats {
@@ -205,13 +122,16 @@ export class RingLoop implements Loop {
     return part;
   }
 
-  private flush(): void {
+  protected override flush(): void {
     this.buffers.refill();
     if (this.starved.length > 0) this.feed();
-    // Handlers called by `flush` (closed) may touch more: the list grows while it is walked.
-    const { touched } = this;
-    for (let index = 0; index < touched.length; index++) touched[index]?.flush();
-    touched.length = 0;
+    this.flushTouched();
+  }
+  protected override submit(): void {
+    this.ring.enter(0, -1);
+  }
+  protected override wait(timeout: number): void {
+    this.ring.enter(timeout === 0 ? 0 : 1, timeout);
   }
 
   private feed(): void {
@@ -223,7 +143,7 @@ export class RingLoop implements Loop {
     }
   }
 
-  private dispatch(): void {
+  protected override dispatch(): void {
     const { ring, streams } = this;
     const { words, completions, completionMask } = ring;
     let head = words[ring.completionHead] ?? 0;
@@ -261,6 +181,7 @@ export class RingLoop implements Loop {
   }
 }
 
+const ENTRIES = 4096;
 const IGNORE = 0xff;
 const CANCELLING = abi.OP_ASYNC_CANCEL | (abi.SQE_CQE_SKIP_SUCCESS << 8);
 /** struct io_uring_clock_register {clockid, …}: where it is known (6.12), waits go on counting during suspend. */

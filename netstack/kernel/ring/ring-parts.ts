@@ -1,10 +1,10 @@
 /** What a ring loop drives besides streams: listeners and watched descriptors.  They live as long as an operation of theirs. */
 
 import { after } from "../../../base/unit.ts";
-import { ECANCELED, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../errno.ts";
+import { ACCEPT_PAUSE, EXHAUSTED, PASSING, REFUSED } from "../accepting.ts";
+import { ECANCELED } from "../errno.ts";
 import * as libc from "../libc.ts";
-import type { Acceptor, Fd, StreamHandler } from "../loop.ts";
-import { ACCEPT_PAUSE } from "../stream-socket.ts";
+import type { Acceptor, Fd } from "../loop.ts";
 import * as abi from "./abi.ts";
 import type { RingLoop } from "./ring-loop.ts";
 
@@ -126,17 +126,6 @@ export class RingWatch extends Part {
 /** The operation in a part's tag. */
 export const PART = 4;
 
-const REFUSED: StreamHandler = {
-  received(stream, chunk) {
-    stream.forward(chunk, 0, 0);
-  },
-  ended() {},
-  closed() {},
-};
 const SOCK_CLOEXEC = 0x80000;
 const POLLIN = 1;
 const ACCEPTING = abi.OP_ACCEPT | (abi.ACCEPT_MULTISHOT << 16);
-/** What ends by itself when somebody closes something. */
-const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
-/** EINTR, EAGAIN, and accept(2)'s errors of the connection itself, which must be tried again. */
-const PASSING: ReadonlySet<number> = new Set([4, 11, 64, 71, 92, 95, 100, 101, 103, 112, 113]);

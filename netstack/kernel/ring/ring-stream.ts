@@ -29,9 +29,6 @@ import { GROUP } from "./buffers.ts";
 import type { RingLoop } from "./ring-loop.ts";
 
 export class RingStream extends QueuedStream {
-  readonly slot: number;
-  /** Generation << 8: the upper part of every tag of ours. */
-  readonly tag: number;
   /** Operations that the kernel holds. */
   operations = 0;
   /** The turn in which the send in flight was submitted. */
@@ -39,11 +36,9 @@ export class RingStream extends QueuedStream {
   private sending = 0;
   private readonly loop: RingLoop;
 
-  constructor(loop: RingLoop, fd: Fd, handler: StreamHandler, flags: number, slot: number, generation: number) {
-    super(loop.pool, fd, handler, flags);
+  constructor(loop: RingLoop, fd: Fd, handler: StreamHandler, flags: number, slot: number, tag: number) {
+    super(loop.pool, fd, handler, flags, slot, tag);
     this.loop = loop;
-    this.slot = slot;
-    this.tag = generation << 8;
   }
 
   connect(to: Endpoint): void {
@@ -55,14 +50,12 @@ export class RingStream extends QueuedStream {
     this.begun();
   }
 
-  override touch(): void {
-    if ((this.flags & (TOUCHED | GONE)) !== 0) return;
-    this.flags |= TOUCHED;
+  protected override enlist(): void {
     this.loop.touched.push(this);
   }
 
   /** Submits what the flags ask for. */
-  flush(): void {
+  override flush(): void {
     const flags = this.flags & ~TOUCHED;
     this.flags = flags;
     if ((flags & LEAVING) !== 0) return this.leave();
@@ -225,7 +218,6 @@ export class RingStream extends QueuedStream {
     if (this.fd >= 0) libc.close(this.fd);
     this.drop();
     this.loop.forget(this);
-    this.loop.spoke = true;
     this.handler.closed(this, (this.flags & (BROKEN | ABORTING)) === BROKEN ? this.why : FINISHED);
   }
 }

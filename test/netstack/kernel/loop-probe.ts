@@ -2,6 +2,7 @@
 import { ipv4 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
 import { after, seconds } from "../../../base/unit.ts";
+import * as libc from "../../../netstack/kernel/libc.ts";
 import type { Closed, Endpoint, Loop, LoopOptions, Stream, StreamHandler } from "../../../netstack/kernel/loop.ts";
 import { openLoop } from "../../../netstack/kernel/open-loop.ts";
 import { listenTcp } from "../../../netstack/kernel/sockets.ts";
@@ -9,6 +10,7 @@ import { nameOf } from "../../../netstack/kernel/stream-socket.ts";
 
 export const LOOPBACK = ipv4("127.0.0.1");
 export type Engine = "io_uring" | "epoll";
+export const ENGINES: readonly Engine[] = ["io_uring", "epoll"];
 
 export function open(engine: Engine, options: Partial<LoopOptions> = {}): Loop {
   return openLoop({ log: SILENT, chunkSize: 4096, chunks: 64, ...options, engine });
@@ -39,6 +41,9 @@ export class Probe implements StreamHandler {
   opens = 0;
   ends = 0;
   drains = 0;
+  drained: (stream: Stream) => void = () => {
+    this.drains++;
+  };
   onReceived: ((stream: Stream, chunk: number, start: number, end: number) => void) | undefined = undefined;
   onEnded: ((stream: Stream) => void) | undefined = undefined;
   private readonly loop: Loop;
@@ -61,9 +66,6 @@ export class Probe implements StreamHandler {
     this.ends++;
     this.calls.push("ended");
     this.onEnded?.(stream);
-  }
-  drained(): void {
-    this.drains++;
   }
   closed(_stream: Stream, why: Closed): void {
     if (this.why !== undefined) throw new Error("closed twice");
@@ -96,4 +98,17 @@ export function pair(loop: Loop): Pair {
   listener[Symbol.dispose]();
   if (far === undefined) throw new Error("no pair");
   return { near, nearProbe, far, farProbe };
+}
+
+/** Octets that tell where they belong. */
+export function pattern(length: number): Buffer {
+  const out = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) out[at] = (at * 31 + (at >>> 8) * 7) & 0xff;
+  return out;
+}
+
+export function unixPair(): readonly [number, number] {
+  const pair = new Int32Array(2);
+  libc.must(libc.socketpair(1, 1, 0, pair), "socketpair");
+  return [pair[0] ?? -1, pair[1] ?? -1];
 }
