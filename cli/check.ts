@@ -1,0 +1,38 @@
+/** `novactl check`: the same reading of the files as the daemon's, without one. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Diagnostic, formatDiagnostic, isError } from "../resources/diagnostic.ts";
+import { everything } from "../resources/kinds.ts";
+import { loadResources, readDirectory, readSource, type SourceFile } from "../resources/load.ts";
+import { loadSettings } from "../resources/settings.ts";
+import { type Action, CommandError, EXIT, flagOf } from "./command.ts";
+import { printed } from "./output.ts";
+
+export const check: Action = async (call) => {
+  const path = flagOf(call, "config") ?? "/etc/novaedge";
+  const { settings, files } = filesAt(path);
+  const diagnostics: Diagnostic[] = settings === undefined ? [] : [...loadSettings(settings).diagnostics];
+  const loaded = loadResources(files);
+  diagnostics.push(...loaded.diagnostics);
+  const bad = diagnostics.some(isError);
+  const count = everything(loaded.resources).length;
+  if (!(await printed(call, { ok: !bad, resources: count, files: files.length, problems: diagnostics }))) {
+    for (const each of diagnostics) call.io.err(`${formatDiagnostic(each)}\n`);
+    const errors = diagnostics.filter(isError).length;
+    if (bad) call.io.err(`${errors} error${errors === 1 ? "" : "s"}\n`);
+    else call.io.out(`ok: ${count} resources in ${files.length} files\n`);
+  }
+  return bad ? EXIT.configuration : EXIT.ok;
+};
+
+/** A directory with conf.d/ or novaedge.yaml is a whole configuration; any other holds resources. */
+function filesAt(path: string): { readonly settings: SourceFile | undefined; readonly files: readonly SourceFile[] } {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) throw new CommandError(EXIT.configuration, "FILE", `${path} does not exist`);
+  if (!stats.isDirectory()) return { settings: undefined, files: [readSource(path)] };
+  const settingsFile = join(path, "novaedge.yaml");
+  const settings = existsSync(settingsFile) ? readSource(settingsFile) : undefined;
+  const own = join(path, "conf.d");
+  if (existsSync(own)) return { settings, files: readDirectory(own) };
+  return { settings, files: readDirectory(path).filter(({ file }) => file !== settingsFile) };
+}

@@ -1,0 +1,194 @@
+/** The commands of novactl. */
+import type { Argument, Command, Flag } from "./command.ts";
+
+const OUTPUT = ["table", "wide", "json", "yaml"] as const;
+
+export const GLOBAL_FLAGS: readonly Flag[] = [
+  {
+    name: "socket",
+    short: undefined,
+    value: { sample: "PATH", choices: undefined, complete: "file", many: false },
+    about: "admin socket of the daemon (/run/novaedge/admin.sock; $NOVAEDGE_SOCKET)",
+  },
+  { name: "help", short: "h", value: undefined, about: "what the command does" },
+];
+
+const output: Flag = {
+  name: "output",
+  short: "o",
+  value: { sample: "FORMAT", choices: OUTPUT, complete: "none", many: false },
+  about: "table, wide, json or yaml",
+};
+const namespace: Flag = {
+  name: "namespace",
+  short: "n",
+  value: { sample: "NAMESPACE", choices: undefined, complete: "none", many: false },
+  about: "namespace of the resource (default: default)",
+};
+const files: Flag = {
+  name: "filename",
+  short: "f",
+  value: { sample: "FILE|DIR|-", choices: undefined, complete: "file", many: true },
+  about: "file, directory of *.yaml, or - for standard input; may be repeated",
+};
+const dryRun: Flag = {
+  name: "dry-run",
+  short: undefined,
+  value: undefined,
+  about: "say what would happen, change nothing",
+};
+const kind = (required: boolean): Argument => ({ name: "KIND", required, complete: "kind" });
+const name = (required: boolean): Argument => ({ name: "NAME", required, complete: "name" });
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "status",
+    about: "what the daemon does now: virtual IPs, listeners, backends, conditions",
+    arguments: [],
+    flags: [output],
+    examples: ["novactl status", "novactl status -o json"],
+    load: async () => (await import("./status.ts")).status,
+  },
+  {
+    name: "get",
+    about: "list resources with their state, or one of them",
+    arguments: [kind(true), name(false)],
+    flags: [
+      {
+        ...output,
+        value: { sample: "FORMAT", choices: [...OUTPUT, "name"], complete: "none", many: false },
+        about: "table, wide, json, yaml or name",
+      },
+      namespace,
+      { name: "all-namespaces", short: "A", value: undefined, about: "resources of all namespaces" },
+      {
+        name: "selector",
+        short: "l",
+        value: { sample: "KEY=VALUE,…", choices: undefined, complete: "none", many: false },
+        about: "only resources with these labels",
+      },
+    ],
+    examples: ["novactl get vips", "novactl get backend api -o yaml", "novactl get all -A"],
+    load: async () => (await import("./get.ts")).get,
+  },
+  {
+    name: "describe",
+    about: "everything about one resource, with reasons",
+    arguments: [kind(true), name(true)],
+    flags: [namespace],
+    examples: ["novactl describe vip edge"],
+    load: async () => (await import("./describe.ts")).describe,
+  },
+  {
+    name: "apply",
+    about: "create or change resources; they are written to the configuration directory",
+    arguments: [],
+    flags: [files, dryRun, output],
+    examples: ["novactl apply -f web.yaml", "novactl apply -f conf.d/ --dry-run", "cat web.yaml | novactl apply -f -"],
+    load: async () => (await import("./apply.ts")).apply,
+  },
+  {
+    name: "diff",
+    about: "what apply would change, field by field",
+    arguments: [],
+    flags: [
+      files,
+      output,
+      { name: "exit-code", short: undefined, value: undefined, about: "exit with 1 when something would change" },
+    ],
+    examples: ["novactl diff -f web.yaml"],
+    load: async () => (await import("./apply.ts")).diff,
+  },
+  {
+    name: "delete",
+    about: "remove a resource from the configuration directory",
+    arguments: [kind(true), name(true)],
+    flags: [namespace, dryRun, output],
+    examples: ["novactl delete route old"],
+    load: async () => (await import("./apply.ts")).remove,
+  },
+  {
+    name: "reload",
+    about: "read the files again now (the daemon also watches them)",
+    arguments: [],
+    flags: [dryRun, output],
+    examples: ["novactl reload"],
+    load: async () => (await import("./apply.ts")).reload,
+  },
+  {
+    name: "events",
+    about: "decisions of the daemon with their reasons",
+    arguments: [],
+    flags: [
+      { name: "watch", short: "w", value: undefined, about: "go on with what happens" },
+      {
+        name: "limit",
+        short: undefined,
+        value: { sample: "N", choices: undefined, complete: "none", many: false },
+        about: "only the newest N (100)",
+      },
+      output,
+    ],
+    examples: ["novactl events -w", "novactl events --limit 20 -o json"],
+    load: async () => (await import("./events.ts")).events,
+  },
+  {
+    name: "doctor",
+    about: "check this host: kernel, rights, ports, conflicts, what is ours in the kernel",
+    arguments: [],
+    flags: [output],
+    examples: ["novactl doctor"],
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
+    name: "cleanup",
+    about: "remove what is ours in the kernel and not wanted; without a running daemon: everything that is ours",
+    arguments: [],
+    flags: [dryRun, output],
+    examples: ["novactl cleanup --dry-run", "novactl cleanup"],
+    load: async () => (await import("./cleanup.ts")).cleanup,
+  },
+  {
+    name: "check",
+    about: "check configuration files without a daemon; exit 78 when they are wrong",
+    arguments: [],
+    flags: [
+      {
+        name: "config",
+        short: "c",
+        value: { sample: "FILE|DIR", choices: undefined, complete: "file", many: false },
+        about: "file, directory of resources, or directory with novaedge.yaml and conf.d/ (/etc/novaedge)",
+      },
+      output,
+    ],
+    examples: ["novactl check", "novactl check -c ./conf.d"],
+    load: async () => (await import("./check.ts")).check,
+  },
+  {
+    name: "version",
+    about: "versions of novactl and of the daemon",
+    arguments: [],
+    flags: [output],
+    examples: ["novactl version"],
+    load: async () => (await import("./version.ts")).version,
+  },
+  {
+    name: "completion",
+    about: "print a completion script for a shell",
+    arguments: [{ name: "SHELL", required: true, complete: "shell" }],
+    flags: [],
+    examples: [
+      "source <(novactl completion bash)",
+      "novactl completion fish > ~/.config/fish/completions/novactl.fish",
+    ],
+    load: async () => (await import("./completion.ts")).completion,
+  },
+  {
+    name: "help",
+    about: "what novactl or one of its commands does",
+    arguments: [{ name: "COMMAND", required: false, complete: "none" }],
+    flags: [],
+    examples: ["novactl help apply"],
+    load: async () => (await import("./help.ts")).help,
+  },
+];

@@ -1,0 +1,167 @@
+/** `novactl status` */
+import type { Condition, Status } from "../daemon/admin/api.ts";
+import { type Action, type Call, EXIT } from "./command.ts";
+import { ageOf, clean, formatOf, memoryOf, paint, printed, type Tone, table, toned } from "./output.ts";
+
+/** 1 when the daemon is degraded or a condition is an error, so that scripts need not read. */
+export const status: Action = async (call) => {
+  const answer = await call.client.call("GET /v1/status");
+  if (!(await printed(call, answer))) call.io.out(text(call, answer));
+  const bad = answer.phase === "degraded" || answer.conditions.some((each) => each.severity === "error");
+  return bad ? EXIT.failed : EXIT.ok;
+};
+
+export const STATE_TONES: Readonly<Record<string, Tone>> = {
+  owner: "good",
+  ready: "good",
+  up: "good",
+  healthy: "good",
+  ok: "good",
+  claiming: "warn",
+  starting: "warn",
+  listening: "warn",
+  degraded: "warn",
+  warning: "warn",
+  "one-way": "warn",
+  unhealthy: "bad",
+  conflict: "bad",
+  "no-link": "bad",
+  down: "bad",
+  silent: "bad",
+  backoff: "bad",
+  error: "bad",
+  ineligible: "warn",
+};
+export function state(word: string): ReturnType<typeof toned> {
+  return toned(word, STATE_TONES[word]);
+}
+
+function text(call: Call, answer: Status): string {
+  const { io } = call;
+  const wide = formatOf(call) === "wide";
+  const sections: string[] = [head(call, answer)];
+  const section = (title: string, body: string, count: number): void => {
+    if (count > 0) sections.push(`\n${paint(io, title, "dim")}\n${body}`);
+  };
+  section(
+    "VIRTUAL IPS",
+    table(
+      io,
+      [
+        "NAME",
+        "ADDRESS",
+        "INTERFACE",
+        "STATE",
+        "OWNER",
+        "TERM",
+        "ELIGIBLE",
+        ...(wide ? ["PRIORITY", "FAILOVERS", "WHY"] : []),
+      ],
+      answer.vips.map((vip) => [
+        vip.name,
+        vip.addresses.join(","),
+        vip.ifname,
+        state(vip.state),
+        vip.owner,
+        vip.term,
+        vip.eligible ? toned("yes", "good") : toned(`no: ${vip.eligibleWhy}`, "warn"),
+        ...(wide ? [vip.priority, vip.failovers, vip.why] : []),
+      ]),
+    ),
+    answer.vips.length,
+  );
+  section(
+    "LISTENERS",
+    table(
+      io,
+      ["GATEWAY", "LISTENER", "ADDRESS", "PORT", "PROTOCOL", "WORKERS", "PROBLEM"],
+      answer.listeners.map((each) => [
+        each.gateway,
+        each.name,
+        each.address,
+        each.port,
+        each.protocol,
+        toned(`${each.workers}/${each.wanted}`, each.workers === each.wanted ? "good" : "bad"),
+        each.problem,
+      ]),
+    ),
+    answer.listeners.length,
+  );
+  section(
+    "BACKENDS",
+    table(
+      io,
+      ["NAME", "HEALTHY", "LB-POLICY", ...(wide ? ["ENDPOINTS"] : [])],
+      answer.backends.map((backend) => [
+        backend.name,
+        healthy(backend),
+        backend.lbPolicy,
+        ...(wide ? [backend.endpoints.map((each) => `${each.address}:${each.port}=${each.health}`).join(" ")] : []),
+      ]),
+    ),
+    answer.backends.length,
+  );
+  section(
+    "PEERS",
+    table(
+      io,
+      ["NODE", "INTERFACE", "ADDRESS", "STATE"],
+      answer.peers.map((peer) => [peer.node, peer.ifname, peer.address, state(peer.state)]),
+    ),
+    answer.peers.length,
+  );
+  section(
+    "PROCESSES",
+    table(
+      io,
+      ["NAME", "PID", "STATE", "RESTARTS", "MEMORY", ...(wide ? ["UP", "LAST-END"] : [])],
+      answer.processes.map((each) => [
+        each.name,
+        each.pid,
+        state(each.state),
+        each.restarts,
+        memoryOf(each.memory),
+        ...(wide ? [each.startedAt === undefined ? undefined : ageOf(io.now() - each.startedAt), each.lastEnd] : []),
+      ]),
+    ),
+    answer.processes.length,
+  );
+  section("CONDITIONS", conditionTable(call, answer.conditions), answer.conditions.length);
+  return sections.join("");
+}
+
+export function conditionTable({ io }: Call, conditions: readonly Condition[]): string {
+  return table(
+    io,
+    ["SEVERITY", "CODE", "SUBJECT", "SINCE", "MESSAGE"],
+    conditions.map((each) => [
+      state(each.severity),
+      each.code,
+      each.subject,
+      ageOf(io.now() - each.since),
+      each.message,
+    ]),
+  );
+}
+
+export function healthy({ endpoints }: Status["backends"][number]): ReturnType<typeof toned> {
+  const good = endpoints.filter((each) => each.health === "healthy" || each.health === "unchecked").length;
+  const tone = good === endpoints.length ? "good" : good === 0 ? "bad" : "warn";
+  return toned(`${good}/${endpoints.length}`, tone);
+}
+
+function head({ io }: Call, answer: Status): string {
+  const { configuration } = answer;
+  const engine = answer.engine === "" ? "" : `, ${answer.engine}`;
+  const lines = [
+    `${clean(answer.node)}: ${paint(io, answer.phase, STATE_TONES[answer.phase])}, NovaEdge ${clean(answer.version)}, up ${ageOf(answer.uptime)}${engine}`,
+    `configuration ${configuration.hash}, generation ${configuration.generation}, in force for ${ageOf(io.now() - configuration.loadedAt)}, from ${clean(configuration.resourceDir)}`,
+  ];
+  if (configuration.problems.length > 0) {
+    const count = configuration.problems.length;
+    lines.push(
+      paint(io, `the files have ${count} problem${count === 1 ? "" : "s"} and are not in force: novactl check`, "bad"),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
