@@ -8,7 +8,7 @@ import { FOLD, HTAB, latin1, SP, TOKEN } from "./octets.ts";
 export function parseContentLength(fields: Fields, memory: Uint8Array, line: number): number {
   const start = fields.valueStart(line);
   const end = fields.valueEnd(line);
-  if (end === start || end - start > 16) return -1;
+  if (end === start || end - start > 16 || hasTab(fields, memory, line)) return -1;
   let length = 0;
   for (let at = start; at < end; at++) {
     const digit = (memory[at] as number) - 0x30;
@@ -21,7 +21,8 @@ export function parseContentLength(fields: Fields, memory: Uint8Array, line: num
 /** Exactly "chunked", in any case: no list, no parameters, no other coding before it. */
 export function isChunked(fields: Fields, memory: Uint8Array, line: number): boolean {
   const start = fields.valueStart(line);
-  return fields.valueEnd(line) - start === CHUNKED_NAME.length && sameName(memory, start, CHUNKED_NAME);
+  if (fields.valueEnd(line) - start !== CHUNKED_NAME.length || hasTab(fields, memory, line)) return false;
+  return sameName(memory, start, CHUNKED_NAME);
 }
 
 /** Whether a comma-separated field has this member (lower case; what follows a ";" is ignored). */
@@ -77,6 +78,13 @@ function dropNamed(fields: Fields, memory: Uint8Array, start: number, end: numbe
     while (i < end - start && FOLD[memory[at + i] as number] === FOLD[memory[start + i] as number]) i++;
     if (i === end - start) fields.drop[line] = 1;
   }
+}
+
+/** A tab around the value of a framing field: allowed (RFC 9112 §5.1), but there are parsers that miss "chunked\t". */
+function hasTab(fields: Fields, memory: Uint8Array, line: number): boolean {
+  for (let at = fields.nameEnd(line) + 1; at < fields.valueStart(line); at++) if (memory[at] === HTAB) return true;
+  for (let at = fields.valueEnd(line); at < fields.lineEnd(line); at++) if (memory[at] === HTAB) return true;
+  return false;
 }
 
 function isSpace(octet: number): boolean {
