@@ -2,6 +2,7 @@
  * From "nobody has it" to "we have it": wait for our turn, say that we claim, probe, ask the kernel.
  * Standards: RFC 5227 §2.1.1 and RFC 4862 §5.4 for the probes, with spans of our own (docs/protocols/vip.md §5).
  */
+import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
@@ -79,7 +80,10 @@ export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void
   const { predecessor } = vip;
   if (predecessor !== undefined && predecessor.until > now) {
     const span = ms(predecessor.until - now);
-    state.out.push({ kind: "handover", vip: vip.id, towards: predecessor.address, mac: predecessor.mac, span });
+    for (const address of vip.config.addresses) {
+      const previous = predecessor.addresses.find((each) => isIpv4(each) === isIpv4(address) && !isLinkLocal(each));
+      if (previous !== undefined) state.out.push({ kind: "handover", address, previous, span });
+    }
   }
   vip.predecessor = undefined;
   for (const ip of vip.config.addresses) state.announcer.start(ip, now);
@@ -91,7 +95,7 @@ export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void
 function mayClaim(state: State, vip: Vip): boolean {
   return (
     state.link.up &&
-    state.link.address !== undefined &&
+    state.link.addresses.length > 0 &&
     state.withdrawn === undefined &&
     vip.config.eligible &&
     !vip.leaving &&
@@ -201,6 +205,11 @@ function rivals(state: State, vip: Vip, now: Instant): readonly Candidate[] {
     found.push({ node: peer.node, priority: standing.priority, load: peer.owned });
   }
   return found;
+}
+
+/** Routed to by address alone, flows cannot be passed on to a link-local one. */
+function isLinkLocal(ip: Ip): boolean {
+  return !isIpv4(ip) && /^fe[89ab]/.test(ip);
 }
 
 const MOST_TERM = 0xffff_ffff;

@@ -16,15 +16,16 @@ export function asserted(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant)
     else contestedByPeer(state, vip, ip, peer, now);
     return;
   }
+  // While the owner speaks that tells more; an answer to a probe counts always, it may have fallen silent since.
+  const heeded = vip.phase.kind === "claiming" || !ownerSpeaks(state, vip, now);
+  if (!heeded) return;
   if (peer !== undefined) {
-    if (ownerSpeaks(state, vip, now)) return; // its heartbeats tell more
     if (vip.phase.kind === "conflict") vip.phase = { kind: "waiting" };
     vip.owner ??= { node: peer.node, term: vip.term, priority: 0, contestedSince: undefined };
     believe(vip, alive(peer.timing, now, "answer"));
     giveWay(vip, "owner-answers");
     return;
   }
-  if (ownerSpeaks(state, vip, now)) return; // the owner's business
   if (vip.phase.kind === "waiting" || vip.phase.kind === "claiming") retreat(state, vip, mac, now);
 }
 

@@ -4,6 +4,7 @@ import { unreachable } from "../../base/result.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { believe, claimAtOnce, giveWay } from "./claim.ts";
 import type { Entry } from "./packet.ts";
+import { isUs } from "./peers.ts";
 import { type Claim, compare, outranks } from "./rank.ts";
 import { heed, stepDown } from "./release.ts";
 import { alive, freed, hearsUs, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
@@ -42,7 +43,7 @@ function ownerHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Insta
     const first = vip.owner?.node !== peer.node;
     vip.owner = { ...theirs, contestedSince: since };
     // An owner that cannot hear us will never step down, whatever our term: one of both must, so it is us.
-    const deaf = now - since >= detection(state.config.timing) && !hearsUs(peer, state.config.timing, now);
+    const deaf = now - since >= detection(state.config.timing) && !hearsUs(peer, state.config.timing);
     if (outranks(ours, theirs) && !deaf) {
       if (first) reassert(state, vip, peer, now);
       return;
@@ -85,10 +86,10 @@ function releaseHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Ins
   vip.owner = undefined;
   vip.term = Math.max(vip.term, entry.term);
   if (entry.handover > 0) {
-    vip.predecessor = { address: peer.address, mac: peer.mac, until: after(now, entry.handover) };
+    vip.predecessor = { addresses: peer.addresses, until: after(now, entry.handover) };
   }
   const named = entry.successor === undefined ? undefined : peer.echoes[entry.successor];
-  if (named === state.config.incarnation) {
+  if (named !== undefined && isUs(state, named)) {
     believe(vip, { at: now, span: ms(0), window: ms(0), probes: 0, of: "released" });
     claimAtOnce(state, vip, "released-to-us", now);
     return;

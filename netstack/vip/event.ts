@@ -31,8 +31,8 @@ export interface VipConfig {
 export type Event =
   | { readonly kind: "wake" }
   | { readonly kind: "configured"; readonly config: SegmentConfig }
-  /** Carrier, and how this node appears on the segment; `address` undefined: no address to send from yet. */
-  | { readonly kind: "link"; readonly up: boolean; readonly mac: Mac; readonly address: Ip | undefined }
+  /** Carrier, and how this node appears on the segment; no address: nothing to send from yet. */
+  | { readonly kind: "link"; readonly up: boolean; readonly mac: Mac; readonly addresses: readonly Ip[] }
   /** Proven by `open`. */
   | { readonly kind: "heartbeat"; readonly packet: Heartbeat }
   /** A station other than ours uses `ip` as its own: any ARP packet with it as sender, any advertisement for it. */
@@ -56,7 +56,7 @@ export type Action =
   /** Answer for it no more, but serve the flows there are; a `drop` follows later. */
   | { readonly kind: "drain"; readonly vip: VipId; readonly span: Ms }
   /** Pass flows that we do not know on to the node that owned the address. */
-  | { readonly kind: "handover"; readonly vip: VipId; readonly towards: Ip; readonly mac: Mac; readonly span: Ms }
+  | { readonly kind: "handover"; readonly address: Ip; readonly previous: Ip; readonly span: Ms }
   /** Sends below are worthless, and may be harmful, after `before`: a driver that is late drops them. */
   | { readonly kind: "heartbeat"; readonly packet: Heartbeat; readonly before: Instant }
   | { readonly kind: "probe"; readonly ip: Ip; readonly before: Instant }

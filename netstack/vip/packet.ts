@@ -18,9 +18,10 @@ export interface Heartbeat {
   readonly sequence: number;
   readonly interval: Ms;
   readonly multiplier: number;
-  /** What the sender's frames carry as source, and the address that it sends from. */
+  /** What the sender's frames carry as source. */
   readonly mac: Mac;
-  readonly address: Ip;
+  /** One to three of the sender's own: the first it sends from, flows may be handed over to any. */
+  readonly addresses: readonly Ip[];
   /** Virtual IPs that the sender owns on this segment. */
   readonly owned: number;
   readonly echoes: readonly Echo[];
@@ -28,6 +29,8 @@ export interface Heartbeat {
 }
 /** The last that the sender heard from a peer: how that peer learns that it is heard. */
 export interface Echo {
+  /** `nodeId` of the peer's name, because two nodes may start at the same instant. */
+  readonly id: number;
   readonly incarnation: number;
   readonly sequence: number;
 }
@@ -59,6 +62,7 @@ export type Malformed =
   | { readonly kind: "incarnation" }
   | { readonly kind: "sequence" }
   | { readonly kind: "mac" }
+  | { readonly kind: "addresses"; readonly count: number }
   | { readonly kind: "family"; readonly got: number }
   | { readonly kind: "role"; readonly got: number }
   | { readonly kind: "priority" }
@@ -80,9 +84,15 @@ export function decode(bytes: Uint8Array): Result<Heartbeat, Malformed> {
   const [incarnation, sequence] = [reader.u64(), reader.u64()];
   const [echoCount, entryCount] = [reader.u8(), reader.u8()];
   const name = reader.bytes(reader.u8());
-  const address = readIp(reader);
+  const addressCount = reader.u8();
   if (reader.short) return err({ kind: "short", have: bytes.length });
-  if (!address.ok) return address;
+  if (addressCount < 1 || addressCount > MOST_ADDRESSES) return err({ kind: "addresses", count: addressCount });
+  const addresses: Ip[] = [];
+  for (let index = 0; index < addressCount; index++) {
+    const address = readIp(reader);
+    if (!address.ok) return address;
+    addresses.push(address.value);
+  }
   if (interval < 10 || interval > 1000) return err({ kind: "interval", got: interval });
   if (multiplier < 2 || multiplier > 10) return err({ kind: "multiplier", got: multiplier });
   if (mac === 0 || Math.floor(mac / 2 ** 40) % 2 === 1) return err({ kind: "mac" });
@@ -93,11 +103,11 @@ export function decode(bytes: Uint8Array): Result<Heartbeat, Malformed> {
   }
   const echoes: Echo[] = [];
   for (let index = 0; index < echoCount; index++) {
-    const [heard, last] = [reader.u64(), reader.u64()];
+    const [id, heard, last] = [reader.u32(), reader.u64(), reader.u64()];
     if (reader.short) return err({ kind: "short", have: bytes.length });
     if (heard === undefined) return err({ kind: "incarnation" });
     if (last === undefined) return err({ kind: "sequence" });
-    echoes.push({ incarnation: heard, sequence: last });
+    echoes.push({ id, incarnation: heard, sequence: last });
   }
   const entries: Entry[] = [];
   for (let index = 0; index < entryCount; index++) {
@@ -113,7 +123,7 @@ export function decode(bytes: Uint8Array): Result<Heartbeat, Malformed> {
     interval: ms(interval),
     multiplier,
     mac: mac as Mac,
-    address: address.value,
+    addresses,
     owned,
     echoes,
     entries,
@@ -126,15 +136,16 @@ export function encode(packet: Heartbeat): Uint8Array {
   writer.u16(MAGIC).u8(VERSION).u8(packet.multiplier).u16(packet.interval).u16(packet.owned).u48(packet.mac);
   writer.u64(packet.incarnation).u64(packet.sequence).u8(packet.echoes.length).u8(packet.entries.length);
   writer.u8(packet.node.length).put(Uint8Array.from(packet.node, (letter) => letter.charCodeAt(0)));
-  writeIp(writer, packet.address);
-  for (const echo of packet.echoes) writer.u64(echo.incarnation).u64(echo.sequence);
+  writer.u8(packet.addresses.length);
+  for (const address of packet.addresses) writeIp(writer, address);
+  for (const echo of packet.echoes) writer.u32(echo.id).u64(echo.incarnation).u64(echo.sequence);
   for (const entry of packet.entries) writeEntry(writer, entry);
   return writer.written();
 }
 
 /** Splits entries over datagrams that each fit; every part stands for itself, so a lost one costs only its entries. */
 export function partition(node: string, echoes: number, entries: readonly Entry[]): readonly (readonly Entry[])[] {
-  const room = MOST_OCTETS - FIXED - node.length - 17 - echoes * ECHO;
+  const room = MOST_OCTETS - FIXED - node.length - 17 * MOST_ADDRESSES - echoes * ECHO;
   const parts: Entry[][] = [[]];
   let left = room;
   for (const entry of entries) {
@@ -147,6 +158,13 @@ export function partition(node: string, echoes: number, entries: readonly Entry[
     parts.at(-1)?.push(entry);
   }
   return parts;
+}
+
+/** A node's name in 32 bits (FNV-1a). */
+export function nodeId(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < name.length; index++) hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
 }
 
 function readEntry(reader: Reader, echoes: number): Result<Entry, Malformed> {
@@ -196,7 +214,9 @@ export const MOST_NAME = 63;
 export const MOST_PEERS = 31;
 const MAGIC = 0x4e56; // "NV"
 const ROLES: readonly Role[] = ["ineligible", "listening", "candidate", "claiming", "owner", "released"]; // wire order
+/** More are of no use to anybody. */
+export const MOST_ADDRESSES = 3;
 const NOBODY = 0xff;
-const FIXED = 33;
-const ECHO = 16;
+const FIXED = 34;
+const ECHO = 20;
 const ENTRY = 11;

@@ -2,7 +2,7 @@
 import { formatIp } from "../../base/address.ts";
 import { after, type Instant, type Ms } from "../../base/unit.ts";
 import type { Refused } from "./event.ts";
-import { type Heartbeat, MOST_PEERS } from "./packet.ts";
+import { type Echo, type Heartbeat, MOST_PEERS, nodeId } from "./packet.ts";
 import { hearsUs, isAlive, type Peer, type State } from "./state.ts";
 import { detection } from "./timing.ts";
 
@@ -27,12 +27,12 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
   peer.sequence = packet.sequence;
   peer.timing = { interval: packet.interval, multiplier: packet.multiplier };
   peer.mac = packet.mac;
-  peer.address = packet.address;
+  peer.addresses = packet.addresses;
   peer.owned = packet.owned;
   peer.heardAt = now;
-  peer.echoes = packet.echoes.map((echo) => echo.incarnation);
+  peer.echoes = packet.echoes;
   for (const echo of packet.echoes) {
-    if (echo.incarnation !== state.config.incarnation) continue;
+    if (!isUs(state, echo)) continue;
     const at = sentAt(state, echo.sequence);
     if (at !== undefined && at > peer.hearsUsAt) peer.hearsUsAt = at;
   }
@@ -43,13 +43,14 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
 export function survey(state: State, now: Instant): void {
   for (const peer of state.peers.values()) {
     const alive = isAlive(peer, now);
-    const seen = !alive ? "down" : hearsUs(peer, state.config.timing, now) ? "up" : "one-way";
+    const seen = !alive ? "down" : hearsUs(peer, state.config.timing) ? "up" : "one-way";
     if (seen !== peer.reported) {
       peer.reported = seen;
-      const { node, address } = peer;
+      const { node, addresses } = peer;
+      const address = addresses[0] === undefined ? "" : formatIp(addresses[0]);
       state.out.push({
         kind: "peer",
-        report: { node, ifname: state.config.ifname, state: seen, address: formatIp(address) },
+        report: { node, ifname: state.config.ifname, state: seen, address },
       });
     }
     if (now - peer.heardAt > FORGET) state.peers.delete(peer.node);
@@ -61,10 +62,14 @@ export function isMute(state: State, now: Instant): boolean {
   let heard = false;
   for (const peer of state.peers.values()) {
     if (!isAlive(peer, now)) continue;
-    if (hearsUs(peer, state.config.timing, now)) return false;
+    if (hearsUs(peer, state.config.timing)) return false;
     heard = true;
   }
   return heard;
+}
+
+export function isUs(state: State, echo: Echo): boolean {
+  return echo.incarnation === state.config.incarnation && echo.id === nodeId(state.config.node);
 }
 
 /** Notes that everything up to `state.sequence` is out. */
@@ -96,7 +101,7 @@ function join(state: State, packet: Heartbeat, known: Peer | undefined, now: Ins
     sequence: 0,
     timing: { interval: packet.interval, multiplier: packet.multiplier },
     mac: packet.mac,
-    address: packet.address,
+    addresses: packet.addresses,
     owned: packet.owned,
     firstAt: now,
     heardAt: now,

@@ -25,7 +25,7 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   vip.why = why;
   vip.releasing = {
     until: after(now, detection(timing)),
-    successor: successor?.incarnation,
+    successor: successor?.node,
     handover: served,
   };
   // The successor has a detection time of its own to show itself before we might take the address back.
@@ -61,7 +61,7 @@ export function settle(state: State, vip: Vip, now: Instant): void {
 
 /** An owner asked by a better candidate lets go; one request at a time, so that counts stay true. */
 export function heed(state: State, vip: Vip, peer: Peer, priority: number, now: Instant): void {
-  if (vip.phase.kind !== "owner" || !hearsUs(peer, state.config.timing, now)) return;
+  if (vip.phase.kind !== "owner" || !hearsUs(peer, state.config.timing)) return;
   if (!isBetter(priority, peer.owned, vip.config.priority, ownedCount(state))) return;
   release(state, vip, "preempted", HANDOVER, now, peer);
 }
@@ -76,7 +76,7 @@ function bestOf(state: State, vip: Vip, now: Instant): Peer | undefined {
   let bestPriority = 0;
   for (const peer of state.peers.values()) {
     const standing = peer.standings.get(vip.id);
-    if (standing?.role !== "candidate" || !isAlive(peer, now) || !hearsUs(peer, state.config.timing, now)) continue;
+    if (standing?.role !== "candidate" || !isAlive(peer, now) || !hearsUs(peer, state.config.timing)) continue;
     const one = { node: peer.node, priority: standing.priority, load: peer.owned };
     if (best === undefined || compare(one, { node: best.node, priority: bestPriority, load: best.owned }, vip.id) < 0) {
       best = peer;

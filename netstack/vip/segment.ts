@@ -232,8 +232,8 @@ function contact(state: State, now: Instant): void {
 }
 
 function linked(state: State, event: Event & { readonly kind: "link" }, now: Instant): void {
-  const { up, mac, address } = event;
-  state.link = { up, mac, address };
+  const { up, mac, addresses } = event;
+  state.link = { up, mac, addresses };
   state.urgent = true;
   for (const vip of state.vips.values()) {
     if (up) {

@@ -1,6 +1,6 @@
 /** What this node says in a heartbeat. */
 import { after, type Instant, ms } from "../../base/unit.ts";
-import { type Entry, partition, type Role } from "./packet.ts";
+import { type Entry, nodeId, partition, type Role } from "./packet.ts";
 import { noteSent } from "./peers.ts";
 import { isAlive, ownedCount, type State, type Vip } from "./state.ts";
 import { window } from "./timing.ts";
@@ -9,12 +9,13 @@ import { window } from "./timing.ts";
 export function speak(state: State, now: Instant): void {
   state.urgent = false;
   const { config, link } = state;
-  if (!link.up || link.address === undefined) return;
+  if (!link.up || link.addresses.length === 0) return;
   const heard = [...state.peers.values()].filter((peer) => isAlive(peer, now));
-  const echoes = heard.map(({ incarnation, sequence }) => ({ incarnation, sequence }));
+  const echoes = heard.map(({ node, incarnation, sequence }) => ({ id: nodeId(node), incarnation, sequence }));
+  const names = heard.map(({ node }) => node);
   const owned = ownedCount(state);
   const entries: Entry[] = [];
-  for (const vip of state.vips.values()) entries.push(entryOf(state, vip, owned, echoes, now));
+  for (const vip of state.vips.values()) entries.push(entryOf(state, vip, owned, names, now));
   for (const part of partition(config.node, echoes.length, entries)) {
     state.sequence++;
     state.out.push({
@@ -27,7 +28,7 @@ export function speak(state: State, now: Instant): void {
         interval: config.timing.interval,
         multiplier: config.timing.multiplier,
         mac: link.mac,
-        address: link.address,
+        addresses: link.addresses,
         owned,
         echoes,
         entries: part,
@@ -46,16 +47,10 @@ export function roleOf(state: State, vip: Vip, now: Instant): Role {
   return evidence.of === "listening" && now < evidence.at + evidence.span ? "listening" : "candidate";
 }
 
-function entryOf(
-  state: State,
-  vip: Vip,
-  owned: number,
-  echoes: readonly { readonly incarnation: number }[],
-  now: Instant,
-): Entry {
+function entryOf(state: State, vip: Vip, owned: number, echoed: readonly string[], now: Instant): Entry {
   const { phase, config, releasing } = vip;
   const role = roleOf(state, vip, now);
-  const successor = role === "released" ? echoes.findIndex((each) => each.incarnation === releasing?.successor) : -1;
+  const successor = role === "released" ? echoed.indexOf(releasing?.successor ?? "") : -1;
   return {
     vip: vip.id,
     role,

@@ -3,14 +3,14 @@ import type { Ip, Mac } from "../../base/address.ts";
 import { after, type Instant, instant, type Ms, ms } from "../../base/unit.ts";
 import { Announcer } from "./announce.ts";
 import type { Action, SegmentConfig, VipConfig, VipId } from "./event.ts";
-import type { Role } from "./packet.ts";
+import type { Echo, Role } from "./packet.ts";
 import type { PeerReport, VipReport } from "./plan.ts";
 import type { Claim } from "./rank.ts";
 import { detection, type Timing, window } from "./timing.ts";
 
 export interface State {
   config: SegmentConfig;
-  link: { readonly up: boolean; readonly mac: Mac; readonly address: Ip | undefined };
+  link: { readonly up: boolean; readonly mac: Mac; readonly addresses: readonly Ip[] };
   readonly peers: Map<string, Peer>;
   readonly vips: Map<VipId, Vip>;
   /** Every virtual address to its virtual IP. */
@@ -37,15 +37,15 @@ export interface Peer {
   sequence: number;
   timing: Timing;
   mac: Mac;
-  address: Ip;
+  addresses: readonly Ip[];
   owned: number;
   readonly firstAt: Instant;
   heardAt: Instant;
   /** When we sent the last heartbeat that it echoed. */
   hearsUsAt: Instant;
   readonly standings: Map<VipId, Standing>;
-  /** The incarnations it echoed last, in its order: how it names a successor. */
-  echoes: readonly number[];
+  /** What it echoed last, in its order: how it names a successor. */
+  echoes: readonly Echo[];
   reported: PeerReport["state"] | undefined;
 }
 
@@ -77,7 +77,7 @@ export interface Vip {
   /** The kernel still serves flows of an address that we own no more. */
   drainUntil: Instant | undefined;
   /** Whose flows to pass on if we claim before `until`. */
-  predecessor: { readonly address: Ip; readonly mac: Mac; readonly until: Instant } | undefined;
+  predecessor: { readonly addresses: readonly Ip[]; readonly until: Instant } | undefined;
   /** Since when we are the better candidate. */
   betterSince: Instant | undefined;
   /** RFC 5227 §2.4: when the address was contested last while we owned it. */
@@ -116,15 +116,15 @@ export interface Evidence {
 
 export interface Releasing {
   readonly until: Instant;
-  /** Incarnation of the node that is to claim. */
-  readonly successor: number | undefined;
+  /** The node that is to claim. */
+  readonly successor: string | undefined;
   readonly handover: Ms;
 }
 
 export function stateOf(config: SegmentConfig, now: Instant): State {
   return {
     config,
-    link: { up: false, mac: 0 as Mac, address: undefined },
+    link: { up: false, mac: 0 as Mac, addresses: [] },
     peers: new Map(),
     vips: new Map(),
     byAddress: new Map(),
@@ -184,10 +184,10 @@ export function opensAt(evidence: Evidence): Instant {
 export function isAlive(peer: Peer, now: Instant): boolean {
   return now - peer.heardAt < detection(peer.timing);
 }
-/** It hears us, or has not had the time to say so. */
-export function hearsUs(peer: Peer, own: Timing, now: Instant): boolean {
+/** When it spoke last it had heard us lately, or had not had the time to. */
+export function hearsUs(peer: Peer, own: Timing): boolean {
   const patience = Math.max(detection(own), detection(peer.timing));
-  return now - Math.max(peer.hearsUsAt, peer.firstAt) < patience;
+  return peer.heardAt - Math.max(peer.hearsUsAt, peer.firstAt) < patience;
 }
 /** Whether an owner says so itself, within its detection time. */
 export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
