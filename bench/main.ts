@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [--json FILE] [--quick]`: one bench, side by side with its peers in the same run. */
+/** `npm run bench -- NAME [--json FILE] [--quick] [--rounds N]`: one bench, side by side with its peers in the same run. */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Report, table } from "./report.ts";
@@ -6,6 +6,8 @@ import { type Report, table } from "./report.ts";
 export interface BenchOptions {
   /** One short round in under 50 s. */
   readonly quick: boolean;
+  /** Rounds instead of the bench's own number. */
+  readonly rounds?: number;
 }
 
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
@@ -15,16 +17,19 @@ const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => 
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "string" }, quick: { type: "boolean", default: false } },
+  options: { json: { type: "string" }, quick: { type: "boolean", default: false }, rounds: { type: "string" } },
 });
 const load = BENCHES[positionals[0] ?? ""];
 if (load === undefined) {
   process.stderr.write(
-    `usage: npm run bench -- NAME [--json FILE] [--quick]\nbenches: ${Object.keys(BENCHES).join(", ")}\n`,
+    `usage: npm run bench -- NAME [--json FILE] [--quick] [--rounds N]\nbenches: ${Object.keys(BENCHES).join(", ")}\n`,
   );
   process.exit(64);
 }
 const bench = await load();
-const report = await bench({ quick: values.quick });
+const report = await bench({
+  quick: values.quick,
+  ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
+});
 process.stdout.write(`${table(report)}\n`);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -34,8 +34,8 @@ export class Samples {
     this.#samples.set(id, entry);
   }
 
-  /** `compared` are the metrics for which "ours / peer's" is said. */
-  report(bench: string, compared: readonly string[]): Report {
+  /** `compared` are the metrics for which "ours / peer's" is said, for each of our `subjects` against every other one. */
+  report(bench: string, compared: readonly string[], subjects: readonly string[] = ["novaedge"]): Report {
     const rows = [...this.#samples.values()].map(({ key, values }) => ({
       ...key,
       value: median(values),
@@ -43,14 +43,19 @@ export class Samples {
       max: Math.max(...values),
       rounds: values.length,
     }));
-    const ratios = rows
-      .filter((row) => row.subject !== "novaedge" && compared.includes(row.metric))
-      .flatMap((peer) => {
-        const ours = rows.find((r) => r.subject === "novaedge" && r.case === peer.case && r.metric === peer.metric);
-        if (ours === undefined || peer.value === 0) return [];
-        const value = ours.value / peer.value;
-        return [{ case: peer.case, metric: peer.metric, subject: "novaedge", peer: peer.subject, value }];
-      });
+    const peers = rows.filter((row) => !subjects.includes(row.subject) && compared.includes(row.metric));
+    const ratios = peers.flatMap((peer) =>
+      rows
+        .filter((ours) => subjects.includes(ours.subject) && ours.case === peer.case && ours.metric === peer.metric)
+        .filter(() => peer.value !== 0)
+        .map((ours) => ({
+          case: peer.case,
+          metric: peer.metric,
+          subject: ours.subject,
+          peer: peer.subject,
+          value: ours.value / peer.value,
+        })),
+    );
     return { bench, rows, ratios };
   }
 }
@@ -75,7 +80,7 @@ export function table(report: Report): string {
   );
   const ratios = report.ratios.map(
     (ratio) =>
-      `${ratio.case.padEnd(14)} ${ratio.metric.padEnd(22)} novaedge / ${ratio.peer.padEnd(16)} = ${ratio.value.toFixed(2)}`,
+      `${ratio.case.padEnd(14)} ${ratio.metric.padEnd(22)} ${ratio.subject} / ${ratio.peer.padEnd(16)} = ${ratio.value.toFixed(2)}`,
   );
   return [...lines, "", ...ratios].join("\n");
 }

@@ -1,0 +1,121 @@
+/**
+ * One fault, observed: a client probes the virtual IP each millisecond, asks who has it each 2 ms, and a capture in the
+ * fabric sees which host answers.  "Two answering" is read from the capture: the time in which claims of both hosts
+ * alternate.
+ */
+import { execFileSync } from "node:child_process";
+import { setTimeout as elapse } from "node:timers/promises";
+import { Fault } from "../../base/fault.ts";
+import type { Lab } from "../../lab/build.ts";
+import type { Answer } from "../../lab/capture/answers.ts";
+import { capture } from "../../lab/capture.ts";
+import { probe } from "../../lab/probe.ts";
+import type { Running } from "../../lab/process.ts";
+import { VIP4 } from "../../lab/topology/two-edges.ts";
+import { peer } from "../peer.ts";
+import type { Edge } from "./contender.ts";
+import { type FaultName, type Scene, SPECS } from "./fault.ts";
+
+export interface Trial {
+  readonly fault: FaultName;
+  /** The longest outage that the client saw from the fault on, milliseconds; to one probe interval. */
+  readonly outage: number;
+  /** Time in which both hosts answered ARP or neighbour discovery for the address, milliseconds. */
+  readonly twoAnswering: number;
+  /** Answers by the former owner after it was frozen and thawed (or cut and joined), while the other one owned. */
+  readonly revived: number;
+  readonly moved: boolean;
+  /** Of the keep-alive load during a graceful stop or a data plane's death; undefined where there was none. */
+  readonly load: { readonly requests: number; readonly failed: number } | undefined;
+  /** The client's own longest silence: above a few ms, the outage figure is the machine's. */
+  readonly stalled: number;
+}
+
+export async function settled(lab: Lab, within = 15_000): Promise<Edge> {
+  const deadline = Date.now() + within;
+  for (;;) {
+    const owners = (["a", "b"] as const).filter((edge) => answers(lab, edge));
+    const [owner] = owners;
+    if (owners.length === 1 && owner !== undefined) return owner;
+    if (Date.now() > deadline) throw new Fault("LAB", { why: `owners of ${VIP4}: ${owners.join(" ") || "nobody"}` });
+    await elapse(50);
+  }
+}
+
+/** The host has the address; who answers for it is for the capture to say. */
+function answers(lab: Lab, edge: Edge): boolean {
+  const listing = execFileSync("ip", ["-n", lab.host(edge).namespace, "-o", "-4", "address", "show", "dev", "eth0"]);
+  return listing.includes(`inet ${VIP4}/`);
+}
+
+export async function trial(scene: Scene, fault: FaultName): Promise<Trial> {
+  const { lab, owner, contender } = scene;
+  const spec = SPECS[fault];
+  const http = fault === "stop" || fault === "dataplane-kill";
+  const target = http ? `http://${VIP4}/` : `udp://${VIP4}:9000`;
+  await using frames = await capture(lab, { ports: ["a:eth0", "b:eth0"] });
+  await using asker = lab.host("client").node("lab/programs/asker.ts", ["eth0", "10.77.0.254", "2", VIP4]);
+  await asker.says(/"asking"/);
+  await using prober = await probe(lab.host("client"), { urls: [target], every: http ? 5 : 1, timeout: 2000 });
+  const load = fault === "stop" ? startLoad(lab, spec.lasts + spec.watch + 1000) : undefined;
+  // A random phase: the fault must not beat in time with the heartbeats.
+  await elapse(500 + Math.random() * contender.settles * 0.4);
+  const at = Date.now();
+  spec.begin(scene);
+  await elapse(spec.lasts);
+  const ended = Date.now();
+  await spec.end(scene);
+  await elapse(spec.watch);
+  const probed = await prober.stop();
+  const claims = (await frames.stop())
+    .answers(VIP4)
+    .filter((answer) => answer.kind !== "packet" && answer.kind !== "arp-request");
+  const last = claims.at(-1)?.port;
+  return {
+    fault,
+    outage: Math.max(
+      0,
+      ...probed.outages().map(({ from, to }) => ((to ?? Date.now()) < at ? 0 : (to ?? Date.now()) - from)),
+    ),
+    twoAnswering: alternating(claims),
+    revived:
+      last === undefined || last.startsWith(owner)
+        ? 0
+        : claims.filter((c) => c.port.startsWith(owner) && c.at > ended).length,
+    moved: last !== undefined && !last.startsWith(owner),
+    load: load === undefined ? undefined : await outcome(load),
+    stalled: probed.report.stalled,
+  };
+}
+
+/** The union of all stretches in which a claim of one host lies between two of the other that are at most 50 ms apart. */
+export function alternating(claims: readonly Answer[]): number {
+  let total = 0;
+  let covered = Number.NEGATIVE_INFINITY;
+  for (let middle = 1; middle < claims.length - 1; middle++) {
+    const [before, here, behind] = [claims[middle - 1], claims[middle], claims[middle + 1]];
+    if (before === undefined || here === undefined || behind === undefined) continue;
+    if (here.port === before.port) continue;
+    const back = claims.slice(middle + 1).find((claim) => claim.port === before.port);
+    if (back === undefined || back.at - before.at > 50) continue;
+    total += Math.max(0, back.at - Math.max(before.at, covered));
+    covered = back.at;
+  }
+  return total;
+}
+
+/** Keep-alive connections that ask without a pause, as a browser's or a service's pool would. */
+function startLoad(lab: Lab, lasts: number): Running {
+  const wrk = peer("wrk", "wrk");
+  return lab
+    .host("client")
+    .spawn(wrk, ["-t1", "-c16", `-d${Math.ceil(lasts / 1000)}s`, "--timeout", "2s", `http://${VIP4}/`]);
+}
+
+async function outcome(load: Running): Promise<{ requests: number; failed: number }> {
+  const { stdout } = await load.finished;
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0);
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout)?.slice(1) ?? [];
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
+  return { requests, failed: errors.reduce((sum, each) => sum + Number(each), refused) };
+}
