@@ -10,6 +10,8 @@ export type Edge = "a" | "b";
 
 export interface Contender {
   readonly name: string;
+  /** Carries HTTP on the address itself; keepalived leaves that to others. */
+  readonly carries: boolean;
   /** nft expression (bridge family) that matches its heartbeats. */
   readonly heartbeats: string;
   /** Longest time in milliseconds that it may need to settle after a fault, by its own timers. */
@@ -27,6 +29,7 @@ export function novaedge(name: string, timing: Timing): Contender {
   const main = join(import.meta.dirname, "..", "..", "daemon", "main.ts");
   return {
     name,
+    carries: true,
     heartbeats: "udp dport 9477",
     settles: timing.interval * timing.multiplier + 500,
     start(lab, edge, folder) {
@@ -92,6 +95,7 @@ export function keepalived(name: string, seconds: number): Contender {
   const program = peer("keepalived", "keepalived");
   return {
     name,
+    carries: false,
     heartbeats: "ip protocol vrrp",
     settles: 4 * seconds * 1000 + 500,
     start(lab, edge, folder) {

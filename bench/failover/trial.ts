@@ -51,13 +51,13 @@ function answers(lab: Lab, edge: Edge): boolean {
 export async function trial(scene: Scene, fault: FaultName): Promise<Trial> {
   const { lab, owner, contender } = scene;
   const spec = SPECS[fault];
-  const http = fault === "stop" || fault === "dataplane-kill";
+  const http = contender.carries && (fault === "stop" || fault === "dataplane-kill");
   const target = http ? `http://${VIP4}/` : `udp://${VIP4}:9000`;
   await using frames = await capture(lab, { ports: ["a:eth0", "b:eth0"] });
   await using asker = lab.host("client").node("lab/programs/asker.ts", ["eth0", "10.77.0.254", "2", VIP4]);
   await asker.says(/"asking"/);
   await using prober = await probe(lab.host("client"), { urls: [target], every: http ? 5 : 1, timeout: 2000 });
-  const load = fault === "stop" ? startLoad(lab, spec.lasts + spec.watch + 1000) : undefined;
+  const load = http && fault === "stop" ? startLoad(lab, spec.lasts + spec.watch + 1000) : undefined;
   // A random phase: the fault must not beat in time with the heartbeats.
   await elapse(500 + Math.random() * contender.settles * 0.4);
   const at = Date.now();
