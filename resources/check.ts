@@ -56,7 +56,7 @@ function diagnose(
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const full: Path = [...path, key];
-      const refused = refusedField(kind, bare === "" ? key : `${bare}.${key}`);
+      const refused = refusedField(kind, bare === "" ? key : `${bare}.${key}`, writtenPath(full));
       if (refused !== undefined) {
         return diagnosticAt(document, full, "key", "NOT_SUPPORTED", refused.message, { hint: refused.hint });
       }
@@ -76,7 +76,7 @@ function diagnose(
       }),
     ];
   }
-  const refused = refusedValue(kind, bare, value);
+  const refused = refusedValue(kind, bare, where, value);
   if (refused !== undefined) {
     return [diagnosticAt(document, path, "value", "NOT_SUPPORTED", refused.message, { hint: refused.hint })];
   }

@@ -74,15 +74,16 @@ export interface Refusal {
   readonly hint: string | undefined;
 }
 
-export function refusedField(kind: string, path: string): Refusal | undefined {
+/** `where` is the path as an operator reads it, with indices. */
+export function refusedField(kind: string, path: string, where: string): Refusal | undefined {
   if (SERVER_SET.has(path)) return { message: `${path} is set by a server`, hint: "remove it" };
   if (path === "metadata.namespace") return { message: `a ${kind} belongs to no namespace`, hint: "remove it" };
   if (FIELDS[kind]?.includes(path) !== true) return undefined;
-  return { message: `${path} is known, but not supported in this version`, hint: INSTEAD[`${kind} ${path}`] };
+  return { message: `${where} is known, but not supported in this version`, hint: INSTEAD[`${kind} ${path}`] };
 }
 
-export function refusedValue(kind: string, path: string, value: unknown): Refusal | undefined {
+export function refusedValue(kind: string, path: string, where: string, value: unknown): Refusal | undefined {
   const key = `${kind} ${path}`;
   if (typeof value !== "string" || VALUES[key]?.includes(value) !== true) return undefined;
-  return { message: `${path}: ${value} is known, but not supported in this version`, hint: INSTEAD[key] };
+  return { message: `${where}: ${value} is known, but not supported in this version`, hint: INSTEAD[key] };
 }
