@@ -40,7 +40,7 @@ export interface UdpOptions {
   readonly mark?: number;
   /** TTL or hop limit of what is sent, unicast and multicast. */
   readonly ttl?: number;
-  /** GTSM (RFC 5082): the kernel drops what arrives with less. */
+  /** GTSM (RFC 5082): the kernel drops what arrives with less. IP_MINTTL is for TCP only, so this is a socket filter. */
   readonly minTtl?: number;
   /** DSCP << 2 */
   readonly trafficClass?: number;
@@ -112,10 +112,7 @@ export function openUdp(options: UdpOptions): Fd {
     if (options.reuseAddress === true) so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEADDR, 1, "SO_REUSEADDR");
     if (options.reusePort === true) so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEPORT, 1, "SO_REUSEPORT");
     common(fd, v6, options);
-    if (options.minTtl !== undefined) {
-      if (v6) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_MINHOPCOUNT, options.minTtl, "IPV6_MINHOPCOUNT");
-      else so.setInt(fd, so.IPPROTO_IP, so.IP_MINTTL, options.minTtl, "IP_MINTTL");
-    }
+    if (options.minTtl !== undefined) attach(fd, atLeast(v6 ? 7 : 8, options.minTtl));
     bind(fd, encodeInet({ ip, port }, options.scope), `${formatIp(ip)} port ${port}`);
     if (options.multicast !== undefined) join(fd, v6, options.multicast);
   });
@@ -216,6 +213,16 @@ function join(fd: Fd, v6: boolean, options: MulticastOptions): void {
   }
 }
 
+/** Drops packets whose octet `offset` of the IP header is below `least`. */
+function atLeast(offset: number, least: number): readonly BpfInstruction[] {
+  return [
+    [LOAD_OCTET, 0, 0, SKF_NET_OFF + offset],
+    [JUMP_AT_LEAST, 0, 1, least],
+    [RETURN, 0, 0, 0xffffffff],
+    [RETURN, 0, 0, 0],
+  ];
+}
+
 function attach(fd: Fd, program: readonly BpfInstruction[]): void {
   if (program.length === 0 || program.length > 4096) throw new TypeError(`a filter of ${program.length} instructions`);
   // Slow allocation keeps the program outside V8's heap, where its address stays.
@@ -258,6 +265,11 @@ function open(family: number, type: number, protocol: number, complete: (fd: Fd)
   }
 }
 
+/** <linux/filter.h>; offsets from here on count from the network header. */
+const SKF_NET_OFF = -0x100000;
+const LOAD_OCTET = 0x30;
+const JUMP_AT_LEAST = 0x35;
+const RETURN = 0x06;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
