@@ -3,7 +3,7 @@ import { Fault } from "../base/fault.ts";
 import { cables, fabricDefaults, fabricScript, hostDefaults, hostScript, settleScript } from "./commands.ts";
 import { type Description, isPort, type Port } from "./description.ts";
 import { type Faults, faultsIn } from "./fabric.ts";
-import { guard, sweep } from "./guardian.ts";
+import { type Guardian, guard, sweep } from "./guardian.ts";
 import { type Host, hostIn } from "./host.ts";
 import { run } from "./process.ts";
 import { type ImpairedLink, type Relay, startRelay } from "./relay.ts";
@@ -12,6 +12,8 @@ export interface Lab extends Faults, AsyncDisposable {
   /** Prefix of its namespaces. */
   readonly id: string;
   readonly description: Description;
+  /** For files that live as long as the lab. */
+  readonly directory: string;
   host(name: string): Host;
   /** Where all cables end: captures run here. */
   readonly fabric: Host;
@@ -48,7 +50,7 @@ export async function buildLab(description: Description, options: LabOptions = {
     const hosts = new Map(names.map((name) => [name, hostIn(name, of(name))]));
     const fabric = hostIn("fabric", fabricName);
     const relay = await startRelay(fabric, description, options.seed ?? 1);
-    return labOf({ id, description, hosts, fabric, relay }, () => guardian.release());
+    return labOf({ id, description, hosts, fabric, relay, guardian });
   } catch (error) {
     await guardian.release();
     throw error;
@@ -61,9 +63,10 @@ interface Parts {
   readonly hosts: ReadonlyMap<string, Host>;
   readonly fabric: Host;
   readonly relay: Relay | undefined;
+  readonly guardian: Guardian;
 }
 
-function labOf({ id, description, hosts, fabric, relay }: Parts, release: () => Promise<void>): Lab {
+function labOf({ id, description, hosts, fabric, relay, guardian }: Parts): Lab {
   const ends = new Map<Port, boolean>();
   for (const link of description.links)
     for (const end of [link.from, link.to].filter(isPort)) ends.set(end, link.impair === undefined);
@@ -72,6 +75,7 @@ function labOf({ id, description, hosts, fabric, relay }: Parts, release: () => 
   return {
     id,
     description,
+    directory: guardian.directory,
     fabric,
     host(name) {
       const host = hosts.get(name);
@@ -86,7 +90,7 @@ function labOf({ id, description, hosts, fabric, relay }: Parts, release: () => 
     [Symbol.asyncDispose]() {
       if (released !== undefined) return released;
       close();
-      released = release();
+      released = guardian.release();
       return released;
     },
   };

@@ -10,13 +10,16 @@ import { Fault } from "../base/fault.ts";
 import { run } from "./process.ts";
 
 export interface Guardian {
+  /** A directory of the lab's own, which goes with it. */
+  readonly directory: string;
   /** Removes the lab and resolves when nothing of it is left. */
   release(): Promise<void>;
 }
 
 /** Writes the record, then sets the guardian up; call before the first namespace is made. */
 export function guard(id: string, namespaces: readonly string[], directory = RECORDS): Guardian {
-  mkdirSync(directory, { recursive: true });
+  const own = join(directory, id);
+  mkdirSync(own, { recursive: true });
   const record: Record_ = { pid: process.pid, started: startOf(process.pid) ?? "", namespaces };
   const file = join(directory, `${id}.json`);
   writeFileSync(file, JSON.stringify(record));
@@ -33,6 +36,7 @@ export function guard(id: string, namespaces: readonly string[], directory = REC
   child.unref();
   (child.stdin as unknown as { unref(): void }).unref();
   return {
+    directory: own,
     async release() {
       child.ref();
       child.stdin.end();
@@ -95,7 +99,7 @@ function recordIn(path: string): Record_ | undefined {
   return undefined;
 }
 
-/** $1 is the record, the rest are namespaces.  Killing repeats, since a process may have forked meanwhile. */
+/** $1 is the record, beside it lies the lab's directory; the rest are namespaces.  Killing repeats, since a process may have forked meanwhile. */
 const REMOVE = `
 trap '' HUP INT TERM PIPE
 record=$1; shift
@@ -107,6 +111,7 @@ for pass in 1 2 3 4 5 6 7 8 9 10; do
   [ $pass -lt 3 ] || sleep 0.02
 done
 for ns; do [ ! -e "/run/netns/$ns" ] || ip netns del "$ns"; done
+rm -rf "\${record%.json}"
 rm -f "$record"
 `;
 

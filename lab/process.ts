@@ -39,6 +39,7 @@ export function start(command: string, args: readonly string[], options: SpawnOp
     stdio: ["pipe", "pipe", "pipe"],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, ...options.env },
+    detached: true, // a Ctrl-C on the terminal is for the creator, which ends the others in its own order
   });
   if (options.input !== undefined) child.stdin.end(options.input);
   // A process that ends before it has read everything is told by its exit, not by EPIPE.
