@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from "../../base/result.ts";
 import type { FilterConfig, MatchConfig } from "../config.ts";
-import { sameName } from "./names.ts";
+import { identify, sameName } from "./names.ts";
 import { latin1, TOKEN } from "./octets.ts";
 
 export interface Edits {
@@ -13,6 +13,8 @@ export interface Edits {
   readonly remove: readonly Uint8Array[];
   /** Whole lines, "Name: value\r\n…", added at the end. */
   readonly add: Uint8Array;
+  /** Bits of the known names (names.ts) that a filter adds or removes: the writers leave those to the filters. */
+  readonly touched: number;
   /** Requests: the path that replaces the whole path or, with a prefix match, the matched prefix. */
   readonly rewritePath: Uint8Array | undefined;
 }
@@ -28,7 +30,7 @@ export type BadFilter =
   | { readonly kind: "field-protected"; readonly name: string }
   | { readonly kind: "rewrite-path"; readonly path: string };
 
-export const NO_EDITS: Edits = { remove: [], add: new Uint8Array(0), rewritePath: undefined };
+export const NO_EDITS: Edits = { remove: [], add: new Uint8Array(0), touched: 0, rewritePath: undefined };
 
 /** RequestRedirect is not an edit: it answers instead of forwarding, and is left to the caller. */
 export function compileEdits(filters: readonly FilterConfig[]): Result<RuleEdits, BadFilter> {
@@ -87,6 +89,7 @@ export function removes(edits: Edits, memory: Uint8Array, start: number, end: nu
 class Draft {
   bad: BadFilter | undefined;
   readonly #removed = new Set<string>();
+  #touched = 0;
   #added: { readonly name: string; readonly value: string }[] = [];
   add(name: string, value: string): void {
     this.#check(name);
@@ -103,6 +106,7 @@ class Draft {
     if (this.#removed.size === 0 && this.#added.length === 0 && rewritePath === undefined) return NO_EDITS;
     return {
       remove: [...this.#removed].map(latin1),
+      touched: this.#touched,
       add: latin1(this.#added.map(({ name, value }) => `${name}: ${value}\r\n`).join("")),
       rewritePath,
     };
@@ -111,6 +115,7 @@ class Draft {
     if (name === "" || !Array.from(name).every((letter) => TOKEN[letter.charCodeAt(0)] === 1)) {
       this.bad ??= { kind: "field-name", name };
     } else if (PROTECTED.has(name.toLowerCase())) this.bad ??= { kind: "field-protected", name };
+    else this.#touched |= 1 << identify(latin1(name), 0, name.length);
   }
 }
 

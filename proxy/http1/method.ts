@@ -22,7 +22,7 @@ export function methodNumber(name: string): number {
 
 /** The number of the method in these octets. */
 export function identifyMethod(memory: Uint8Array, start: number, end: number): number {
-  switch (memory[start]) {
+  switch (memory[start] as number) {
     case 0x47:
       return same(memory, start, end, GET);
     case 0x48:

@@ -56,7 +56,7 @@ interface Candidate {
 const BY_LENGTH: readonly (readonly Candidate[] | undefined)[] = table();
 
 function table(): (Candidate[] | undefined)[] {
-  const out = new Array<Candidate[] | undefined>(32).fill(undefined);
+  const out = Array.from<undefined, Candidate[] | undefined>({ length: 32 }, () => undefined);
   for (const [name, known] of Object.entries(KNOWN)) {
     const octets = Uint8Array.from(name, (letter) => letter.charCodeAt(0));
     const list = out[octets.length] ?? [];

@@ -14,6 +14,8 @@
  * | X-Request-ID | kept, or added |
  * | Via | a line "1.1 novaedge" added |
  * | others | kept, unless a filter removes them; what filters add comes last |
+ *
+ * A filter that adds or removes one of the fields that we would add (X-Forwarded-*, Via, X-Request-ID) takes it over.
  */
 import { type Edits, removes } from "./edits.ts";
 import { FULL, type RequestForward } from "./forward.ts";
@@ -51,15 +53,25 @@ export function writeRequestHead(
   to = copyFields(head, edits, out, to);
   if (head.framing === CHUNKED) to = put(CODING, out, to);
   if (head.trailers) to = put(TRAILERS, out, to);
-  to = put(FORWARDED_FOR, out, to);
-  if (fields.has(KNOWN["x-forwarded-for"])) to = copyForwardedFor(head, out, to);
-  to = put(forward.client, out, to);
-  to = put(FORWARDED_PROTO, out, to);
-  to = put(forward.scheme, out, to);
-  to = put(FORWARDED_HOST, out, to);
-  to = copy(out, host, hostEnd, out, to);
-  to = put(VIA, out, to);
-  if (!fields.has(KNOWN["x-request-id"])) {
+  const { touched } = edits;
+  if ((touched & FOR) === 0) {
+    to = put(FORWARDED_FOR, out, to);
+    if ((fields.seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
+    to = put(forward.client, out, to);
+    to = putLineEnd(out, to);
+  }
+  if ((touched & PROTO) === 0) {
+    to = put(FORWARDED_PROTO, out, to);
+    to = put(forward.scheme, out, to);
+    to = putLineEnd(out, to);
+  }
+  if ((touched & FORWARDED_HOST_BIT) === 0) {
+    to = put(FORWARDED_HOST, out, to);
+    to = copy(out, host, hostEnd, out, to);
+    to = putLineEnd(out, to);
+  }
+  if ((touched & VIA_BIT) === 0) to = put(VIA, out, to);
+  if (((touched | fields.seen) & ID) === 0) {
     to = put(REQUEST_ID, out, to);
     to = put(forward.requestId, out, to);
     to = putLineEnd(out, to);
@@ -154,8 +166,13 @@ const LINE_HOST = latin1(" HTTP/1.1\r\nHost: ");
 const CODING = latin1("Transfer-Encoding: chunked\r\n");
 const TRAILERS = latin1("TE: trailers\r\nConnection: TE\r\n");
 const FORWARDED_FOR = latin1("X-Forwarded-For: ");
-const FORWARDED_PROTO = latin1("\r\nX-Forwarded-Proto: ");
-const FORWARDED_HOST = latin1("\r\nX-Forwarded-Host: ");
-const VIA = latin1("\r\nVia: 1.1 novaedge\r\n");
+const FORWARDED_PROTO = latin1("X-Forwarded-Proto: ");
+const FORWARDED_HOST = latin1("X-Forwarded-Host: ");
+const VIA = latin1("Via: 1.1 novaedge\r\n");
 const REQUEST_ID = latin1("X-Request-ID: ");
+const FOR = 1 << KNOWN["x-forwarded-for"];
+const PROTO = 1 << KNOWN["x-forwarded-proto"];
+const FORWARDED_HOST_BIT = 1 << KNOWN["x-forwarded-host"];
+const VIA_BIT = 1 << KNOWN.via;
+const ID = 1 << KNOWN["x-request-id"];
 const FIXED = 512;

@@ -43,7 +43,7 @@ export function writeResponseHead(head: ResponseHead, forward: ResponseForward, 
     else if (forward.clientMinor === 0) to = copy(KEEP, 0, KEEP.length, out, to);
     if (fields.has(KNOWN["transfer-encoding"]) && forward.clientMinor === 1)
       to = copy(CODING, 0, CODING.length, out, to);
-    if (!fields.has(KNOWN.date)) to = copy(forward.date, 0, forward.date.length, out, to);
+    if (((fields.seen | edits.touched) & DATE) === 0) to = copy(forward.date, 0, forward.date.length, out, to);
     to = copy(edits.add, 0, edits.add.length, out, to);
   }
   out[to] = 13;
@@ -55,4 +55,5 @@ const VERSION = latin1("HTTP/1.1");
 const CLOSE = latin1("Connection: close\r\n");
 const KEEP = latin1("Connection: keep-alive\r\n");
 const CODING = latin1("Transfer-Encoding: chunked\r\n");
+const DATE = 1 << KNOWN.date;
 const FIXED = 128;
