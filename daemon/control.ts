@@ -36,14 +36,14 @@ export interface Host {
 }
 
 export interface DrainTimes {
-  /** Owners hand their virtual IPs over for so long before they fall silent. */
+  /** The next owner sends the packets of our flows back to us for so long: longer than the requests under way get. */
   readonly handover: Ms;
   /** At most so long until pulse confirms. */
   readonly withdrawal: Ms;
   /** Requests under way get so long. */
   readonly grace: Ms;
 }
-export const DRAIN_TIMES: DrainTimes = { handover: ms(1_000), withdrawal: ms(3_000), grace: ms(10_000) };
+export const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
 
 export class Control {
   readonly #parts: ControlParts;

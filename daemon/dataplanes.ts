@@ -169,8 +169,8 @@ export class Dataplanes {
   #hand(state: WorkerState, socket: SocketWanted): string | undefined {
     try {
       const fd = this.#parts.open(socket);
-      // The worker holds its own from here on: were ours kept, a dead worker's clients would wait in its backlog.
       state.child.hand(socket.key, fd);
+      // Nothing of it stays here: with a copy of ours, the clients of a dead worker would wait in its backlog.
       this.#parts.close(fd);
       state.handed.add(socket.key);
       return undefined;

@@ -3,7 +3,7 @@
  * sd-daemon(3)) and the fields as `key=value`; elsewhere JSON lines; on a terminal text for people.
  */
 import { fstatSync, writeSync } from "node:fs";
-import { type Fields, type Level, type Log, logTo } from "../base/log.ts";
+import { type Fields, LEVELS, type Level, type Log, logTo } from "../base/log.ts";
 
 export type LogFormat = "journal" | "json" | "text";
 
@@ -16,9 +16,18 @@ export function formatFor(journalStream: string | undefined, terminal: boolean, 
   return terminal ? "text" : "json";
 }
 
-export function openLog(format: LogFormat, least: Level, write: (line: string) => void = toStderr): Log {
+/** A log whose level can change while it runs. */
+export interface LeveledLog extends Log {
+  setLevel(least: Level): void;
+}
+
+export function openLog(format: LogFormat, least: Level, write: (line: string) => void = toStderr): LeveledLog {
   const dress = DRESSES[format];
-  return logTo((level, name, fields) => write(dress(level, name, fields, new Date())), least);
+  let floor = LEVELS.indexOf(least);
+  const log = logTo((level, name, fields) => {
+    if (LEVELS.indexOf(level) >= floor) write(dress(level, name, fields, new Date()));
+  }, "trace");
+  return { ...log, setLevel: (level) => void (floor = LEVELS.indexOf(level)) };
 }
 
 type Dress = (level: Level, name: string, fields: Fields, at: Date) => string;

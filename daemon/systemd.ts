@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { after, type Ms, ms } from "../base/unit.ts";
+import { sendUnixDatagram } from "../netstack/kernel/unix-datagram.ts";
 
 export interface ServiceManager {
   ready(status: string): void;
@@ -21,6 +22,12 @@ export interface Environment {
   readonly WATCHDOG_PID?: string | undefined;
 }
 
+/** The manager that started this process, if one did. */
+export function serviceManagerOf(environment: Environment, pid: number): ServiceManager {
+  // A manager that does not listen is its own trouble: a status line is not worth an error of ours.
+  return serviceManager(environment, pid, (path, text) => void sendUnixDatagram(path, text));
+}
+
 /** `send` takes a socket path ("@name" is abstract) and a datagram. Without NOTIFY_SOCKET nothing is ever sent. */
 export function serviceManager(
   environment: Environment,
@@ -28,6 +35,7 @@ export function serviceManager(
   send: (path: string, text: string) => void,
 ): ServiceManager {
   const path = environment.NOTIFY_SOCKET;
+  let said = "";
   const say = (...lines: readonly string[]): void => {
     if (path !== undefined && path !== "") send(path, lines.join("\n"));
   };
@@ -35,7 +43,10 @@ export function serviceManager(
     ready: (status) => say("READY=1", `STATUS=${oneLine(status)}`),
     reloading: () => say("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1_000n}`),
     stopping: (status) => say("STOPPING=1", `STATUS=${oneLine(status)}`),
-    status: (text) => say(`STATUS=${oneLine(text)}`),
+    status: (text) => {
+      if (text !== said) say(`STATUS=${oneLine(text)}`);
+      said = text;
+    },
     watch(clock, alive) {
       const every = watchdogEvery(environment, pid);
       if (every === undefined) return { [Symbol.dispose]: () => undefined };

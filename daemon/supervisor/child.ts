@@ -23,7 +23,7 @@ export interface Message {
 export interface Running<To extends Message> {
   readonly pid: number;
   send(message: To | Ping): void;
-  /** Lends a listening socket; the caller keeps its own descriptor. */
+  /** Lends a listening socket, in order with the messages; the caller keeps and closes its own. */
   hand(key: string, fd: number): void;
   kill(): void;
 }

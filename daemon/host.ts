@@ -1,0 +1,36 @@
+/** What control asks about this machine: its interfaces with their networks and default gateways. */
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { masked } from "../base/address.ts";
+import { RouteSocket } from "../netstack/kernel/netlink/route-socket.ts";
+import type { Host } from "./control.ts";
+
+/** The network namespace that the calling thread is in. */
+export function thisHost(): Host {
+  return {
+    hostname: hostname(),
+    ipv6: () => existsSync("/proc/net/if_inet6"),
+    interfaces: () => {
+      using route = new RouteSocket();
+      const addresses = route.addresses();
+      const hops = route
+        .routes({ table: MAIN_TABLE })
+        .filter(({ destination, type }) => destination.length === 0 && type === "unicast")
+        .flatMap((each) => each.hops);
+      return route
+        .links()
+        .filter(({ loopback }) => !loopback)
+        .map(({ name, index }) => ({
+          name,
+          networks: addresses
+            .filter((each) => each.index === index)
+            .map(({ ip, prefixLength }) => ({ ip: masked(ip, prefixLength), length: prefixLength })),
+          gateways: [
+            ...new Set(hops.flatMap(({ oif, gateway }) => (oif === index && gateway !== undefined ? [gateway] : []))),
+          ],
+        }));
+    },
+  };
+}
+
+const MAIN_TABLE = 254;

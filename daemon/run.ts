@@ -1,0 +1,202 @@
+/**
+ * The control process put together: `novaedge run`.  Order: settings, resources, own servers (a second daemon ends
+ * here), leftovers of an earlier life, children, ready.  SIGTERM and SIGINT end it gracefully, a second one at once;
+ * SIGHUP reads the files again.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { formatIp } from "../base/address.ts";
+import { Fault } from "../base/fault.ts";
+import { after, seconds } from "../base/unit.ts";
+import { VERSION } from "../base/version.ts";
+import { formatDiagnostic } from "../resources/diagnostic.ts";
+import { adminActions } from "./admin/actions.ts";
+import { adminServer } from "./admin/server.ts";
+import { Allocations } from "./allocations.ts";
+import { NODE_CLOCK } from "./clock.ts";
+import { type KeyedConfiguration, Live, readKeyed } from "./config/live.ts";
+import { type Places, placesOf } from "./config/read.ts";
+import { watchDirectories } from "./config/watch.ts";
+import { Control } from "./control.ts";
+import { Dataplanes } from "./dataplanes.ts";
+import { Events } from "./events.ts";
+import { expose } from "./exposition.ts";
+import { EXIT, type Flags } from "./flags.ts";
+import { thisHost } from "./host.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import { closeServer, listenTcp, listenUnix, observationServer } from "./listen.ts";
+import { formatFor, openLog } from "./log.ts";
+import { families } from "./metrics.ts";
+import { residentMemory, type StatusParts, statusOf } from "./status.ts";
+import { childrenOf, PROGRAMS, type Programs } from "./supervisor/children.ts";
+import { ChildRegister, outlive } from "./supervisor/register.ts";
+import { serviceManagerOf } from "./systemd.ts";
+import { Vips } from "./vips.ts";
+
+/** Resolves with the exit status when the daemon has ended. */
+export async function run(flags: Flags, programs: Programs = PROGRAMS): Promise<number> {
+  const places = placesOf(flags.config);
+  const read = readKeyed(places, flags);
+  if (!read.ok) {
+    for (const problem of read.error) process.stderr.write(`${formatDiagnostic(problem)}\n`);
+    return EXIT.config;
+  }
+  try {
+    return await new Daemon(read.value, places, flags, programs).run();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    process.stderr.write(`novaedge: ${error.message}\n`);
+    return EXIT.failed;
+  }
+}
+
+class Daemon {
+  readonly #settings;
+  readonly #events;
+  readonly #log;
+  readonly #live: Live;
+  readonly #dataplanes: Dataplanes;
+  readonly #control: Control;
+  readonly #parts: StatusParts;
+  readonly #register;
+  readonly #registerFile;
+  readonly #manager = serviceManagerOf(process.env, process.pid);
+  #ready = false;
+  #signals = 0;
+
+  constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, programs: Programs) {
+    const { settings } = configuration;
+    const wall = Date.now;
+    const clock = NODE_CLOCK;
+    const { format } = settings.log;
+    const dress = format === "auto" ? formatFor(process.env["JOURNAL_STREAM"], process.stderr.isTTY) : format;
+    const log = openLog(dress, settings.log.level);
+    const events = new Events(log, wall);
+    const changed = (): void => this.#control.changed();
+    this.#settings = settings;
+    this.#log = log;
+    this.#events = events;
+    this.#registerFile = `${settings.admin.socket}.children`;
+    this.#register = new ChildRegister(this.#registerFile);
+    const reconfigured = (): void => {
+      log.setLevel(this.#live.current.settings.log.level);
+      this.#control.reconfigured();
+    };
+    this.#live = new Live(configuration, { places, flags, events, wall, changed: reconfigured });
+    const make = childrenOf({ settings, clock, wall, events, register: this.#register, programs });
+    this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
+    const vips = new Vips({ supervise: make.pulse, clock, wall, events, changed });
+    this.#control = new Control({
+      live: this.#live,
+      allocations: new Allocations(join(settings.paths.state, "allocations.json"), events),
+      dataplanes: this.#dataplanes,
+      vips,
+      host: thisHost(),
+      events,
+      clock,
+      wall,
+      settled: () => this.#settled(),
+    });
+    this.#parts = {
+      control: this.#control,
+      live: this.#live,
+      dataplanes: this.#dataplanes,
+      vips,
+      startedAt: wall(),
+      wall,
+      memory: residentMemory,
+    };
+  }
+
+  async run(): Promise<number> {
+    const { admin, metrics, health, node } = this.#settings;
+    this.#events.emit("daemon.started", { version: VERSION, node: node.name, pid: process.pid });
+    const actions = adminActions({ ...this.#parts, reload: (dryRun) => this.#reload(dryRun) });
+    const servers = [
+      adminServer({ actions, events: this.#events, log: this.#log }),
+      observationServer(() => this.#metrics(), undefined),
+      observationServer(undefined, { notReady: () => this.#control.notReady() }),
+    ] as const;
+    mkdirSync(dirname(admin.socket), { recursive: true, mode: 0o755 });
+    try {
+      await listenUnix(servers[0], admin.socket);
+      await listenTcp(servers[1], metrics.port, formatIp(metrics.address), "--metrics-port");
+      await listenTcp(servers[2], health.port, formatIp(health.address), "--health-port");
+      return await this.#serve();
+    } finally {
+      await Promise.all(servers.map(closeServer));
+    }
+  }
+
+  async #serve(): Promise<number> {
+    await outlive(ChildRegister.left(this.#registerFile), NODE_CLOCK, this.#events);
+    removeLeftovers(this.#events);
+    const { places, current } = this.#live;
+    using _watching = watchDirectories(
+      [...new Set([dirname(places.settingsFile), current.resourceDir])],
+      NODE_CLOCK,
+      () => void this.#reload(false),
+    );
+    using _watchdog = this.#manager.watch(NODE_CLOCK, () => this.#control.alive());
+    using _patience = NODE_CLOCK.wakeAt(after(NODE_CLOCK.now(), LONGEST_START), () =>
+      this.#announce("started, not ready"),
+    );
+    const ended = this.#untilSignal();
+    this.#control.start();
+    await ended;
+    this.#manager.stopping("withdrawing virtual IPs, finishing requests");
+    await this.#control.stop();
+    removeLeftovers(this.#events);
+    this.#register.clear();
+    this.#events.emit("daemon.stopped");
+    return EXIT.ok;
+  }
+
+  /** Resolves at the first signal to end; the second one ends patience. */
+  #untilSignal(): Promise<void> {
+    process.on("SIGHUP", () => void this.#reload(false));
+    return new Promise((resolve) => {
+      const end = (signal: NodeJS.Signals): void => {
+        this.#events.emit("daemon.signalled", { signal });
+        if (++this.#signals > 1) this.#control.kill();
+        resolve();
+      };
+      process.on("SIGTERM", end);
+      process.on("SIGINT", end);
+    });
+  }
+
+  #reload(dryRun: boolean): ReturnType<Live["reload"]> {
+    if (!dryRun) this.#manager.reloading();
+    const answer = this.#live.reload(dryRun);
+    if (!dryRun) this.#manager.ready(answer.ok ? this.#summary() : `configuration refused: ${answer.error.message}`);
+    return answer;
+  }
+
+  #settled(): void {
+    const missing = this.#control.notReady();
+    if (missing !== undefined) return;
+    if (this.#ready) return this.#manager.status(this.#summary());
+    this.#ready = true;
+    this.#events.emit("daemon.ready", { after: Math.round(performance.now()) });
+    this.#announce(this.#summary());
+  }
+
+  /** READY=1 must come, also from a daemon whose listener's port is taken: restarting it would not free the port. */
+  #announce(status: string): void {
+    this.#manager.ready(status);
+  }
+
+  #summary(): string {
+    const { vips, listeners } = statusOf(this.#parts);
+    const owned = vips.filter(({ state }) => state === "owner").length;
+    return `owns ${owned} of ${vips.length} virtual IPs, ${listeners.length} listeners`;
+  }
+
+  #metrics(): string {
+    const { reloads } = this.#live;
+    return expose(families({ status: statusOf(this.#parts), stats: this.#dataplanes.counters.total(), reloads }));
+  }
+}
+
+const LONGEST_START = seconds(10);

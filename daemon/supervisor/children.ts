@@ -1,0 +1,123 @@
+/** Which programs the children are, with what arguments, and how patient the supervisor is with them. */
+import { closeSync, existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../base/clock.ts";
+import { ms, seconds } from "../../base/unit.ts";
+import { listenTcp } from "../../netstack/kernel/sockets.ts";
+import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
+import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
+import type { Settings } from "../../resources/settings.ts";
+import type { DataplanesParts } from "../dataplanes.ts";
+import type { Events } from "../events.ts";
+import type { VipsParts } from "../vips.ts";
+import { type Message, type Spawn, Supervised } from "./child.ts";
+import type { ChildPolicy, Phase } from "./machine.ts";
+import type { ChildRegister } from "./register.ts";
+import { spawnOf } from "./spawn.ts";
+
+export interface ChildrenParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly wall: () => number;
+  readonly events: Events;
+  readonly register: ChildRegister;
+  readonly programs: Programs;
+}
+
+/** Arguments of the Node binary, the script first. */
+export interface Programs {
+  readonly pulse: readonly string[];
+  readonly dataplane: readonly string[];
+}
+
+export interface Children {
+  readonly dataplanes: Pick<DataplanesParts, "workers" | "supervise" | "open" | "close">;
+  readonly pulse: VipsParts["supervise"];
+}
+
+export const POLICY: ChildPolicy = {
+  backoffLeast: ms(100),
+  backoffMost: seconds(10),
+  stableAfter: seconds(30),
+  helloWithin: seconds(10),
+  pingEvery: ms(250),
+  silentAfter: seconds(1),
+  killAfter: seconds(3),
+};
+
+export function childrenOf(parts: ChildrenParts): Children {
+  const { settings, events, programs } = parts;
+  const { workers, engine } = settings.dataplane;
+  const level = ["--log-level", settings.log.level];
+  const user = dataplaneUser(settings.dataplane.user, events);
+  return {
+    pulse: (received, moved) =>
+      supervised<ToPulse, FromPulse>(
+        parts,
+        "pulse",
+        spawnOf({ args: [...programs.pulse, ...level], sockets: false }),
+        received,
+        moved,
+      ),
+    dataplanes: {
+      workers: workers === "auto" ? availableParallelism() : workers,
+      supervise: (worker, received, moved) => {
+        const args = [...programs.dataplane, "--worker", String(worker), "--engine", engine, "--user", user, ...level];
+        const spawn = spawnOf<ToDataplane, FromDataplane>({ args, sockets: true });
+        return supervised(parts, `dataplane/${worker}`, spawn, received, moved);
+      },
+      open: ({ ip, port }) => listenTcp({ ip, port, freebind: true, reusePort: true }),
+      close: closeSync,
+    },
+  };
+}
+
+function supervised<To extends Message, From extends Message>(
+  { clock, wall, events, register }: ChildrenParts,
+  name: string,
+  spawn: Spawn<To, From>,
+  received: (message: From) => void,
+  moved: (to: Phase) => void,
+): Supervised<To, From> {
+  return new Supervised<To, From>({
+    name,
+    policy: POLICY,
+    clock,
+    wall,
+    random: Math.random,
+    events,
+    received,
+    moved,
+    spawn: (on) => {
+      const running = spawn({
+        received: (message) => on.received(message),
+        ended: (how) => {
+          register.remove(name);
+          on.ended(how);
+        },
+      });
+      register.add(name, running.pid);
+      return running;
+    },
+  });
+}
+
+/** A user that does not exist here is replaced by nobody: unprivileged all the same. */
+function dataplaneUser(wanted: string, events: Events): string {
+  const known = existsSync("/etc/passwd") && readFileSync("/etc/passwd", "utf8").split("\n");
+  if (known !== false && known.some((line) => line.startsWith(`${wanted}:`))) return wanted;
+  events.emit("dataplane.user-missing", { user: wanted, instead: "nobody" }, "warn");
+  return "nobody";
+}
+
+/** In the sources a child is a module of its own; a bundle has its programs beside it. */
+function program(source: string, bundled: string): readonly string[] {
+  const own = fileURLToPath(import.meta.url);
+  const relative = own.endsWith(".ts") ? source : bundled;
+  return [fileURLToPath(new URL(relative, import.meta.url))];
+}
+export const PROGRAMS: Programs = {
+  pulse: program("../pulse/main.ts", "./pulse.mjs"),
+  dataplane: program("../../proxy/main.ts", "./dataplane.mjs"),
+};

@@ -1,0 +1,173 @@
+/**
+ * Every accepted field does something: each leaf of each schema, found by walking the schemas, is changed in a
+ * configuration where everything is written, and the desired state (or an allocation) must change with it.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { documentSchema } from "../../resources/kinds.ts";
+import { KIND_NAMES, type Kind } from "../../resources/names.ts";
+import { settingsSchema } from "../../resources/settings.ts";
+import { DOCUMENTS, rightWorld, SETTINGS, world } from "./world.ts";
+
+/** Shown to people and selected by, without influence on what runs: test/cli/run.test.ts has them. */
+const SHOWN = new Set(["metadata.labels.*", "metadata.annotations.*"]);
+
+/** Settings that the daemon itself reads, outside the desired state; `reads` below looks for the place. */
+const READ_BY_THE_DAEMON = [
+  "l2.keyFile",
+  "dataplane.workers",
+  "dataplane.engine",
+  "dataplane.user",
+  "admin.socket",
+  "metrics.address",
+  "metrics.port",
+  "health.address",
+  "health.port",
+  "log.level",
+  "log.format",
+  "paths.config",
+  "paths.state",
+];
+
+type Path = readonly (string | number)[];
+
+/** "spec.listeners[].port"; a leaf with one possible value (a kind, a mode) is none. */
+function leaves(schema: z.core.$ZodType, path = ""): readonly string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
+    return leaves(schema.def.innerType, path);
+  }
+  if (schema instanceof z.ZodPipe) return leaves(schema.def.in, path);
+  if (schema instanceof z.ZodObject) {
+    return Object.entries(schema.shape).flatMap(([key, value]) =>
+      leaves(value as z.ZodType, path === "" ? key : `${path}.${key}`),
+    );
+  }
+  if (schema instanceof z.ZodArray) return leaves(schema.element, `${path}[]`);
+  if (schema instanceof z.ZodRecord) return leaves(schema.valueType, `${path}.*`);
+  if (schema instanceof z.ZodDiscriminatedUnion)
+    return [...new Set(schema.def.options.flatMap((option) => leaves(option, path)))];
+  if (schema instanceof z.ZodLiteral) return [];
+  if (schema instanceof z.ZodEnum && schema.options.length === 1) return [];
+  return [path];
+}
+
+/** Where the leaf is written in this value. */
+function places(value: unknown, pattern: string): readonly Path[] {
+  if (pattern === "") return [[]];
+  const [, list, key = "", rest = ""] = /^(?:(\[\])|\.?([^.[]+))(.*)$/.exec(pattern) ?? [];
+  if (list !== undefined) {
+    return Array.isArray(value)
+      ? value.flatMap((item, index) => places(item, rest).map((path) => [index, ...path]))
+      : [];
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  const entries = Object.entries(value).filter(([name]) => key === "*" || name === key);
+  return entries.flatMap(([name, inner]) => places(inner, rest).map((path) => [name, ...path]));
+}
+
+function replaced(value: unknown, [step, ...rest]: Path, by: unknown): unknown {
+  if (step === undefined) return by;
+  if (Array.isArray(value))
+    return value.map((item, index) => (index === step ? replaced(item, rest, by) : (item as unknown)));
+  const object = value as Readonly<Record<string, unknown>>;
+  return { ...object, [step]: replaced(object[step], rest, by) };
+}
+function at(value: unknown, path: Path): unknown {
+  return path.reduce((inner, step) => (inner as Readonly<Record<string | number, unknown>>)[step], value);
+}
+
+/** Values of the same type that some field may take; the schema says which ones this field does. */
+function others(value: unknown): readonly unknown[] {
+  if (typeof value === "boolean") return [!value];
+  if (typeof value === "number") return [value + 1, value - 1, value * 2, value / 2, 200, 8080];
+  return [
+    "Exact",
+    "RegularExpression",
+    "PathPrefix",
+    "POST",
+    "clf",
+    "yield",
+    "ipv6",
+    "dual",
+    "4s",
+    "900ms",
+    "3Mi",
+    "other",
+    "p",
+    "api2",
+    "edge",
+    "web",
+    "http",
+    "alt",
+    "zz",
+    "/elsewhere",
+    "X-Other",
+    "192.0.2.77",
+    "10.9.9.9",
+    "2001:db8::77",
+    "198.51.100.3",
+    "198.51.100.8/29",
+    "api.example.com",
+    "*.org",
+    "eth2",
+    "auto",
+    "none",
+  ].filter((each) => each !== value);
+}
+
+const BASE = Object.values(DOCUMENTS);
+const shown = (made: ReturnType<typeof rightWorld>): string => JSON.stringify([made.desired, made.allocated]);
+const BEFORE = shown(rightWorld(BASE));
+
+/** Whether changing the leaf somewhere, to something that is accepted, changes what comes out. */
+function consumed(documents: readonly object[], settings: object): boolean {
+  const made = world(documents, settings);
+  return !("why" in made) && shown(made) !== BEFORE;
+}
+
+describe.each(Object.keys(KIND_NAMES) as Kind[])("%s: every field changes the desired state", (kind) => {
+  const fields = leaves(documentSchema(kind)).filter((leaf) => !SHOWN.has(leaf));
+  it("has fields", () => expect(fields.length).toBeGreaterThan(2));
+  it.each(fields)("%s", (leaf) => {
+    const found = BASE.flatMap((document, index) =>
+      document.kind === kind ? places(document, leaf).map((path) => ({ document, index, path })) : [],
+    );
+    expect(found, "not written in world.ts").not.toEqual([]);
+    const works = found.some(({ document, index, path }) =>
+      others(at(document, path)).some((value) =>
+        consumed(BASE.with(index, replaced(document, path, value) as (typeof BASE)[number]), SETTINGS),
+      ),
+    );
+    expect(works, `changing ${leaf} changes nothing`).toBe(true);
+  });
+});
+
+describe("settings: every field changes the desired state, or the daemon reads it", () => {
+  const fields = leaves(settingsSchema);
+  it.each(fields.filter((leaf) => !READ_BY_THE_DAEMON.includes(leaf)))("%s", (leaf) => {
+    const found = places(SETTINGS, leaf);
+    expect(found.length > 0 || leaf === "l2.witnesses", "not written in world.ts").toBe(true);
+    const paths: readonly Path[] = found.length > 0 ? found : [leaf.split(".")];
+    const works = paths.some((path) =>
+      others(at(SETTINGS, path)).some((value) => consumed(BASE, replaced(SETTINGS, path, value) as object)),
+    );
+    expect(works, `changing ${leaf} changes nothing`).toBe(true);
+  });
+  it("the list names nothing that is gone", () => {
+    expect(READ_BY_THE_DAEMON.filter((leaf) => !fields.includes(leaf))).toEqual([]);
+  });
+  it.each(READ_BY_THE_DAEMON)("%s is read", (leaf) => {
+    const [group = "", field = ""] = leaf.split(".");
+    const sources = readdirSync("daemon", { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && name !== "flags.ts")
+      .map((name) => readFileSync(join("daemon", name), "utf8"));
+    const direct = new RegExp(`\\b${group}\\.${field}\\b`);
+    const unpacked = new RegExp(`\\{[^}]*\\b${field}\\b[^}]*\\} = [^;]*\\b${group}\\b`);
+    expect(
+      sources.some((text) => direct.test(text) || unpacked.test(text)),
+      `nothing in daemon/ reads ${leaf}`,
+    ).toBe(true);
+  });
+});
