@@ -1,10 +1,16 @@
 /**
  * The fence around virtual IPs: the kernel itself refuses to answer for, announce, receive or send from an address that
- * this host does not hold a living lease for (fence-rules.ts says how).  `renew` is the lease: when nobody calls it, the
- * address falls silent by itself, with no process of ours alive.
+ * this host does not hold a living lease for (fence-rules.ts says how).  `renew` keeps the lease: when nobody calls it,
+ * the address falls silent by itself, with no process of ours alive.
  *
- * Order for a caller: `install` (at start and at each change of links or configuration), then `renew`, then add the
- * address to the interface, then announce.  To give up: `drain` or `forget` first, then everything else.
+ * No decision can be carried out late.  A process may be frozen between any two of its instructions; what it had decided
+ * before, it must not do after it wakes.  So a lease that has lapsed cannot be renewed (the kernel refuses: the element
+ * to renew is gone), only claimed; and a claim works only while a permit lives that was put into the kernel before the
+ * decision was looked at for the last time.
+ *
+ * Order for a caller: `install` (at start and at each change of links or configuration), then `claim`, then add the
+ * address to the interface, then announce.  To give up: `drain` or `forget` first, then everything else.  A packet
+ * socket whose frame the fence drops is told so: sending fails with ENOBUFS.
  *
  * Limits: timeouts are counted in jiffies (4 ms at HZ=250, 10 ms at HZ=100) of a clock that stands still while a whole
  * virtual machine is paused, so a paused machine resumes with what was left of its lease.
@@ -23,7 +29,15 @@ import {
 } from "./fence-plan.ts";
 import { type Family, LONGEST_HANDOVER } from "./fence-rules.ts";
 import { VIP_TABLE } from "./marks.ts";
-import { type Element, encodeBatch, removal, renewal, type SetRef } from "./netlink/nftables-elements.ts";
+import {
+  type Change,
+  type Element,
+  encodeBatch,
+  placing,
+  removal,
+  renewal,
+  type SetRef,
+} from "./netlink/nftables-elements.ts";
 import { hex } from "./netlink/octets.ts";
 import { RouteSocket } from "./netlink/route-socket.ts";
 import { SetSocket } from "./netlink/set-socket.ts";
@@ -49,6 +63,7 @@ export class Fence implements Disposable {
   readonly #nft: Nftables;
   readonly #sets: SetSocket;
   readonly #route: RouteSocket;
+  #guards: readonly Guard[] | undefined;
   #renewal: { readonly key: string; readonly batch: Uint8Array } | undefined;
 
   /** For the network namespace that the calling thread is in. */
@@ -60,6 +75,7 @@ export class Fence implements Disposable {
 
   /** Makes the fence as wanted: idempotent, repairs what others damaged, keeps living leases. */
   install(guards: readonly Guard[]): Installed {
+    this.#guards = guards;
     const names = [...new Set(guards.map((guard) => guard.ifname))];
     const present = names.filter((name) => this.#route.link(name) !== undefined);
     const { script, changes } = planFence({ guards, present }, this.#have());
@@ -71,22 +87,44 @@ export class Fence implements Disposable {
     };
   }
 
-  /** The lease: the addresses answer for `lease` from now.  Called at every heartbeat; some 25 µs for four addresses. */
-  renew(addresses: readonly Ip[], lease: Ms): void {
-    if (addresses.length === 0) return;
+  /**
+   * Begins a lease.  `stands` looks at the decision once more (has its deadline passed?) after the kernel was given a
+   * permit of `permit` ms; a process that is frozen after that look finds the permit expired.  Returns whether the lease
+   * began; it may be tried again.
+   */
+  claim(addresses: readonly Ip[], lease: Ms, stands: () => boolean, permit: Ms = PERMIT): boolean {
+    const permits = addresses.map((address) => ({ key: permitKey(address), timeout: permit }));
+    this.#sets.apply(placing(PERMITS, permits));
+    if (!stands()) return false;
+    const owned = groups("owned", addresses, lease).flatMap(([set, elements]) => placing(set, elements));
+    return this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]));
+  }
+
+  /**
+   * The addresses answer for `lease` from now.  Called at every heartbeat; some 30 µs for four addresses.  Returns those
+   * whose lease had lapsed: they stay silent, until claimed.
+   */
+  renew(addresses: readonly Ip[], lease: Ms): readonly Ip[] {
+    if (addresses.length === 0) return [];
     const key = `${lease} ${addresses.join(" ")}`;
     if (this.#renewal?.key !== key) {
       const changes = groups("owned", addresses, lease).flatMap(([set, elements]) => renewal(set, elements));
       this.#renewal = { key, batch: encodeBatch(changes) };
     }
-    this.#sets.send(this.#renewal.batch);
+    if (this.#sets.trySend(this.#renewal.batch)) return [];
+    return this.#ifAlive(addresses, (alive) =>
+      groups("owned", alive, lease).flatMap(([set, elements]) => renewal(set, elements)),
+    );
   }
 
-  /** From now these addresses are not announced or answered for, but their flows go on for `span`. */
-  drain(addresses: readonly Ip[], span: Ms): void {
-    this.#sets.apply([
-      ...groups("owned", addresses).flatMap(([set, elements]) => removal(set, elements)),
-      ...groups("draining", addresses, span).flatMap(([set, elements]) => renewal(set, elements)),
+  /**
+   * From now these addresses are not announced or answered for, but their flows go on for `span`.  Returns those whose
+   * lease had lapsed: they are silent.
+   */
+  drain(addresses: readonly Ip[], span: Ms): readonly Ip[] {
+    return this.#ifAlive(addresses, (alive) => [
+      ...groups("owned", alive).flatMap(([set, elements]) => renewal(set, elements).slice(0, 1)),
+      ...groups("draining", alive, span).flatMap(([set, elements]) => placing(set, elements)),
     ]);
   }
 
@@ -114,6 +152,7 @@ export class Fence implements Disposable {
 
   /** Takes the whole fence away: every address that is configured answers again. */
   remove(): void {
+    this.#guards = undefined;
     this.#nft.transaction(removalScript());
   }
 
@@ -121,6 +160,25 @@ export class Fence implements Disposable {
     this.#nft[Symbol.dispose]();
     this.#sets[Symbol.dispose]();
     this.#route[Symbol.dispose]();
+  }
+
+  /** Applies the changes for those addresses that have a living lease; returns the others, which are silent for good. */
+  #ifAlive(addresses: readonly Ip[], changes: (alive: readonly Ip[]) => readonly Change[]): readonly Ip[] {
+    // Somebody may have flushed the ruleset: the fence comes back, the leases in it do not.
+    if (this.#guards !== undefined) this.install(this.#guards);
+    for (;;) {
+      const lapsed = addresses.filter((address) => !this.#alive(address));
+      const alive = addresses.filter((address) => !lapsed.includes(address));
+      // Its elements in several tables may expire some microseconds apart.
+      this.#sets.apply(groups("owned", lapsed).flatMap(([set, elements]) => removal(set, elements)));
+      // Another may lapse between looking and changing; each time fewer are alive, so this ends.
+      if (alive.length === 0 || this.#sets.trySend(encodeBatch(changes(alive)))) return lapsed;
+    }
+  }
+
+  #alive(address: Ip): boolean {
+    const key = hex(octetsOfIp(address));
+    return setsOf("owned", address).every((set) => this.#sets.elements(set).some((each) => hex(each.key) === key));
   }
 
   #have(): Have {
@@ -180,3 +238,14 @@ function handoverElements(moves: readonly Handover[], timeout?: Ms): readonly Gr
 }
 
 type Group = readonly [SetRef, readonly Element[]];
+
+/** IPv4 as ::ffff:a.b.c.d. */
+function permitKey(ip: Ip): Uint8Array {
+  const octets = octetsOfIp(ip);
+  if (octets.length === 16) return octets;
+  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...octets);
+}
+
+const PERMITS = setRef("netdev", "permit");
+/** Longer than a busy host lets a process wait now and then, shorter than any deadline of an election. */
+const PERMIT = ms(20);

@@ -50,10 +50,10 @@ export function encodeBatch(changes: readonly Change[]): Uint8Array {
 }
 
 /**
- * The changes that give every element its full timeout again, whether it is there, expired or new, on every kernel: to
- * add an element that exists says nothing before Linux 6.12, and to delete one that is missing fails.
+ * The changes after which every element is there with its full timeout, whether it was there, expired or new, on every
+ * kernel: to add an element that exists says nothing before Linux 6.12, and to delete one that is missing fails.
  */
-export function renewal(set: SetRef, elements: readonly Element[]): readonly Change[] {
+export function placing(set: SetRef, elements: readonly Element[]): readonly Change[] {
   return [
     { kind: "add", set, elements },
     { kind: "delete", set, elements: elements.map(({ key }) => ({ key })) },
@@ -61,9 +61,17 @@ export function renewal(set: SetRef, elements: readonly Element[]): readonly Cha
   ];
 }
 
+/**
+ * The changes that give elements that are alive their full timeout again; with one that has expired, the transaction
+ * fails (ENOENT).
+ */
+export function renewal(set: SetRef, elements: readonly Element[]): readonly Change[] {
+  return placing(set, elements).slice(1);
+}
+
 /** The changes after which the elements are gone, whether they were there or not. */
 export function removal(set: SetRef, elements: readonly Element[]): readonly Change[] {
-  return renewal(set, elements).slice(0, 2);
+  return placing(set, elements).slice(0, 2);
 }
 
 /** Writes a sequence number into every message of a batch. */

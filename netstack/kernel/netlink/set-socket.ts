@@ -41,10 +41,16 @@ export class SetSocket implements Disposable {
 
   /** One transaction that was encoded before. */
   send(batch: Uint8Array): void {
+    if (!this.trySend(batch)) throw new Fault("NFTABLES", { request: "change set elements", error: "ENOENT" });
+  }
+
+  /** The same; false when something that it deletes, or its set, was not there, and so nothing was done. */
+  trySend(batch: Uint8Array): boolean {
     const sequence = this.#client.nextSequence();
     stamp(batch, sequence);
     const verdict = this.#client.commit(batch, sequence);
-    if (verdict.errno !== 0) throw this.#client.refusal("change set elements", verdict);
+    if (verdict.errno !== 0 && verdict.errno !== ENOENT) throw this.#client.refusal("change set elements", verdict);
+    return verdict.errno === 0;
   }
 
   /**
@@ -61,11 +67,9 @@ export class SetSocket implements Disposable {
       });
       if (changes.length === 0) return;
       const batch = encodeBatch(changes);
-      const sequence = this.#client.nextSequence();
-      stamp(batch, sequence);
-      const verdict = this.#client.commit(batch, sequence);
-      if (verdict.errno === 0) return;
-      if (verdict.errno !== ENOENT || attempt === ATTEMPTS) throw this.#client.refusal("replace elements", verdict);
+      if (attempt === ATTEMPTS) this.send(batch);
+      else if (!this.trySend(batch)) continue;
+      return;
     }
   }
 
