@@ -12,7 +12,6 @@ import { capture } from "../../lab/capture.ts";
 import { probe } from "../../lab/probe.ts";
 import type { Running } from "../../lab/process.ts";
 import { VIP4 } from "../../lab/topology/two-edges.ts";
-import { peer } from "../peer.ts";
 import type { Edge } from "./contender.ts";
 import { type FaultName, type Scene, SPECS } from "./fault.ts";
 
@@ -57,7 +56,9 @@ export async function trial(scene: Scene, fault: FaultName): Promise<Trial> {
   await using asker = lab.host("client").node("lab/programs/asker.ts", ["eth0", "10.77.0.254", "2", VIP4]);
   await asker.says(/"asking"/);
   await using prober = await probe(lab.host("client"), { urls: [target], every: http ? 5 : 1, timeout: 2000 });
-  const load = http && fault === "stop" ? startLoad(lab, spec.lasts + spec.watch + 1000) : undefined;
+  await using load =
+    http && fault === "stop" ? lab.host("client").node("lab/programs/hammer.ts", [VIP4, "80", "16", "app"]) : undefined;
+  await load?.says(/"hammering"/);
   // A random phase: the fault must not beat in time with the heartbeats.
   await elapse(500 + Math.random() * contender.settles * 0.4);
   const at = Date.now();
@@ -104,18 +105,8 @@ export function alternating(claims: readonly Answer[]): number {
   return total;
 }
 
-/** Keep-alive connections that ask without a pause, as a browser's or a service's pool would. */
-function startLoad(lab: Lab, lasts: number): Running {
-  const wrk = peer("wrk", "wrk");
-  return lab
-    .host("client")
-    .spawn(wrk, ["-t1", "-c16", `-d${Math.ceil(lasts / 1000)}s`, "--timeout", "2s", `http://${VIP4}/`]);
-}
-
+/** Ends the load and reads what its clients saw. */
 async function outcome(load: Running): Promise<{ requests: number; failed: number }> {
-  const { stdout } = await load.finished;
-  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0);
-  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout)?.slice(1) ?? [];
-  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
-  return { requests, failed: errors.reduce((sum, each) => sum + Number(each), refused) };
+  load.write("stop\n");
+  return JSON.parse(await load.says(/"requests"/)) as { requests: number; failed: number };
 }
