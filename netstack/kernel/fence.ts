@@ -89,10 +89,10 @@ export class Fence implements Disposable {
 
   /**
    * Begins a lease.  `stands` looks at the decision once more (has its deadline passed?) after the kernel was given a
-   * permit of `permit` ms; a process that is frozen after that look finds the permit expired.  Returns whether the lease
-   * began; it may be tried again.
+   * permit of `permit` ms; a process that is frozen after that look finds the permit expired.  So `permit` is how late a
+   * claim may be carried out.  Returns whether the lease began; it may be tried again.
    */
-  claim(addresses: readonly Ip[], lease: Ms, stands: () => boolean, permit: Ms = PERMIT): boolean {
+  claim(addresses: readonly Ip[], lease: Ms, permit: Ms, stands: () => boolean): boolean {
     const permits = addresses.map((address) => ({ key: permitKey(address), timeout: permit }));
     this.#sets.apply(placing(PERMITS, permits));
     if (!stands()) return false;
@@ -247,5 +247,3 @@ function permitKey(ip: Ip): Uint8Array {
 }
 
 const PERMITS = setRef("netdev", "permit");
-/** Longer than a busy host lets a process wait now and then, shorter than any deadline of an election. */
-const PERMIT = ms(20);

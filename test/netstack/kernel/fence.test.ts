@@ -68,7 +68,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
   test.each(FAMILIES)("$what: silent before it is claimed, answers while renewed, silent when forgotten", (ip) => {
     const { fence, client } = lab();
     expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeUndefined();
-    expect(fence.claim(VIPS, LONG, () => true)).toBe(true);
+    expect(fence.claim(VIPS, LONG, LONG, () => true)).toBe(true);
     expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeDefined();
     expect(fence.renew(VIPS, LONG)).toEqual([]);
     expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeDefined();
@@ -94,7 +94,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
       return [received, answers.includes("from the address")];
     };
     expect(passes()).toEqual([false, false]);
-    fence.claim([ip.vip], LONG, () => true);
+    fence.claim([ip.vip], LONG, LONG, () => true);
     expect(passes()).toEqual([true, true]);
     fence.drain([ip.vip], LONG);
     expect(passes()).toEqual([true, true]);
@@ -137,8 +137,8 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
 
   test("a lease that has lapsed cannot be renewed, whatever the process believes; the others go on", async () => {
     const { fence, client } = lab();
-    fence.claim([NET.vip4], ms(40), () => true);
-    fence.claim([NET.vip6], LONG, () => true);
+    fence.claim([NET.vip4], ms(40), LONG, () => true);
+    fence.claim([NET.vip6], LONG, LONG, () => true);
     await untilSilent(() => client.whoHas(NET.vip4, NET.a4, CLIENT) === undefined);
     expect(fence.renew(VIPS, LONG)).toEqual([NET.vip4]);
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeUndefined();
@@ -153,17 +153,17 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
       return true;
     };
-    expect(fence.claim(VIPS, LONG, frozen, ms(20))).toBe(false);
+    expect(fence.claim(VIPS, LONG, ms(20), frozen)).toBe(false);
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeUndefined();
-    expect(fence.claim(VIPS, LONG, () => false)).toBe(false);
+    expect(fence.claim(VIPS, LONG, LONG, () => false)).toBe(false);
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeUndefined();
-    expect(fence.claim(VIPS, LONG, () => true)).toBe(true);
+    expect(fence.claim(VIPS, LONG, LONG, () => true)).toBe(true);
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeDefined();
   });
 
   test("a flushed ruleset ends the leases, and the fence comes back with the next renewal", () => {
     const { a, fence, client } = lab();
-    fence.claim(VIPS, LONG, () => true);
+    fence.claim(VIPS, LONG, LONG, () => true);
     use(a.do(() => new Nftables())).transaction("flush ruleset");
     expect(fence.renew(VIPS, LONG)).toEqual(VIPS);
     for (const ip of FAMILIES) expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeUndefined();
@@ -222,7 +222,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     const { segment, a, fence, client } = lab();
     const other = use(new Segment({ d: [ipv4("10.67.0.9")] }));
     other.attach("d1", a, "e1", [ipv4("10.67.0.1")]);
-    fence.claim(VIPS, LONG, () => true);
+    fence.claim(VIPS, LONG, LONG, () => true);
     const stranger = use(new Station(other.host("d").namespace, "e0"));
     const asker = { ip4: ipv4("10.67.0.9"), ip6: NET.c6 };
     expect(stranger.whoHas(NET.vip4, ipv4("10.67.0.1"), asker)).toBeUndefined();
@@ -236,7 +236,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
   test("a second install plans nothing; damage is repaired and living leases go on", () => {
     const { a, fence } = lab();
     expect(fence.install(GUARDS)).toEqual({ changed: false, missing: [] });
-    fence.claim(VIPS, LONG, () => true);
+    fence.claim(VIPS, LONG, LONG, () => true);
     const nft = use(a.do(() => new Nftables()));
     for (const damage of [
       "delete table ip novaedge_vip",
@@ -266,7 +266,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     expect(use(new Station(a.namespace, "e0", 0x0806)).trySend(arpAnnouncement(client.mac, NET.vip4, "reply"))).toBe(
       ENOBUFS,
     );
-    fence.claim(VIPS, LONG, () => true);
+    fence.claim(VIPS, LONG, LONG, () => true);
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeDefined();
   });
 
@@ -280,7 +280,7 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     const before = nft.transaction("list ruleset");
     const fence = use(a.do(() => new Fence()));
     fence.install(GUARDS);
-    fence.claim(VIPS, LONG, () => true);
+    fence.claim(VIPS, LONG, LONG, () => true);
     fence.remove();
     fence.remove();
     expect(nft.transaction("list ruleset")).toBe(before);

@@ -16,7 +16,7 @@ import { NET } from "../station.ts";
 const [lease = "300", how = "once", ifname] = process.argv.slice(2);
 const fence = new Fence();
 const addresses = [NET.vip4, NET.vip6] as const;
-fence.claim(addresses, ms(Number(lease)), () => true);
+fence.claim(addresses, ms(Number(lease)), ms(10_000), () => true);
 if (how === "renew") {
   // It does not look at the clock nor at the answer: it believes for ever that it is the owner.
   setInterval(() => {
