@@ -21,12 +21,18 @@ export const DOCUMENTS: Readonly<Record<string, Document>> = {
   given: {
     kind: "ProxyVIP",
     metadata: { name: "given" },
-    spec: { mode: "L2ARP", ports: [22], poolRef: { name: "p" }, l2: { interface: "eth1" } },
+    spec: { mode: "L2ARP", ports: [22], poolRef: { name: "p" }, l2: { interface: "eth1", preempt: true } },
   },
   auto: {
     kind: "ProxyVIP",
     metadata: { name: "auto" },
-    spec: { mode: "L2ARP", addressFamily: "ipv4", ports: [22], l2: { interface: "eth1" } },
+    spec: {
+      mode: "L2ARP",
+      addressFamily: "ipv4",
+      ports: [22],
+      healthPolicy: { requireGateway: true },
+      l2: { interface: "eth1" },
+    },
   },
   vip: {
     kind: "ProxyVIP",
@@ -45,9 +51,20 @@ export const DOCUMENTS: Readonly<Record<string, Document>> = {
           { key: "gone", operator: "DoesNotExist" },
         ],
       },
-      healthPolicy: { minHealthyNodes: 2, minHealthyPercent: 100, requireGateway: true },
+      healthPolicy: { minHealthyNodes: 1, minHealthyPercent: 50, requireGateway: true },
       l2: {
-        priorities: [{ nodeSelector: { matchLabels: { rack: "a" } }, priority: 150 }],
+        priorities: [
+          {
+            nodeSelector: {
+              matchLabels: { rack: "a" },
+              matchExpressions: [
+                { key: "rack", operator: "In", values: ["a"] },
+                { key: "rack", operator: "NotIn", values: ["z"] },
+              ],
+            },
+            priority: 150,
+          },
+        ],
         preempt: true,
         preemptDelay: "3s",
         onConflict: "defend",

@@ -1,0 +1,174 @@
+/** The real control process with children that carry no traffic: its life, its faces, its configuration. */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { gone, TestDaemon } from "./daemon-process.ts";
+import { parseExposition } from "./exposition-parser.ts";
+import { backend, EDGE } from "./resources-fixture.ts";
+
+const root = process.getuid?.() === 0;
+const fake = (): TestDaemon => {
+  const daemon = new TestDaemon("./fixtures/daemon.ts");
+  daemon.put("conf.d/edge.yaml", EDGE);
+  daemon.put("conf.d/app.yaml", backend("app", 9000));
+  return daemon;
+};
+
+describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
+  it("gets ready, shows itself, reloads, and ends without a trace", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const status = await daemon.call("GET /v1/status");
+    expect(status).toMatchObject({
+      node: "one",
+      phase: "ready",
+      engine: "fake",
+      vips: [{ name: "web", state: "owner", owner: "one", eligible: true, addresses: ["192.0.2.10/32"], ifname: "lo" }],
+      listeners: [{ key: "default/gw/http@192.0.2.10:8081", workers: 2, wanted: 2 }],
+      backends: [{ name: "default/app", endpoints: [{ address: "127.0.0.1", port: 9000, health: "healthy" }] }],
+    });
+    expect(status.processes.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      "control up",
+      "pulse up",
+      "dataplane/0 up",
+      "dataplane/1 up",
+    ]);
+    expect(daemon.curl("http://127.0.0.1:8080/healthz").status).toBe(200);
+    expect(daemon.curl("http://127.0.0.1:8080/readyz").status).toBe(200);
+    const metrics = parseExposition(daemon.curl("http://127.0.0.1:9090/metrics").body);
+    expect(metrics.get("novaedge_vip_status")?.samples).toEqual([
+      { name: "novaedge_vip_status", labels: { vip_name: "web", address: "192.0.2.10/32", mode: "L2ARP" }, value: 1 },
+    ]);
+    expect(metrics.get("novaedge_process_up")?.samples.every(({ value }) => value === 1)).toBe(true);
+
+    // A file change, SIGHUP and apply all lead to a new generation.
+    daemon.mark();
+    daemon.put("conf.d/more.yaml", backend("more", 9001));
+    await daemon.logged("config.loaded", { generation: 2 });
+    daemon.put("conf.d/more.yaml", backend("more", 9002));
+    daemon.signal("SIGHUP");
+    await daemon.logged("config.loaded", { generation: 3 });
+    const applied = await daemon.call("POST /v1/apply", { documents: backend("third", 9003) });
+    expect(applied).toMatchObject({ changes: [{ name: "third", change: "created" }], generation: 4 });
+    expect(readFileSync(daemon.path("conf.d/proxybackend-default-third.yaml"), "utf8")).toBe(backend("third", 9003));
+
+    const pids = status.processes.map(({ pid }) => pid ?? -1);
+    daemon.signal("SIGTERM");
+    expect(await daemon.ended).toBe(0);
+    await Promise.all(pids.map(gone));
+    expect(readdirSync(daemon.dir).filter((name) => name.startsWith("admin.sock"))).toEqual([]);
+  });
+
+  it("a bad file keeps the running configuration, names its place, and the condition goes with its cause", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const before = (await daemon.call("GET /v1/status")).configuration;
+    daemon.put("conf.d/bad.yaml", backend("bad", 9001).replace("endpoints", "endpionts"));
+    await daemon.logged("config.refused", { at: `${daemon.path("conf.d/bad.yaml")}:5:3` });
+    const { configuration, conditions } = await daemon.call("GET /v1/status");
+    expect(configuration).toMatchObject({ generation: before.generation, hash: before.hash });
+    expect(configuration.problems).toContainEqual(
+      expect.objectContaining({ line: 5, column: 3, code: "FIELD_UNKNOWN", hint: 'did you mean "endpoints"?' }),
+    );
+    expect(conditions.map(({ code }) => code)).toContain("CONFIG_REFUSED");
+    expect((await daemon.refused("POST /v1/reload", {})).problems).toHaveLength(configuration.problems.length);
+    daemon.mark();
+    rmSync(daemon.path("conf.d/bad.yaml"));
+    await daemon.logged("condition.cleared", { code: "CONFIG_REFUSED" });
+    expect((await daemon.call("GET /v1/status")).configuration.generation).toBe(before.generation);
+  });
+
+  it("a dry run, a diff and a refused apply change nothing; delete refuses what others refer to", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const files = readdirSync(daemon.path("conf.d"));
+    const dry = await daemon.call("POST /v1/apply", { documents: backend("app", 1), dryRun: true });
+    expect(dry).toMatchObject({
+      changes: [{ change: "configured", file: daemon.path("conf.d/app.yaml") }],
+      dryRun: true,
+    });
+    const diff = await daemon.call("POST /v1/diff", { documents: backend("app", 1) });
+    expect(diff.changes[0]?.fields).toEqual([{ path: "spec.endpoints[0].port", before: 9000, after: 1 }]);
+    const refused = await daemon.refused("POST /v1/apply", {
+      documents: `${backend("x", 1)}  nonsense: 1\n`,
+      source: "x.yaml",
+    });
+    expect(refused.problems[0]).toMatchObject({ file: "x.yaml", line: 7, code: "FIELD_UNKNOWN" });
+    const dangling = await daemon.refused("POST /v1/delete", { kind: "backend", name: "app" });
+    expect(dangling).toMatchObject({ code: "INVALID", problems: [{ code: "REFERENCE" }] });
+    expect(readdirSync(daemon.path("conf.d"))).toEqual(files);
+    expect(readFileSync(daemon.path("conf.d/app.yaml"), "utf8")).toBe(backend("app", 9000));
+    expect((await daemon.call("GET /v1/status")).configuration.generation).toBe(1);
+  });
+
+  it("a data plane that dies is restarted; the VIP stays while the other one listens", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const { processes } = await daemon.call("GET /v1/status");
+    daemon.mark();
+    process.kill(processes.find(({ name }) => name === "dataplane/1")?.pid ?? -1, "SIGKILL");
+    await daemon.logged("child.moved", { child: "dataplane/1", to: "backoff", why: "signal SIGKILL" });
+    await daemon.logged("child.moved", { child: "dataplane/1", to: "up" });
+    const { vips } = await daemon.call("GET /v1/status");
+    expect(vips[0]).toMatchObject({ eligible: true, state: "owner" });
+    expect(daemon.lines.filter(({ name }) => name === "vip.moved")).toEqual([]);
+  });
+
+  it("no data plane listens: the VIP is not eligible, at once; a frozen one counts as dead, is killed and replaced", async () => {
+    await using daemon = fake().start(["--workers", "1"]);
+    await daemon.logged("daemon.ready");
+    const { processes } = await daemon.call("GET /v1/status");
+    const pid = processes.find(({ name }) => name === "dataplane/0")?.pid ?? -1;
+    daemon.mark();
+    process.kill(pid, "SIGSTOP");
+    await daemon.logged("child.moved", { child: "dataplane/0", to: "silent" });
+    await daemon.logged("vip.moved", { vip: "web", to: "ineligible" });
+    expect(daemon.curl("http://127.0.0.1:8080/readyz").status).toBe(503);
+    await daemon.logged("child.killed", { child: "dataplane/0" });
+    await daemon.logged("vip.moved", { vip: "web", to: "owner" });
+  });
+
+  it("kill -9 of control: the children end by themselves, and the next start comes up", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const { processes } = await daemon.call("GET /v1/status");
+    daemon.signal("SIGKILL");
+    await daemon.ended;
+    await Promise.all(processes.map(({ pid }) => gone(pid ?? -1)));
+    daemon.mark();
+    daemon.start();
+    await daemon.logged("daemon.ready");
+  });
+
+  it("kill -9 of control over frozen children: the next start ends them", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    const { processes } = await daemon.call("GET /v1/status");
+    const pulse = processes.find(({ name }) => name === "pulse")?.pid ?? -1;
+    process.kill(pulse, "SIGSTOP");
+    daemon.signal("SIGKILL");
+    await daemon.ended;
+    daemon.mark();
+    daemon.start();
+    await daemon.logged("child.left-over", { child: "pulse", pid: pulse });
+    await daemon.logged("daemon.ready");
+    await gone(pulse);
+  });
+
+  it("a taken port, a second daemon and wrong files end the start with the way out", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    await using second = fake();
+    second.put("conf.d/app.yaml", "kind: x");
+    expect(await second.start().ended).toBe(78);
+    expect(second.lines.some(({ line }) => String(line).includes("app.yaml:1:"))).toBe(true);
+    second.put("conf.d/app.yaml", backend("app", 1));
+    second.settings("metrics: {port: 8080}\nhealth: {port: 8080, address: 0.0.0.0}");
+    second.mark();
+    expect(await second.start().ended).toBe(1);
+    expect(second.lines.some(({ line }) => String(line).includes("--health-port chooses another"))).toBe(true);
+    second.mark();
+    expect(await second.start(["--admin-socket", daemon.socket]).ended).toBe(1);
+    expect(second.lines.some(({ line }) => String(line).includes("--admin-socket"))).toBe(true);
+    expect((await daemon.call("GET /v1/status")).phase).toBe("ready");
+  });
+});
