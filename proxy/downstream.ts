@@ -107,8 +107,16 @@ export class Downstream extends Timed implements StreamHandler {
     const stop = this.#state === BUSY ? this.#carryEnd > 0 : this.#state === BODY && this.#exchange.blocked;
     if (stop === this.#paused || this.#state === CLOSED) return;
     this.#paused = stop;
-    if (stop) this.stream.pause();
-    else this.stream.resume();
+    if (stop) {
+      this.stream.pause();
+      this.#traffic.block(this);
+    } else {
+      this.stream.resume();
+      this.#traffic.unblockOne(this);
+    }
+  }
+  look(): void {
+    this.flow();
   }
 
   /** The response is on its way completely; `close`: it said so. */
@@ -329,6 +337,7 @@ export class Downstream extends Timed implements StreamHandler {
 
   #forget(): void {
     this.#traffic.wheel.remove(this);
+    this.#traffic.unblockOne(this);
     this.#carry = undefined;
     this.listener.left(this);
   }

@@ -3,9 +3,9 @@
  * exchanges under way finish under the rule they started with, unchanged listeners keep accepting, unchanged endpoints
  * keep their connections, health and balance.  Nothing is changed when any part does not compile.
  */
-import { formatIp, parseIp } from "../base/address.ts";
+import { parseIp } from "../base/address.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import type { Fd } from "../netstack/kernel/loop.ts";
+import type { Endpoint as Address, Fd } from "../netstack/kernel/loop.ts";
 import type { BackendConfig, EndpointConfig, ProxyConfig } from "./config.ts";
 import { Listener } from "./listener.ts";
 import { Backend } from "./pool/backend.ts";
@@ -134,10 +134,8 @@ export class Plane {
   }
 
   #endpoint(backend: string, key: string, config: EndpointConfig): Endpoint {
-    const ip = parseIp(config.address);
-    if (!ip.ok) throw new TypeError(`not an address: ${config.address}`);
     const counters = this.#traffic.stats.upstream(backend, key);
-    return new Endpoint(key, { ip: ip.value, port: config.port }, config.weight, counters);
+    return new Endpoint(key, addressOf(config), config.weight, counters);
   }
 
   #swapListeners(sites: ReadonlyMap<string, Site>): Applied {
@@ -169,11 +167,15 @@ export class Plane {
   }
 }
 
-/** "address:port", an IPv6 address in brackets; one text for one address. */
-export function endpointKey({ address, port }: EndpointConfig): string {
+/** The address of an endpoint whose text `apply` has checked. */
+export function addressOf({ address, port }: EndpointConfig): Address {
   const ip = parseIp(address);
-  const text = ip.ok ? formatIp(ip.value) : address;
-  return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
+  if (!ip.ok) throw new TypeError(`not an address: ${address}`);
+  return { ip: ip.value, port };
+}
+/** "address:port", an IPv6 address in brackets; the address as it is written in the configuration, as control knows it. */
+export function endpointKey({ address, port }: EndpointConfig): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Finishes what it carries, keeps nothing. */

@@ -9,6 +9,11 @@ import { RequestIds } from "./http1/request-id.ts";
 import { Stats } from "./stats.ts";
 import { Wheel } from "./wheel.ts";
 
+/** A connection that may be paused. */
+export interface Source {
+  look(): void;
+}
+
 export class Traffic {
   readonly loop: Loop;
   readonly log: AccessLog;
@@ -29,6 +34,7 @@ export class Traffic {
   /** A head is written here before it is sent. */
   readonly out = Buffer.allocUnsafeSlow(OUT);
   readonly #slabs: Buffer[] = [];
+  readonly #blocked = new Set<Source>();
 
   /** `seed`: 12 random octets for request ids. */
   constructor(loop: Loop, log: AccessLog, seed: Uint8Array) {
@@ -43,6 +49,21 @@ export class Traffic {
       fallbackHost: NOTHING,
     };
     this.responseForward = { edits: NO_EDITS, clientMinor: 1, close: false, date: NOTHING };
+  }
+
+  /** `source` is paused because its sink is full. */
+  block(source: Source): void {
+    this.#blocked.add(source);
+  }
+  unblockOne(source: Source): void {
+    this.#blocked.delete(source);
+  }
+  /**
+   * Once a tick: paused sources look again whether their sinks have room.  Usually `drained` has told them; a sink that
+   * emptied within one turn tells nobody.
+   */
+  unblock(): void {
+    for (const source of this.#blocked) source.look();
   }
 
   /** A buffer for one rewritten request head of usual size. */

@@ -96,7 +96,11 @@ export class Upstream extends Pooled implements StreamHandler {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    this.#traffic.unblockOne(this);
     this.stream.resume();
+  }
+  look(): void {
+    if (this.#exchange?.clientQueued !== true) this.resume();
   }
 
   /** The exchange is over: keeps the connection when it can serve another. */
@@ -161,8 +165,11 @@ export class Upstream extends Pooled implements StreamHandler {
     }
     this.#reusable = head.keepAlive && head.framing !== UNTIL_CLOSE && (unchunk || stop === end);
     this.#state = BODY;
-    exchange.respond(head, memory, chunk, at, stop);
-    if (unchunk) this.#unchunk(memory, at, end);
+    if (unchunk) {
+      exchange.respond(head, memory, -1, at, at);
+      this.#unchunk(memory, at, end);
+      if (chunk >= 0) this.#traffic.loop.release(chunk);
+    } else exchange.respond(head, memory, chunk, at, stop);
     this.#after(exchange);
   }
 
@@ -189,6 +196,7 @@ export class Upstream extends Pooled implements StreamHandler {
     if (this.#bodyDone) this.#complete();
     else if (exchange.clientQueued && !this.#paused) {
       this.#paused = true;
+      this.#traffic.block(this);
       this.stream.pause();
     }
   }
@@ -263,6 +271,7 @@ export class Upstream extends Pooled implements StreamHandler {
     this.#state = GONE;
     this.#exchange = undefined;
     this.#carry = undefined;
+    if (this.#paused) this.#traffic.unblockOne(this);
     this.#traffic.wheel.remove(this);
   }
 }
