@@ -99,15 +99,6 @@ function vipPorts(world: World, vip: Vip): void {
     const hint = `its gateways listen on ${[...listened].sort((a, b) => a - b).join(", ")}`;
     world.out.push(diagnosticAt(vip.source, ["spec", "ports", index], "value", "NEVER_MATCHES", message, { hint }));
   }
-  for (const gateway of gateways) {
-    for (const [index, listener] of gateway.spec.listeners.entries()) {
-      if (vip.spec.ports.includes(listener.port)) continue;
-      const message = `ProxyVIP ${vip.metadata.name} does not list port ${listener.port}`;
-      const hint = `add ${listener.port} to its spec.ports`;
-      const at = ["spec", "listeners", index, "port"];
-      world.out.push(diagnosticAt(gateway.source, at, "value", "CONTRADICTION", message, { hint }));
-    }
-  }
 }
 
 function written(vip: Vip): readonly { readonly field: string; readonly ip: Ip }[] {

@@ -163,8 +163,18 @@ describe("eligibility from facts", () => {
     ],
     ["no data plane", { listening: new Set() }, "NOT_LISTENING"],
     [
-      "one of two endpoints is down and all are asked for",
+      "one of two endpoints is down and half are asked for",
       { health: new Map([...FACTS.health, ["shop/api|10.0.0.1:8080", false]]) },
+      "OK",
+    ],
+    [
+      "both endpoints are down",
+      {
+        health: new Map([
+          ["shop/api|10.0.0.1:8080", false],
+          ["shop/api|[2001:db8::1]:8081", false],
+        ]),
+      },
       "TOO_FEW_HEALTHY",
     ],
     ["no verdict yet", { health: new Map() }, "TOO_FEW_HEALTHY"],
@@ -181,7 +191,10 @@ describe("eligibility from facts", () => {
     expect(vipOf(made({ listening: new Set() }), "edge")).toMatchObject({ eligible: false, why: "NOT_LISTENING" });
   });
   it("conditions name what is wrong", () => {
-    const { conditions } = made({ health: new Map([...FACTS.health, ["shop/api|10.0.0.1:8080", false]]) });
+    const { conditions } = made({
+      listening: new Set(),
+      health: new Map([...FACTS.health, ["shop/api|10.0.0.1:8080", false]]),
+    });
     expect(
       conditions
         .filter((each) => each.subject !== "ProxyVIP/auto" && each.subject !== "ProxyVIP/given")
