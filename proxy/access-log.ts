@@ -6,8 +6,6 @@ import type { AccessLogConfig } from "./config.ts";
 import type { RequestHead } from "./http1/head.ts";
 import { KNOWN } from "./http1/names.ts";
 import { textOf } from "./http1/octets.ts";
-import type { Endpoint } from "./pool/endpoint.ts";
-import type { Rule } from "./rule.ts";
 
 /** Takes octets without ever blocking; returns how many it took. */
 export type Sink = (octets: Buffer) => number;
@@ -69,8 +67,8 @@ export class AccessLog {
     entry: Entry,
     config: AccessLogConfig,
     listener: string,
-    rule: Rule | undefined,
-    endpoint: Endpoint | undefined,
+    route: string | undefined,
+    endpoint: string | undefined,
     status: number,
     octets: number,
     milliseconds: number,
@@ -83,7 +81,7 @@ export class AccessLog {
     this.#lines +=
       config.format === "clf"
         ? common(entry, status, octets)
-        : json(entry, listener, rule, endpoint, status, octets, milliseconds);
+        : json(entry, listener, route, endpoint, status, octets, milliseconds);
     if (this.#lines.length > BATCH) this.flush();
   }
 
@@ -101,8 +99,8 @@ export class AccessLog {
 function json(
   entry: Entry,
   listener: string,
-  rule: Rule | undefined,
-  endpoint: Endpoint | undefined,
+  route: string | undefined,
+  endpoint: string | undefined,
   status: number,
   octets: number,
   milliseconds: number,
@@ -118,8 +116,8 @@ function json(
     bytes: octets,
     durationMs: Math.round(milliseconds * 1000) / 1000,
     listener,
-    route: rule?.route,
-    endpoint: endpoint?.key,
+    route,
+    endpoint,
     requestId: entry.requestId,
     userAgent: entry.userAgent === "" ? undefined : entry.userAgent,
     referer: entry.referer === "" ? undefined : entry.referer,

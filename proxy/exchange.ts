@@ -2,7 +2,6 @@
  * One request and its response: rule, backend, connection, retry, deadlines, accounting.  Each client connection owns
  * one and uses it again.  Standards: RFC 9110 §9.2.2 (what may be repeated), §10.1.1 (100-continue), §15.2 (interim).
  */
-import type { Entry } from "./access-log.ts";
 import { type Answer, answerFor, writeAnswer } from "./answers.ts";
 import type { Downstream } from "./downstream.ts";
 import type { RequestHead, ResponseHead } from "./http1/head.ts";
@@ -11,6 +10,7 @@ import { refusalOf } from "./http1/refusal.ts";
 import { mustClose, writeResponseHead } from "./http1/write-response.ts";
 import type { Backend, Waiter } from "./pool/backend.ts";
 import type { Endpoint } from "./pool/endpoint.ts";
+import { Record } from "./record.ts";
 import { RequestStore } from "./request-store.ts";
 import type { Rule } from "./rule.ts";
 import type { UpstreamResult } from "./stats.ts";
@@ -33,22 +33,21 @@ export class Exchange extends Timed implements Waiter {
   #endpoint: Endpoint | undefined = undefined;
   #upstream: Upstream | undefined = undefined;
   readonly #request: RequestStore;
-  #entry: Entry | undefined = undefined;
+  readonly #record: Record;
   #bodySent = false;
   #attempts = 0;
   #expects = false;
   #close = false;
-  #startedAt = 0;
   /** The tick at which the rule's timeout ends the exchange; 0 = never. */
   #deadline: Ticks = 0;
   #status = 0;
-  #octets = 0;
 
   constructor(traffic: Traffic, down: Downstream) {
     super();
     this.#traffic = traffic;
     this.#down = down;
     this.#request = new RequestStore(traffic);
+    this.#record = new Record(traffic);
   }
 
   /** Body octets cannot be sent now: the client is not read meanwhile. */
@@ -67,20 +66,16 @@ export class Exchange extends Timed implements Waiter {
     const traffic = this.#traffic;
     const down = this.#down;
     const { site } = down.listener;
-    traffic.stats.requestsInFlight++;
     this.method = head.method;
     this.minor = head.minor;
     this.#phase = CHOOSING;
-    this.#startedAt = traffic.loop.turnAt();
     this.#close = !head.keepAlive || traffic.draining || down.listener.closing;
     this.#expects = head.expectsContinue;
     this.#bodySent = false;
     this.#attempts = 0;
-    this.#octets = 0;
     this.#deadline = 0;
-    const id = traffic.ids.next();
-    traffic.requestForward.requestId = id;
-    this.#entry = site.log === undefined ? undefined : traffic.log.begin(head, down.client, id, site.log);
+    traffic.requestForward.requestId = traffic.ids.next();
+    this.#record.begin(head, down);
     if (head.method === TRACE || head.method === CONNECT) return this.#answer(answerFor(405));
     const rule = site.route(head);
     this.#rule = rule;
@@ -128,14 +123,10 @@ export class Exchange extends Timed implements Waiter {
   }
   /** A request that has no exchange yet is not one. */
   refused(status: number): void {
-    this.#traffic.stats.requestsInFlight++;
-    this.#entry = undefined;
+    this.#record.beginRefused();
     this.method = 0;
     this.minor = 1;
-    this.#startedAt = this.#traffic.loop.turnAt();
     this.#close = true;
-    this.#rule = this.#backend = undefined;
-    this.#octets = 0;
     this.#answer(answerFor(status));
   }
 
@@ -179,7 +170,7 @@ export class Exchange extends Timed implements Waiter {
     const down = this.#down;
     this.#phase = ANSWERING;
     this.#status = head.status;
-    this.#octets = stop - at;
+    this.#record.octets = stop - at;
     // A client that waits for 100 and gets an answer need not send its body: where its next request starts is unknown.
     if (mustClose(head, this.minor) || (this.#expects && !down.bodyDone && !this.#bodySent)) this.#close = true;
     if (this.#traffic.draining || down.listener.closing) this.#close = true;
@@ -205,12 +196,12 @@ export class Exchange extends Timed implements Waiter {
   }
   /** More of the response's body. */
   relay(chunk: number, start: number, end: number): void {
-    this.#octets += end - start;
+    this.#record.octets += end - start;
     this.progressed();
     this.#forward(chunk, start, end);
   }
   write(memory: Buffer, start: number, end: number): void {
-    this.#octets += end - start;
+    this.#record.octets += end - start;
     this.#down.stream.write(memory, start, end);
   }
   /** The response is complete. */
@@ -266,7 +257,8 @@ export class Exchange extends Timed implements Waiter {
         if (this.#down.bodyDone || this.#late()) this.#endpoint?.counters.count("idle-timeout");
         this.#drop();
         return this.#fail(this.#down.bodyDone || this.#late() ? 504 : 408);
-      default:
+      case CHOOSING:
+      case NONE:
     }
   }
 
@@ -367,20 +359,9 @@ export class Exchange extends Timed implements Waiter {
     upstream?.abandon();
   }
 
-  /** The books. */
   #over(status: number): void {
-    const traffic = this.#traffic;
-    const milliseconds = traffic.loop.turnAt() - this.#startedAt;
-    const counters = this.#backend === undefined ? traffic.stats.none : this.#backend.counters;
-    counters.count(this.method, status, milliseconds / 1000);
-    traffic.stats.requestsInFlight--;
-    if (this.#entry !== undefined) {
-      const { site, key } = this.#down.listener;
-      if (site.log !== undefined)
-        traffic.log.end(this.#entry, site.log, key, this.#rule, this.#endpoint, status, this.#octets, milliseconds);
-      this.#entry = undefined;
-    }
-    traffic.wheel.disarm(this);
+    this.#record.end(status, this.#down, this.#rule, this.#backend, this.#endpoint);
+    this.#traffic.wheel.disarm(this);
     this.#request.clear();
     this.#rule = this.#backend = this.#endpoint = undefined;
     this.#phase = NONE;

@@ -27,7 +27,7 @@ export function ticksOf(span: Ms): Ticks {
 export class Wheel {
   /** Ticks since the start; never 0. */
   tick = 1;
-  readonly #slots: (Timed | undefined)[] = new Array<Timed | undefined>(SLOTS).fill(undefined);
+  readonly #slots: (Timed | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
   readonly #round: Timed[] = [];
 
   /** Calls `expired` once, in `ticks` ticks; replaces an earlier deadline. */
