@@ -1,5 +1,5 @@
 /** One GET on a connection of its own each time, so that every probe meets the whole path anew. */
-import { formatIp } from "../../base/address.ts";
+import { formatIp, isIpv4 } from "../../base/address.ts";
 import type { Closed, Endpoint, Loop, Stream, StreamHandler } from "../../netstack/kernel/loop.ts";
 import type { Fate, ProbeTarget } from "./target.ts";
 
@@ -11,7 +11,8 @@ export class HttpTarget implements ProbeTarget {
   constructor(loop: Loop, to: Endpoint, path: string, host: string) {
     this.#loop = loop;
     this.#to = to;
-    const name = host === "" ? formatIp(to.ip) : host;
+    const address = isIpv4(to.ip) ? formatIp(to.ip) : `[${formatIp(to.ip)}]`;
+    const name = host === "" ? address : host;
     this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`);
   }
 
@@ -54,7 +55,7 @@ class Exchange implements StreamHandler {
     if (head < 0 || status === undefined) return this.#fate({ kind: "failed", why: "cut short" });
     if (length !== undefined && this.#answer.length < Math.min(MOST, head + 4 + Number(length)))
       return this.#fate({ kind: "failed", why: "cut short" });
-    if (status >= "500") return this.#fate({ kind: "failed", why: status });
+    if (status >= "400") return this.#fate({ kind: "failed", why: status });
     const by = /\r\nx-backend: *([^\r\n]*)/i.exec(this.#answer.slice(0, head))?.[1];
     this.#fate({ kind: "answered", at: this.#loop.now(), by: by ?? status });
   }

@@ -15,7 +15,7 @@ export interface ProbeOrder {
 }
 
 export type Target =
-  /** A new connection for each GET; good is any status below 500. */
+  /** A new connection for each GET; good is any status below 400. */
   | {
       readonly kind: "http";
       readonly address: string;

@@ -11,7 +11,7 @@ const server = createServer((request, response) => {
   request.resume(); // the body is not looked at, but has to leave the connection
   const [, what = "", value = "0"] = (request.url ?? "/").split("/");
   const answer = (status: number, body: string): void => {
-    response.writeHead(status, { "content-type": "text/plain", "x-backend": name });
+    response.writeHead(status, { "content-type": "text/plain", "content-length": body.length, "x-backend": name });
     response.end(body);
   };
   switch (what) {

@@ -1,4 +1,5 @@
 /** The demo's actors: a lab with two edges, three backends, a client that probes, a door from this shell; and their facts. */
+import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AdminEvent, Status } from "../../daemon/admin/api.ts";
 import { buildLab, type Lab } from "../../lab/build.ts";
@@ -80,7 +81,8 @@ class EdgeActor implements AsyncDisposable {
 
   constructor(lab: Lab, name: string) {
     this.#kept = new Kept(name, EDGE_PAUSE, (): Running => {
-      this.#edge = startEdge(lab, name, lab.directory);
+      const line = (text: string): void => appendFileSync(join(lab.directory, name, "log"), `${text}\n`);
+      this.#edge = startEdge(lab, name, lab.directory, { line });
       this.#status = undefined;
       this.#after = 0;
       return this.#edge.running;
