@@ -1,0 +1,109 @@
+/**
+ * The pulse process: everything of virtual IPs that has a millisecond deadline, on a loop and a heap of its own, so that
+ * nothing that control or a data plane does can delay a heartbeat.  Started by control with the channel on fd 3.
+ *
+ * When the channel ends, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that the
+ * next control can start a new one.
+ */
+import type { Level } from "../../base/log.ts";
+import { LEVELS, logTo } from "../../base/log.ts";
+import { unreachable } from "../../base/result.ts";
+import { after, type Ms, ms } from "../../base/unit.ts";
+import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
+import type { Loop } from "../../netstack/kernel/loop.ts";
+import { openLoop } from "../../netstack/kernel/open-loop.ts";
+import { lockMemory, nameProcess, raiseScheduling } from "../../netstack/kernel/privileges.ts";
+import { NodeDriver } from "../../netstack/vip/driver/node-driver.ts";
+import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
+
+class Pulse {
+  readonly #loop: Loop;
+  readonly #node: NodeDriver;
+  readonly #channel: ChildChannel;
+  /** What is told before the channel is open. */
+  readonly #early: FromPulse[] = [];
+  #ending = false;
+
+  constructor(loop: Loop, least: Level) {
+    this.#loop = loop;
+    const log = logTo(
+      (level, name, fields) => this.#tell({ kind: "event", name, fields: { ...fields, level } }),
+      least,
+    );
+    this.#node = new NodeDriver({ loop, log, incarnation: incarnation(), tell: (message) => this.#tell(message) });
+    const channel = openChildChannel(loop, {
+      received: (message) => this.#received(message as ToPulse),
+      ended: () => this.#orphaned(),
+    });
+    this.#channel = channel;
+    channel.send({ kind: "hello", pid: process.pid, scheduling: raiseScheduling() } satisfies FromPulse);
+    for (const message of this.#early.splice(0)) channel.send(message);
+  }
+
+  run(): void {
+    lockMemory(); // a page fault is a late heartbeat; where it is forbidden, later is what we get
+    this.#loop.run();
+    this.#loop[Symbol.dispose]();
+  }
+
+  #tell(message: FromPulse): void {
+    if (this.#channel === undefined) this.#early.push(message);
+    else this.#channel.send(message);
+    if (message.kind === "withdrawn" && this.#ending) this.#end(ORPHAN_HANDOVER);
+  }
+
+  #received(message: ToPulse): void {
+    switch (message.kind) {
+      case "plan":
+        this.#node.plan(message.plan);
+        break;
+      case "withdraw":
+        this.#node.withdraw(ms(message.handover));
+        break;
+      case "stop":
+        this.#end(ms(0));
+        break;
+      case "ping":
+        this.#channel.send({ kind: "pong", n: message.n } satisfies FromPulse);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #orphaned(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#loop.wakeAt(after(this.#loop.now(), ORPHAN_PATIENCE), () => this.#end(ms(0)));
+    this.#node.withdraw(ORPHAN_HANDOVER);
+  }
+
+  #end(wait: Ms): void {
+    this.#loop.wakeAt(after(this.#loop.now(), wait), () => {
+      this.#node[Symbol.dispose]();
+      this.#loop.stop();
+    });
+  }
+}
+
+/** From the realtime clock, in microseconds: larger at each start as long as that clock does not go back between two. */
+function incarnation(): number {
+  return Math.floor((performance.timeOrigin + performance.now()) * 1000);
+}
+
+function logLevel(args: readonly string[]): Level {
+  const at = args.indexOf("--log-level");
+  const wanted = at < 0 ? "info" : args[at + 1];
+  return LEVELS.find((level) => level === wanted) ?? "info";
+}
+
+/** A data plane whose control died finishes within seconds: what it carries is handed back to us this long. */
+const ORPHAN_HANDOVER = ms(1000);
+const ORPHAN_PATIENCE = ms(1300);
+
+nameProcess("novaedge: pulse");
+// A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+const loop = openLoop({ engine: "auto", chunks: 64, log: logTo(() => undefined, "error") });
+new Pulse(loop, logLevel(process.argv)).run();
+process.exit(0);

@@ -1,0 +1,119 @@
+/**
+ * `npm run build`: the programs as bundles in dist/, which need nothing but Node and the native binding that is copied
+ * beside them.  `--measure` then starts the bundled daemon in a network namespace and prints how long it took from exec
+ * until it was ready (root only).
+ */
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { createNamespace, deleteNamespace, spawnInside } from "../netstack/kernel/namespace.ts";
+
+const root = join(import.meta.dirname, "..");
+const dist = join(root, "dist");
+
+/** Bundle → its entry; those with a name of their own on the command line get a #! line. */
+const PROGRAMS = {
+  novaedge: { entry: "daemon/main.ts", command: true },
+  pulse: { entry: "daemon/pulse/main.ts", command: false },
+  dataplane: { entry: "proxy/main.ts", command: false },
+  novactl: { entry: "cli/main.ts", command: true },
+} as const;
+
+rmSync(dist, { recursive: true, force: true });
+for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
+  const outfile = join(dist, `${name}.mjs`);
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node26",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    // Packages in CommonJS ask for `require`; the #! line must stay the first.
+    banner: {
+      js: `${command ? "#!/usr/bin/env node\n" : ""}import{createRequire as requireOf}from"node:module";const require=requireOf(import.meta.url);`,
+    },
+    logLevel: "warning",
+  });
+  if (command) chmodSync(outfile, 0o755);
+  process.stdout.write(`${name}.mjs ${Math.round(statSync(outfile).size / 1024)} KiB\n`);
+}
+copyBinding();
+if (process.argv.includes("--measure")) await measure(Number(process.argv.at(-1)) || 10);
+
+/** koffi looks for its binding by the package's name, beside the bundle first. */
+function copyBinding(): void {
+  const name = `@koromix/koffi-linux-${process.arch}`;
+  const from = join(root, "node_modules", name);
+  const to = join(dist, "node_modules", name);
+  mkdirSync(to, { recursive: true });
+  for (const part of ["package.json", "index.js", `linux_${process.arch}`]) {
+    if (!existsSync(join(from, part))) throw new Error(`${name} has no ${part}: run npm ci`);
+    cpSync(join(from, part), join(to, part), { recursive: true });
+  }
+  process.stdout.write(
+    `${name} ${Math.round(statSync(join(to, `linux_${process.arch}`, "koffi.node")).size / 1024)} KiB\n`,
+  );
+}
+
+/** Milliseconds from exec to ready: the median, and all of them. */
+async function measure(rounds: number): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "nv-ready-"));
+  const namespace = `nv${process.pid}-ready`;
+  createNamespace(namespace);
+  try {
+    writeFileSync(
+      join(dir, "novaedge.yaml"),
+      `node: {name: ready}\nadmin: {socket: ${dir}/run/admin.sock}\npaths: {state: ${dir}/state}\n`,
+    );
+    mkdirSync(join(dir, "conf.d"));
+    writeFileSync(join(dir, "conf.d", "edge.yaml"), readFileSync(join(root, "tools", "ready.yaml")));
+    const took: number[] = [];
+    for (let round = 0; round < rounds + 1; round++) took.push(await ready(namespace, dir));
+    took.shift(); // the first one fills the compile cache
+    took.sort((a, b) => a - b);
+    process.stdout.write(
+      `ready after ${took[Math.floor(took.length / 2)]} ms (median of ${rounds}: ${took.join(", ")})\n`,
+    );
+  } finally {
+    deleteNamespace(namespace);
+    rmSync(dir, { recursive: true });
+  }
+}
+
+function ready(namespace: string, dir: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const args = [join(dist, "novaedge.mjs"), "run", "--config", dir, "--log-format", "json"];
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(dir, "cache") };
+    const child: ReturnType<typeof spawn> = spawnInside(namespace, process.execPath, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env,
+    });
+    let text = "";
+    let after: number | undefined;
+    child.stderr?.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+      const found = /"name":"daemon.ready","after":(\d+)/.exec(text)?.[1];
+      if (found === undefined || after !== undefined) return;
+      after = Number(found);
+      child.kill("SIGTERM");
+    });
+    child.on("error", reject);
+    child.on("exit", () => (after === undefined ? reject(new Error(`never ready:\n${text.slice(-2000)}`)) : resolve(after)));
+  });
+}
