@@ -1,5 +1,5 @@
 /** Shows the view: live on a terminal, as plain lines without one. */
-import type { Facts } from "./facts.ts";
+import { type Facts, ownerOf } from "./facts.ts";
 import { plainLine, render, tries } from "./view.ts";
 
 export interface Screen extends Disposable {
@@ -46,24 +46,29 @@ class Live implements Screen {
 class Plain implements Screen {
   readonly #out: NodeJS.WriteStream;
   #before: Facts | undefined;
-  #owner: string | undefined;
+  #latest: string | undefined;
+  #said: string | undefined;
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
   }
 
   show(facts: Facts): void {
-    // Commands carry process ids, so they are said again when those change.
-    const [kill] = tries(facts);
-    if (kill !== undefined && kill.command !== this.#owner) {
-      this.#owner = kill.command;
-      this.#out.write(`reach it from this host: ${facts.urls.map((url) => `curl ${url}`).join("  ")}\n`);
-      for (const each of tries(facts)) this.#out.write(`try: ${each.what}: ${each.command}\n     ${each.effect}\n`);
-    }
     const line = plainLine(facts, this.#before);
-    if (line === undefined) return;
-    this.#before = facts;
-    this.#out.write(`${line}\n`);
+    if (line !== undefined) {
+      this.#before = facts;
+      this.#out.write(`${line}\n`);
+    }
+    // Commands carry process ids: they are said again when those have changed and somebody owns the address for a while.
+    const commands = tries(facts);
+    const text = commands.map((each) => each.command).join("\n");
+    const steady = text === this.#latest && ownerOf(facts) !== undefined;
+    this.#latest = text;
+    if (!steady || text === this.#said) return;
+    if (this.#said === undefined)
+      this.#out.write(`from this shell: ${facts.urls.map((url) => `curl ${url}`).join("   ")}\n`);
+    this.#said = text;
+    for (const each of commands) this.#out.write(`try to ${each.what}: ${each.command}\n    (${each.effect})\n`);
   }
 
   [Symbol.dispose](): void {}
