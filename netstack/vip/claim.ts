@@ -6,7 +6,17 @@ import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
-import { alive, type Evidence, isAlive, listening, opensAt, ownedCount, type State, type Vip } from "./state.ts";
+import {
+  alive,
+  type Evidence,
+  holdingOf,
+  isAlive,
+  listening,
+  opensAt,
+  ownedCount,
+  type State,
+  type Vip,
+} from "./state.ts";
 import { detection, isolation, lease, stagger, window } from "./timing.ts";
 
 /** Does what is due for a virtual IP that we do not own. */
@@ -154,7 +164,7 @@ function probe(state: State, vip: Vip, now: Instant): void {
 function install(state: State, vip: Vip, why: string, now: Instant): void {
   const { timing } = state.config;
   vip.phase = { kind: "installing", at: now, why };
-  state.out.push({ kind: "claim", vip: vip.id, span: lease(timing), before: after(now, window(timing)) });
+  state.out.push({ kind: "claim", holding: holdingOf(vip), span: lease(timing), before: after(now, window(timing)) });
 }
 
 /**

@@ -4,7 +4,7 @@ import { Announcer } from "./announce.ts";
 import { believe, giveWay } from "./claim.ts";
 import type { SegmentConfig, VipConfig } from "./event.ts";
 import { HANDOVER, release } from "./release.ts";
-import { listening, type State, type Vip, vipOf } from "./state.ts";
+import { holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
 
 export function configure(state: State, config: SegmentConfig, now: Instant): void {
   if (config.node !== state.config.node) state.announcer = new Announcer(config.node);
@@ -58,7 +58,8 @@ export function gate(state: State, vip: Vip, now: Instant): void {
 
 /** Removes a virtual IP and what it has in the kernel. */
 export function forget(state: State, vip: Vip): void {
-  if (vip.phase.kind === "owner" || vip.drainUntil !== undefined) state.out.push({ kind: "drop", vip: vip.id });
+  if (vip.phase.kind === "owner" || vip.drainUntil !== undefined)
+    state.out.push({ kind: "drop", holding: holdingOf(vip) });
   for (const ip of vip.config.addresses) {
     state.announcer.stop(ip);
     state.byAddress.delete(ip);

@@ -46,15 +46,21 @@ export type Event =
   /** Give everything up; serve known flows for `handover`. */
   | { readonly kind: "withdraw"; readonly handover: Ms };
 
+/** A virtual IP's addresses, held or not held together. */
+export interface Holding {
+  readonly vip: VipId;
+  readonly addresses: readonly Ip[];
+}
+
 export type Action =
   /** One atomic set of leases; `renewed` follows before anything else happens. */
-  | { readonly kind: "renew"; readonly vips: readonly VipId[]; readonly span: Ms }
+  | { readonly kind: "renew"; readonly holdings: readonly Holding[]; readonly span: Ms }
   /** Install lease and addresses unless the clock is past `before`; `claimed` follows before anything else happens. */
-  | { readonly kind: "claim"; readonly vip: VipId; readonly span: Ms; readonly before: Instant }
+  | { readonly kind: "claim"; readonly holding: Holding; readonly span: Ms; readonly before: Instant }
   /** Lease, draining and addresses go at once. */
-  | { readonly kind: "drop"; readonly vip: VipId }
+  | { readonly kind: "drop"; readonly holding: Holding }
   /** Answer for it no more, but serve the flows there are; a `drop` follows later. */
-  | { readonly kind: "drain"; readonly vip: VipId; readonly span: Ms }
+  | { readonly kind: "drain"; readonly holding: Holding; readonly span: Ms }
   /** Pass flows that we do not know on to the node that owned the address. */
   | { readonly kind: "handover"; readonly address: Ip; readonly previous: Ip; readonly span: Ms }
   /** Sends below are worthless, and may be harmful, after `before`: a driver that is late drops them. */

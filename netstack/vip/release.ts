@@ -5,7 +5,7 @@
 import { after, type Instant, type Ms, ms, seconds } from "../../base/unit.ts";
 import { believe } from "./claim.ts";
 import { compare } from "./rank.ts";
-import { alive, hearsUs, isAlive, listening, ownedCount, type Peer, type State, type Vip } from "./state.ts";
+import { alive, hearsUs, holdingOf, isAlive, listening, ownedCount, type Peer, type State, type Vip } from "./state.ts";
 import { detection } from "./timing.ts";
 
 /** Graceful: the successor claims when it hears of it, flows that we have are served for `handover`. */
@@ -16,9 +16,9 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   const served = successor === undefined ? ms(0) : handover; // without a successor there is nobody to send flows back
   if (served > 0) {
     vip.drainUntil = after(now, served);
-    state.out.push({ kind: "drain", vip: vip.id, span: served });
+    state.out.push({ kind: "drain", holding: holdingOf(vip), span: served });
   } else {
-    state.out.push({ kind: "drop", vip: vip.id });
+    state.out.push({ kind: "drop", holding: holdingOf(vip) });
   }
   quiet(state, vip);
   vip.phase = { kind: "waiting" };
@@ -40,7 +40,7 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
 /** It is not ours any more, or must not be: silence at once. */
 export function stepDown(state: State, vip: Vip, why: string, now: Instant): void {
   if (vip.phase.kind !== "owner") return;
-  state.out.push({ kind: "drop", vip: vip.id });
+  state.out.push({ kind: "drop", holding: holdingOf(vip) });
   quiet(state, vip);
   vip.drainUntil = undefined;
   vip.phase = { kind: "waiting" };
@@ -55,7 +55,7 @@ export function settle(state: State, vip: Vip, now: Instant): void {
   if (vip.releasing !== undefined && now >= vip.releasing.until) vip.releasing = undefined;
   if (vip.drainUntil !== undefined && now >= vip.drainUntil) {
     vip.drainUntil = undefined;
-    state.out.push({ kind: "drop", vip: vip.id });
+    state.out.push({ kind: "drop", holding: holdingOf(vip) });
   }
 }
 

@@ -17,7 +17,7 @@ import { admit, survey } from "./peers.ts";
 import { isBetter, release, settle, stepDown } from "./release.ts";
 import { reportOf, sameReport } from "./report.ts";
 import { speak } from "./speak.ts";
-import { listening, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
+import { holdingOf, listening, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
 import { lease, window } from "./timing.ts";
 
 export class Segment {
@@ -182,7 +182,7 @@ function tick(state: State, now: Instant): void {
   if (!isConnected(state, now)) for (const vip of owned.splice(0)) stepDown(state, vip, "isolated", now);
   if (owned.length > 0) {
     state.renewAt = now;
-    state.out.push({ kind: "renew", vips: owned.map((vip) => vip.id), span: lease(state.config.timing) });
+    state.out.push({ kind: "renew", holdings: owned.map(holdingOf), span: lease(state.config.timing) });
   } else {
     state.urgent = true; // the heartbeat; an owner's follows the kernel's answer
   }

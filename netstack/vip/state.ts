@@ -2,7 +2,7 @@
 import type { Ip, Mac } from "../../base/address.ts";
 import { after, type Instant, instant, type Ms, ms } from "../../base/unit.ts";
 import { Announcer } from "./announce.ts";
-import type { Action, SegmentConfig, VipConfig, VipId } from "./event.ts";
+import type { Action, Holding, SegmentConfig, VipConfig, VipId } from "./event.ts";
 import type { Echo, Role } from "./packet.ts";
 import type { PeerReport, VipReport } from "./plan.ts";
 import type { Claim } from "./rank.ts";
@@ -194,6 +194,9 @@ export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
   const peer = vip.owner === undefined ? undefined : state.peers.get(vip.owner.node);
   const standing = peer?.standings.get(vip.id);
   return peer !== undefined && standing?.role === "owner" && now - standing.at < detection(peer.timing);
+}
+export function holdingOf(vip: Vip): Holding {
+  return { vip: vip.id, addresses: vip.config.addresses };
 }
 export function ownedCount(state: State): number {
   let count = 0;

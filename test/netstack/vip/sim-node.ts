@@ -206,20 +206,25 @@ export class SimNode {
     if ("before" in action && action.kind !== "claim" && this.#clock() > action.before) return;
     switch (action.kind) {
       case "renew": {
-        const lost = action.vips.filter((id) => !this.#addressesOf(id).every((ip) => this.answers(ip)));
-        for (const id of action.vips) if (!lost.includes(id)) this.#hold(id, action.span);
+        const [lost, kept] = [[] as Ip[], [] as Ip[]];
+        for (const { vip, addresses } of action.holdings) {
+          const alive = addresses.every((ip) => this.answers(ip));
+          if (alive) kept.push(...addresses);
+          else lost.push(vip);
+        }
+        this.#hold(kept, action.span);
         this.#todo.unshift(() => this.#step({ kind: "renewed", lost }));
         break;
       }
       case "claim": {
         const ok = this.#clock() <= action.before && this.carrier;
-        if (ok) this.#hold(action.vip, action.span);
-        this.#todo.unshift(() => this.#step({ kind: "claimed", vip: action.vip, ok }));
+        if (ok) this.#hold(action.holding.addresses, action.span);
+        this.#todo.unshift(() => this.#step({ kind: "claimed", vip: action.holding.vip, ok }));
         break;
       }
       case "drop":
       case "drain":
-        for (const ip of this.#addressesOf(action.vip)) this.#release(ip);
+        for (const ip of action.holding.addresses) this.#release(ip);
         break;
       case "handover":
         break;
@@ -309,10 +314,10 @@ export class SimNode {
     return this.carrier ? [...this.#world.nodes.values()].filter((each) => each !== this) : [];
   }
 
-  #hold(id: Ip, span: Ms): void {
+  #hold(addresses: readonly Ip[], span: Ms): void {
     const { now } = this.#world;
     const to = now + span / this.#rate;
-    for (const ip of this.#addressesOf(id)) {
+    for (const ip of addresses) {
       const held = this.#leases.get(ip);
       if (held !== undefined && held.to > now) held.to = to;
       else {

@@ -1,0 +1,122 @@
+/**
+ * What this host holds in the kernel for its virtual IPs: leases and fence, and the addresses on the interface.
+ * IPv6 addresses are added without the kernel's duplicate address detection (RFC 4862 §5.4): the claim has just done
+ * its own, faster, and a tentative address would answer nothing for a second.
+ */
+import { type Ip, isIpv4 } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
+import { type Ms, ms } from "../../../base/unit.ts";
+import { Fence, type Guard, type Installed } from "../../kernel/fence.ts";
+import { ADDRESS_PROTOCOL } from "../../kernel/marks.ts";
+import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { Holding, VipId } from "../event.ts";
+
+export class Holdings implements Disposable {
+  readonly #fence = new Fence();
+  readonly #route = new RouteSocket();
+  /** Addresses on interfaces, ours. */
+  readonly #added = new Map<Ip, number>();
+  #guards: readonly Guard[] = [];
+
+  /** Takes away what an earlier process left: first its voice, then its addresses. */
+  sweep(): number {
+    const left = this.#route.addresses().filter((each) => each.protocol === ADDRESS_PROTOCOL);
+    const living = this.#fence.observe().map((each) => each.address);
+    if (living.length > 0) this.#fence.forget([...new Set(living)]);
+    for (const { ip, prefixLength, index } of left) this.#route.deleteAddress(ip, prefixLength, index);
+    return left.length;
+  }
+
+  /** Which addresses the fence shall guard. */
+  guard(guards: readonly Guard[]): Installed {
+    this.#guards = guards;
+    return this.#fence.install(guards);
+  }
+
+  /** New leases, unless it is too late for them (`stands`), then the addresses: nothing answers before it may. */
+  claim(addresses: readonly Ip[], ifindex: number, lease: Ms, stands: () => boolean): boolean {
+    if (!this.#fence.claim(addresses, lease, PERMIT, stands)) return false;
+    for (const ip of addresses) {
+      this.#added.set(ip, ifindex);
+      this.#route.addAddress({
+        ip,
+        prefixLength: lengthOf(ip),
+        index: ifindex,
+        protocol: ADDRESS_PROTOCOL,
+        ...(isIpv4(ip) ? {} : { noDad: true }),
+      });
+    }
+    return true;
+  }
+
+  /** Leases that are alive get their full span; the others are lost, and named. */
+  extend(holdings: readonly Holding[], lease: Ms): readonly VipId[] {
+    const addresses =
+      holdings.length === 1 ? (holdings[0]?.addresses ?? []) : holdings.flatMap((each) => each.addresses);
+    const lost = this.#fence.renew(addresses, lease);
+    if (lost.length === 0) return [];
+    // Somebody flushed the ruleset: the leases did not run out, they were taken away with the fence.
+    if (this.#fence.install(this.#guards).changed && this.#fence.claim(lost, lease, PERMIT, () => true)) return [];
+    return holdings.filter((each) => each.addresses.some((ip) => lost.includes(ip))).map(({ vip }) => vip);
+  }
+
+  /** No more announced or answered for; flows go on. */
+  drain(addresses: readonly Ip[], span: Ms): void {
+    this.#repairing(() => this.#fence.drain(addresses, span));
+  }
+
+  /** Silent, and gone from the interface. */
+  drop(addresses: readonly Ip[]): void {
+    try {
+      this.#repairing(() => this.#fence.forget(addresses));
+    } finally {
+      for (const ip of addresses) {
+        const ifindex = this.#added.get(ip);
+        this.#added.delete(ip);
+        if (ifindex !== undefined) this.#route.deleteAddress(ip, lengthOf(ip), ifindex);
+      }
+    }
+  }
+
+  /** Flows for `address` that we do not know go to `previous` for a while. */
+  handover(address: Ip, previous: Ip, span: Ms): void {
+    this.#repairing(() => this.#fence.handover([{ address, previous }], span));
+  }
+
+  /** Puts back an address that somebody took from the interface while we own it. */
+  restore(ip: Ip): boolean {
+    const index = this.#added.get(ip);
+    if (index === undefined) return false;
+    const noDad = isIpv4(ip) ? {} : { noDad: true };
+    return this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad });
+  }
+
+  /** Nothing of ours stays. */
+  clear(): void {
+    this.drop([...this.#added.keys()]);
+    this.#fence.remove();
+  }
+
+  [Symbol.dispose](): void {
+    this.#fence[Symbol.dispose]();
+    this.#route[Symbol.dispose]();
+  }
+
+  /** The fence may have been flushed by somebody: put it back, once, and try again. */
+  #repairing(change: () => void): void {
+    try {
+      change();
+    } catch (cause) {
+      if (!(cause instanceof Fault) || cause.code !== "NFTABLES") throw cause;
+      if (!this.#fence.install(this.#guards).changed) throw cause;
+      change();
+    }
+  }
+}
+
+/** How late a claim may be carried out that was in time when we looked at the clock: a few of the kernel's jiffies. */
+const PERMIT = ms(20);
+
+function lengthOf(ip: Ip): number {
+  return isIpv4(ip) ? 32 : 128;
+}

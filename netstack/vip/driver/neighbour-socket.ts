@@ -1,0 +1,119 @@
+/**
+ * ARP and neighbour discovery on one interface: what other stations say about addresses that concern us, and our own
+ * probes and announcements.  Filters in the kernel pass only ARP and NS/NA of others, so that a busy segment does not
+ * wake us for each frame.
+ */
+import { type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
+import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
+import { type BpfInstruction, openPacket } from "../../kernel/sockets.ts";
+import { arpAnnouncement, arpProbe, arpRequest, decodeArp } from "../../wire/arp.ts";
+import { decodeEthernet, ETHER_ARP, ETHER_IPV6, ETHERNET_HEADER } from "../../wire/ethernet.ts";
+import { dadProbe, decodeNeighbour, solicit, UNSPECIFIED, unsolicitedAdvertisement } from "../../wire/ndp.ts";
+import type { Event } from "../event.ts";
+
+export class NeighbourSocket implements Disposable, DatagramHandler {
+  readonly #mac: Mac;
+  readonly #arp: Datagrams;
+  readonly #nd: Datagrams;
+  readonly #observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void;
+  /** errno → how often sending failed. */
+  readonly failures = new Map<number, number>();
+
+  constructor(
+    loop: Loop,
+    ifindex: number,
+    mac: Mac,
+    observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void,
+  ) {
+    this.#mac = mac;
+    this.#observed = observed;
+    this.#arp = loop.datagrams(openPacket({ ifindex, ethertype: ETHER_ARP, filter: ARP_FILTER }), this);
+    this.#nd = loop.datagrams(openPacket({ ifindex, ethertype: ETHER_IPV6, filter: ND_FILTER }), this);
+  }
+
+  probe(ip: Ip): void {
+    this.#send(ip, isIpv4(ip) ? arpProbe(this.#mac, ip) : dadProbe(this.#mac, ip));
+  }
+  announce(ip: Ip): void {
+    if (!isIpv4(ip)) return this.#send(ip, unsolicitedAdvertisement(this.#mac, ip));
+    this.#send(ip, arpAnnouncement(this.#mac, ip, "request"));
+    this.#send(ip, arpAnnouncement(this.#mac, ip, "reply"));
+  }
+  /** Asks a witness as any host would ask a neighbour, from an address of our own. */
+  ask(ip: Ip, own: readonly Ip[]): void {
+    if (isIpv4(ip)) {
+      const from = own.find(isIpv4);
+      this.#send(ip, from === undefined ? arpProbe(this.#mac, ip) : arpRequest(this.#mac, from, ip));
+    } else {
+      const from = own.find((each): each is Ipv6 => !isIpv4(each));
+      this.#send(ip, from === undefined ? dadProbe(this.#mac, ip) : solicit(this.#mac, from, ip));
+    }
+  }
+
+  received(socket: Datagrams, bytes: Uint8Array, _meta: DatagramMeta): void {
+    const frame = decodeEthernet(bytes);
+    if (!frame.ok) return;
+    const payload = bytes.subarray(ETHERNET_HEADER);
+    if (socket === this.#arp) this.#arpReceived(payload);
+    else this.#ndReceived(payload, frame.value.source);
+  }
+  failed(_socket: Datagrams, errno: number): void {
+    this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+  }
+
+  [Symbol.dispose](): void {
+    this.#arp[Symbol.dispose]();
+    this.#nd[Symbol.dispose]();
+  }
+
+  #arpReceived(payload: Uint8Array): void {
+    const arp = decodeArp(payload);
+    if (!arp.ok) return;
+    const { operation, senderIp, senderMac, targetIp } = arp.value;
+    if (senderIp !== 0) this.#observed({ kind: "asserted", ip: senderIp, mac: senderMac });
+    else if (operation === "request") this.#observed({ kind: "probed", ip: targetIp, mac: senderMac });
+  }
+
+  #ndReceived(payload: Uint8Array, station: Mac): void {
+    const message = decodeNeighbour(payload);
+    if (!message.ok) return;
+    const { source, target, mac = station } = message.value;
+    if (message.value.kind === "advertisement") this.#observed({ kind: "asserted", ip: target, mac });
+    else if (source === UNSPECIFIED) this.#observed({ kind: "probed", ip: target, mac: station });
+    else this.#observed({ kind: "asserted", ip: source, mac });
+  }
+
+  #send(ip: Ip, frame: Uint8Array): void {
+    const errno = (isIpv4(ip) ? this.#arp : this.#nd).send(frame);
+    // ENOBUFS is the fence at work: a frame for an address that we lost meanwhile.
+    if (errno !== 0) this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+  }
+}
+
+const PKTTYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
+const OUTGOING = 4;
+const LOAD_WORD = 0x20;
+const LOAD_HALF = 0x28;
+const LOAD_BYTE = 0x30;
+const EQUAL = 0x15;
+const RETURN = 0x06;
+const WHOLE = 0xffff;
+
+const ARP_FILTER: readonly BpfInstruction[] = [
+  [LOAD_WORD, 0, 0, PKTTYPE],
+  [EQUAL, 1, 0, OUTGOING],
+  [RETURN, 0, 0, WHOLE],
+  [RETURN, 0, 0, 0],
+];
+/** ICMPv6 directly after the fixed header, hop limit 255, type 135 or 136. */
+const ND_FILTER: readonly BpfInstruction[] = [
+  [LOAD_WORD, 0, 0, PKTTYPE],
+  [EQUAL, 6, 0, OUTGOING],
+  [LOAD_HALF, 0, 0, 20],
+  [EQUAL, 0, 4, (58 << 8) | 255],
+  [LOAD_BYTE, 0, 0, 54],
+  [EQUAL, 1, 0, 135],
+  [EQUAL, 0, 1, 136],
+  [RETURN, 0, 0, WHOLE],
+  [RETURN, 0, 0, 0],
+];

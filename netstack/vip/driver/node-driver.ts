@@ -1,0 +1,176 @@
+/**
+ * All segments of this host: takes control's plan, follows the interfaces, owns what is in the kernel.  The pulse process
+ * is this on a loop (daemon/pulse/main.ts).
+ */
+import { createHmac } from "node:crypto";
+import { formatIp, type Ip } from "../../../base/address.ts";
+import type { Log } from "../../../base/log.ts";
+import { unreachable } from "../../../base/result.ts";
+import { type Ms, ms } from "../../../base/unit.ts";
+import type { Loop } from "../../kernel/loop.ts";
+import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import { type Change, watch } from "../../kernel/netlink/watch.ts";
+import type { Sign } from "../auth.ts";
+import type { FromPulse, VipPlan } from "../plan.ts";
+import { Holdings } from "./holdings.ts";
+import { configOf, ipOf } from "./plan-reader.ts";
+import { type LinkView, ownAddresses, SegmentDriver } from "./segment-driver.ts";
+
+export interface NodeParts {
+  readonly loop: Loop;
+  readonly log: Log;
+  /** Larger at each start of this process on this host. */
+  readonly incarnation: number;
+  readonly tell: (message: FromPulse) => void;
+}
+
+export class NodeDriver implements Disposable {
+  readonly #parts: NodeParts;
+  readonly #holdings = new Holdings();
+  readonly #route = new RouteSocket();
+  readonly #segments = new Map<string, SegmentDriver>();
+  readonly #watch: Disposable;
+  /** Segments that have not finished giving up; undefined while nobody asked. */
+  #withdrawing: Set<string> | undefined;
+  #plan: VipPlan | undefined;
+  #virtual: ReadonlySet<Ip> = new Set();
+  #sign: Sign = () => new Uint8Array(32);
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    const swept = this.#holdings.sweep();
+    if (swept > 0) parts.tell({ kind: "event", name: "vip.swept", fields: { addresses: swept } });
+    // Before anything is listed, so that no change falls between.
+    this.#watch = watch(parts.loop, ["links", "addresses"], { changed: (change) => this.#changed(change) });
+  }
+
+  plan(plan: VipPlan): void {
+    this.#plan = plan;
+    const key = Buffer.from(plan.key, "hex");
+    if (key.length !== 32) throw new TypeError(`a key of ${key.length} octets`);
+    this.#sign = (bytes) => createHmac("sha256", key).update(bytes).digest();
+    for (const [ifname, segment] of this.#segments) {
+      if (plan.segments.some((each) => each.ifname === ifname)) continue;
+      segment.feed({ kind: "withdraw", handover: ms(0) });
+      segment[Symbol.dispose]();
+      this.#segments.delete(ifname);
+    }
+    // Released first, then unguarded: an address without a guard answers for whoever has it.
+    const fresh: string[] = [];
+    for (const each of plan.segments) {
+      const config = configOf(plan, each, this.#parts.incarnation);
+      const transport = { port: each.port, peers: each.peers.map(ipOf) };
+      const running = this.#segments.get(each.ifname);
+      if (running !== undefined) running.configure(config, transport);
+      else {
+        fresh.push(each.ifname);
+        this.#segments.set(each.ifname, this.#open(each.ifname, config, transport));
+      }
+    }
+    this.#guard();
+    for (const ifname of fresh) this.#look(ifname);
+  }
+
+  /** `withdrawn` is told when nothing here answers any more and successors had their time. */
+  withdraw(handover: Ms): void {
+    this.#withdrawing ??= new Set(this.#segments.keys());
+    for (const segment of this.#segments.values()) segment.feed({ kind: "withdraw", handover });
+    this.#finish();
+  }
+
+  /** Nothing of ours is left in the kernel. */
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+    for (const segment of this.#segments.values()) segment[Symbol.dispose]();
+    this.#segments.clear();
+    this.#holdings.clear();
+    this.#holdings[Symbol.dispose]();
+    this.#route[Symbol.dispose]();
+  }
+
+  #open(
+    ifname: string,
+    config: ReturnType<typeof configOf>,
+    transport: { port: number; peers: readonly Ip[] },
+  ): SegmentDriver {
+    const { loop, tell } = this.#parts;
+    return new SegmentDriver(
+      {
+        loop,
+        tell,
+        holdings: this.#holdings,
+        sign: (bytes) => this.#sign(bytes),
+        withdrawn: () => {
+          this.#withdrawing?.delete(ifname);
+          this.#finish();
+        },
+      },
+      config,
+      transport,
+    );
+  }
+
+  #finish(): void {
+    if (this.#withdrawing === undefined || this.#withdrawing.size > 0) return;
+    this.#withdrawing = undefined;
+    this.#parts.tell({ kind: "withdrawn" });
+  }
+
+  #guard(): void {
+    const guards = (this.#plan?.segments ?? []).flatMap(({ ifname, vips }) =>
+      vips.flatMap(({ address4, address6 }) =>
+        [address4, address6]
+          .filter((each) => each !== undefined)
+          .map((each) => ({ ifname, address: ipOf(each.split("/")[0] ?? "") })),
+      ),
+    );
+    this.#virtual = new Set(guards.map(({ address }) => address));
+    const { changed, missing } = this.#holdings.guard(guards);
+    if (changed) this.#parts.log.debug("vip.fence-installed", { guards: guards.length, missing });
+  }
+
+  #changed(change: Change): void {
+    switch (change.kind) {
+      case "link":
+        if (!this.#segments.has(change.link.name)) return;
+        if (!change.gone) this.#guard(); // a new interface by an old name has no fence yet
+        return this.#look(change.link.name);
+      case "address": {
+        const { ip, index } = change.address;
+        if (change.gone && this.#virtual.has(ip) && this.#holdings.restore(ip)) {
+          const fields = { address: formatIp(ip), level: "warn" };
+          this.#parts.tell({ kind: "event", name: "vip.address-restored", fields });
+        }
+        const link = this.#route.link(index);
+        if (link !== undefined && this.#segments.has(link.name)) this.#look(link.name);
+        return;
+      }
+      case "resync":
+        for (const ifname of this.#segments.keys()) this.#look(ifname);
+        return;
+      case "route":
+      case "rule":
+      case "neighbour":
+        return; // not watched
+      default:
+        unreachable(change);
+    }
+  }
+
+  #look(ifname: string): void {
+    this.#segments.get(ifname)?.link(this.#viewOf(ifname));
+  }
+
+  #viewOf(ifname: string): LinkView | undefined {
+    const link = this.#route.link(ifname);
+    if (link?.mac === undefined) return undefined;
+    const addresses = this.#route.addresses(link.index).filter((each) => !each.tentative && !each.secondary);
+    const own = addresses.map(({ ip }) => ip);
+    return {
+      ifindex: link.index,
+      up: link.up && link.carrier,
+      mac: link.mac,
+      addresses: ownAddresses(own, (ip) => this.#virtual.has(ip)),
+    };
+  }
+}

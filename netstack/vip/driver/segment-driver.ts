@@ -1,0 +1,222 @@
+/**
+ * The hands of one segment: sockets, the one alarm, and the kernel on behalf of segment.ts.  Every action of a step is
+ * performed before the next event is looked at, and what the kernel answers is told at once.
+ */
+import { formatIp, type Ip, isIpv4, type Mac } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
+import { unreachable } from "../../../base/result.ts";
+import { after, type Instant, instant, type Ms, seconds } from "../../../base/unit.ts";
+import type { Loop } from "../../kernel/loop.ts";
+import { open, type Sign, seal } from "../auth.ts";
+import type { Action, Event, Holding, SegmentConfig } from "../event.ts";
+import { encode } from "../packet.ts";
+import type { FromPulse } from "../plan.ts";
+import { Segment } from "../segment.ts";
+import { HeartbeatSocket } from "./heartbeat-socket.ts";
+import type { Holdings } from "./holdings.ts";
+import { NeighbourSocket } from "./neighbour-socket.ts";
+
+export interface Transport {
+  readonly port: number;
+  readonly peers: readonly Ip[];
+}
+export interface SegmentParts {
+  readonly loop: Loop;
+  readonly sign: Sign;
+  readonly holdings: Holdings;
+  readonly tell: (message: FromPulse) => void;
+  /** Every released address has a successor, or has had the time to find one. */
+  readonly withdrawn: () => void;
+}
+/** How the interface looks to us; undefined where there is none. */
+export interface LinkView {
+  readonly ifindex: number;
+  readonly up: boolean;
+  readonly mac: Mac;
+  readonly addresses: readonly Ip[];
+}
+
+export class SegmentDriver implements Disposable {
+  readonly #parts: SegmentParts;
+  readonly #segment: Segment;
+  readonly #pending: Event[] = [];
+  readonly #refusals = new Map<string, { count: number; toldAt: Instant }>();
+  #transport: Transport;
+  #view: LinkView | undefined;
+  #heartbeats: HeartbeatSocket | undefined;
+  #neighbours: NeighbourSocket | undefined;
+  #alarm: Disposable | undefined;
+  #busy = false;
+  #closed = false;
+
+  constructor(parts: SegmentParts, config: SegmentConfig, transport: Transport) {
+    this.#parts = parts;
+    this.#transport = transport;
+    this.#segment = new Segment(config, parts.loop.now());
+    this.feed({ kind: "wake" });
+  }
+
+  configure(config: SegmentConfig, transport: Transport): void {
+    const same = JSON.stringify(transport) === JSON.stringify(this.#transport);
+    this.#transport = transport;
+    if (!same && this.#view !== undefined) this.#openHeartbeats(this.#view);
+    this.feed({ kind: "configured", config });
+  }
+
+  /** Sockets follow the interface: an index is never reused for long, and a new one is another interface. */
+  link(view: LinkView | undefined): void {
+    const before = this.#view;
+    if (JSON.stringify(view) === JSON.stringify(before)) return;
+    this.#view = view;
+    if (view?.ifindex !== before?.ifindex || view?.mac !== before?.mac) {
+      this.#closeSockets();
+      if (view !== undefined) {
+        this.#openHeartbeats(view);
+        this.#neighbours = new NeighbourSocket(this.#parts.loop, view.ifindex, view.mac, (event) => {
+          if (this.#segment.concerns(event.ip)) this.feed(event);
+        });
+      }
+    }
+    const gone = { up: false, mac: 0 as Mac, addresses: [] };
+    const { up, mac, addresses } = view ?? gone;
+    this.feed({ kind: "link", up, mac, addresses });
+  }
+
+  feed(event: Event): void {
+    this.#pending.push(event);
+    if (this.#busy || this.#closed) return;
+    this.#busy = true;
+    try {
+      for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) this.#step(next);
+    } finally {
+      this.#busy = false;
+    }
+    this.#alarm?.[Symbol.dispose]();
+    this.#alarm = this.#parts.loop.wakeAt(this.#segment.nextWake(), () => this.feed({ kind: "wake" }));
+  }
+
+  /** Silence, and nothing of ours left in the kernel. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#alarm?.[Symbol.dispose]();
+    this.#closeSockets();
+    for (const vip of this.#segment.config.vips) this.#parts.holdings.drop(vip.addresses);
+  }
+
+  #step(event: Event): void {
+    for (const action of this.#segment.step(event, this.#parts.loop.now())) this.#perform(action);
+  }
+
+  #perform(action: Action): void {
+    const { holdings, tell } = this.#parts;
+    switch (action.kind) {
+      case "renew": {
+        const lost = holdings.extend(action.holdings, action.span);
+        return this.#step({ kind: "renewed", lost });
+      }
+      case "claim": {
+        const ok = this.#claim(action.holding, action.span, action.before);
+        return this.#step({ kind: "claimed", vip: action.holding.vip, ok });
+      }
+      case "drop":
+        return holdings.drop(action.holding.addresses);
+      case "drain":
+        return holdings.drain(action.holding.addresses, action.span);
+      case "handover":
+        return holdings.handover(action.address, action.previous, action.span);
+      case "heartbeat": {
+        const [from] = action.packet.addresses;
+        if (from === undefined || this.#late(action.before)) return;
+        return this.#heartbeats?.send(seal(encode(action.packet), this.#parts.sign), from);
+      }
+      case "probe":
+        if (!this.#late(action.before)) this.#neighbours?.probe(action.ip);
+        return;
+      case "announce":
+        if (!this.#late(action.before)) this.#neighbours?.announce(action.ip);
+        return;
+      case "witness":
+        if (!this.#late(action.before)) this.#neighbours?.ask(action.ip, this.#view?.addresses ?? []);
+        return;
+      case "report":
+        return tell({ kind: "vip", vip: action.report });
+      case "peer":
+        return tell({ kind: "peer", peer: action.report });
+      case "event":
+        return tell({
+          kind: "event",
+          name: action.name,
+          fields: { ...action.fields, ifname: this.#segment.config.ifname },
+        });
+      case "refused":
+        return this.#refused(action.why, action.node);
+      case "withdrawn":
+        return this.#parts.withdrawn();
+      default:
+        unreachable(action);
+    }
+  }
+
+  #claim({ vip, addresses }: Holding, span: Ms, before: Instant): boolean {
+    const { holdings, loop, tell } = this.#parts;
+    if (this.#view === undefined) return false;
+    try {
+      return holdings.claim(addresses, this.#view.ifindex, span, () => loop.now() <= before);
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      holdings.drop(addresses);
+      const fields = { vip: formatIp(vip), level: "error", code: cause.code, ...cause.fields };
+      tell({ kind: "event", name: "vip.claim-failed", fields });
+      return false;
+    }
+  }
+
+  #late(before: Instant): boolean {
+    return this.#parts.loop.now() > before;
+  }
+
+  #heard(datagram: Uint8Array, from: Ip, ttl: number | undefined): void {
+    const packet = open(datagram, ttl, this.#parts.sign);
+    if (!packet.ok) return this.#refused(packet.error.kind, formatIp(from));
+    if (!packet.value.addresses.includes(from)) return this.#refused("source", packet.value.node);
+    this.feed({ kind: "heartbeat", packet: packet.value });
+  }
+
+  /** Counted always, told once a minute for each reason. */
+  #refused(why: string, from: string): void {
+    if (why === "own") return;
+    const now = this.#parts.loop.now();
+    const known = this.#refusals.get(why) ?? { count: 0, toldAt: instant(Number.NEGATIVE_INFINITY) };
+    known.count++;
+    this.#refusals.set(why, known);
+    if (now < after(known.toldAt, seconds(60))) return;
+    known.toldAt = now;
+    const fields = { why, from, count: known.count, ifname: this.#segment.config.ifname, level: "warn" };
+    this.#parts.tell({ kind: "event", name: "vip.heartbeat-refused", fields });
+  }
+
+  #openHeartbeats(view: LinkView): void {
+    this.#heartbeats?.[Symbol.dispose]();
+    const options = { ifname: this.#segment.config.ifname, ifindex: view.ifindex, ...this.#transport };
+    this.#heartbeats = new HeartbeatSocket(this.#parts.loop, options, (datagram, from, ttl) =>
+      this.#heard(datagram, from, ttl),
+    );
+  }
+
+  #closeSockets(): void {
+    this.#heartbeats?.[Symbol.dispose]();
+    this.#neighbours?.[Symbol.dispose]();
+    this.#heartbeats = undefined;
+    this.#neighbours = undefined;
+  }
+}
+
+/** Own addresses as peers should see them: the one that we send from first, virtual ones never. */
+export function ownAddresses(all: readonly Ip[], virtual: (ip: Ip) => boolean): readonly Ip[] {
+  const own = all.filter((ip) => !virtual(ip));
+  const v4 = own.filter(isIpv4);
+  const v6 = own.filter((ip) => !isIpv4(ip));
+  const local = v6.filter((ip) => formatIp(ip).startsWith("fe80"));
+  const wide = v6.filter((ip) => !local.includes(ip));
+  return [...v4.slice(0, 1), ...local.slice(0, 1), ...wide.slice(0, 1)];
+}
