@@ -38,9 +38,10 @@ import {
   renewal,
   type SetRef,
 } from "./netlink/nftables-elements.ts";
-import { hex } from "./netlink/octets.ts";
+import { hex, join } from "./netlink/octets.ts";
 import { RouteSocket } from "./netlink/route-socket.ts";
 import { SetSocket } from "./netlink/set-socket.ts";
+import { type Flow, SocketDiag } from "./netlink/socket-diag.ts";
 import { Nftables } from "./nftables.ts";
 
 export type { Guard, Living } from "./fence-plan.ts";
@@ -63,6 +64,7 @@ export class Fence implements Disposable {
   readonly #nft: Nftables;
   readonly #sets: SetSocket;
   readonly #route: RouteSocket;
+  readonly #diag: SocketDiag;
   #guards: readonly Guard[] | undefined;
   #renewal: { readonly key: string; readonly batch: Uint8Array } | undefined;
 
@@ -71,6 +73,7 @@ export class Fence implements Disposable {
     this.#nft = new Nftables();
     this.#sets = new SetSocket();
     this.#route = new RouteSocket();
+    this.#diag = new SocketDiag();
   }
 
   /** Makes the fence as wanted: idempotent, repairs what others damaged, keeps living leases. */
@@ -122,10 +125,12 @@ export class Fence implements Disposable {
    * lease had lapsed: they are silent.
    */
   drain(addresses: readonly Ip[], span: Ms): readonly Ip[] {
-    return this.#ifAlive(addresses, (alive) => [
+    const lapsed = this.#ifAlive(addresses, (alive) => [
       ...groups("owned", alive).flatMap(([set, elements]) => renewal(set, elements).slice(0, 1)),
       ...groups("draining", alive, span).flatMap(([set, elements]) => placing(set, elements)),
     ]);
+    this.#endHandover(addresses);
+    return lapsed;
   }
 
   /** From now these addresses are silent here. */
@@ -135,13 +140,20 @@ export class Fence implements Disposable {
         groups(name, addresses).flatMap(([set, elements]) => removal(set, elements)),
       ),
     );
-    const away = addresses.map((address) => ({ address, previous: address }));
-    this.#sets.replace(handoverElements(away).map(([set, elements]) => ({ kind: "delete", set, elements })));
+    this.#endHandover(addresses);
   }
 
-  /** For `span`, TCP flows that began at the previous owner are passed back to it.  Call before the address is announced. */
+  /**
+   * For `span`, TCP flows that this host does not know are passed back to the previous owner: all but those whose SYN
+   * comes from now on, and those it still has from an earlier time as owner.  Call before `claim`.
+   */
   handover(moves: readonly Handover[], span: Ms): void {
     if (span > LONGEST_HANDOVER) throw new TypeError(`a handover of ${span} ms`);
+    const draining = this.observe().filter((each) => each.set === "draining");
+    for (const { address } of moves) {
+      // Looking through all connections takes a while; only a host that is draining the address can have any.
+      if (draining.some((each) => each.address === address)) this.#remember(address);
+    }
     this.#sets.replace(handoverElements(moves, span).map(([set, elements]) => ({ kind: "add", set, elements })));
   }
 
@@ -160,6 +172,20 @@ export class Fence implements Disposable {
     this.#nft[Symbol.dispose]();
     this.#sets[Symbol.dispose]();
     this.#route[Symbol.dispose]();
+    this.#diag[Symbol.dispose]();
+  }
+
+  #endHandover(addresses: readonly Ip[]): void {
+    const away = addresses.map((address) => ({ address, previous: address }));
+    this.#sets.replace(handoverElements(away).map(([set, elements]) => ({ kind: "delete", set, elements })));
+  }
+
+  #remember(address: Ip): void {
+    const set = isIpv4(address) ? setRef("ip", "started4") : setRef("ip6", "started6");
+    const flows = this.#diag.flows(address).map((flow) => ({ key: flowKey(flow), timeout: ms(LONGEST_HANDOVER) }));
+    for (let at = 0; at < flows.length; at += FLOWS_AT_ONCE) {
+      this.#sets.apply(placing(set, flows.slice(at, at + FLOWS_AT_ONCE)));
+    }
   }
 
   /** Applies the changes for those addresses that have a living lease; returns the others, which are silent for good. */
@@ -246,4 +272,12 @@ function permitKey(ip: Ip): Uint8Array {
   return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...octets);
 }
 
+/** Source address, source port, destination address, destination port of its packets to us, each padded to four octets. */
+function flowKey(flow: Flow): Uint8Array {
+  const port = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff, 0, 0);
+  return join([octetsOfIp(flow.remote), port(flow.remotePort), octetsOfIp(flow.local), port(flow.localPort)]);
+}
+
+/** So that a batch stays below what one netlink message to the kernel may carry. */
+const FLOWS_AT_ONCE = 500;
 const PERMITS = setRef("netdev", "permit");

@@ -1,6 +1,6 @@
 /** Hosts on one bridge, each in a namespace of its own; gone when disposed. */
 
-import { closeSync } from "node:fs";
+import { closeSync, writeFileSync } from "node:fs";
 import { type Ip, isIpv4 } from "../../../base/address.ts";
 import {
   createNamespace,
@@ -39,6 +39,8 @@ export class Segment implements Disposable {
       bridge.changeLink("br0", { up: true });
       for (const [name, addresses] of Object.entries(hosts)) {
         const namespace = this.#namespace(`${prefix}${name}`);
+        // Link-local addresses of these interfaces need no probing: it would take them two seconds.
+        inside(namespace, () => writeFileSync("/proc/sys/net/ipv6/conf/default/accept_dad", "0"));
         const route = inside(namespace, () => new RouteSocket());
         const host = { namespace, route, do: <T>(run: () => T): T => inside(namespace, run) };
         made.set(name, { ...host, index: this.attach(name, host, "e0", addresses) });
