@@ -83,7 +83,7 @@ class Daemon {
       this.#control.reconfigured();
     };
     this.#live = new Live(configuration, { places, flags, events, wall, changed: reconfigured });
-    const make = childrenOf({ settings, clock, wall, events, register: this.#register, programs });
+    const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, programs });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
     const vips = new Vips({ supervise: make.pulse, clock, wall, events, changed });
     this.#control = new Control({

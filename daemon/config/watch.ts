@@ -75,10 +75,16 @@ class Watch implements Disposable {
     if (inode === this.#inode) return false;
     this.#inside?.close();
     this.#inode = inode;
-    this.#inside = inode === undefined ? undefined : open(this.#directory, () => this.#changed());
+    const changed = (name: string | null): void => {
+      if (name === null || RELEVANT.test(name)) this.#changed();
+    };
+    this.#inside = inode === undefined ? undefined : open(this.#directory, changed);
     return true;
   }
 }
+
+/** What a loader reads; "..data" is the link that a mounted Kubernetes volume turns over. */
+const RELEVANT = /^([^.].*\.ya?ml|\.\.data)$/;
 
 /** undefined when there is nothing to watch. */
 function open(directory: string, changed: (name: string | null) => void): FSWatcher | undefined {

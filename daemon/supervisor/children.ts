@@ -2,7 +2,9 @@
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
+import { LEVELS, type Log } from "../../base/log.ts";
 import { ms, seconds } from "../../base/unit.ts";
 import { listenTcp } from "../../netstack/kernel/sockets.ts";
 import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
@@ -21,6 +23,7 @@ export interface ChildrenParts {
   readonly clock: Clock;
   readonly wall: () => number;
   readonly events: Events;
+  readonly log: Log;
   readonly register: ChildRegister;
   readonly programs: Programs;
 }
@@ -52,20 +55,18 @@ export function childrenOf(parts: ChildrenParts): Children {
   const level = ["--log-level", settings.log.level];
   const user = dataplaneUser(settings.dataplane.user, events);
   return {
-    pulse: (received, moved) =>
-      supervised<ToPulse, FromPulse>(
-        parts,
-        "pulse",
-        spawnOf({ args: [...programs.pulse, ...level], sockets: false }),
-        received,
-        moved,
-      ),
+    pulse: (received, moved) => {
+      const args = [...programs.pulse, ...level];
+      const spawn = spawnOf<ToPulse, FromPulse>({ args, sockets: false, said: sayer(parts.log, "pulse") });
+      return supervised(parts, "pulse", spawn, received, moved);
+    },
     dataplanes: {
       workers: workers === "auto" ? availableParallelism() : workers,
       supervise: (worker, received, moved) => {
         const args = [...programs.dataplane, "--worker", String(worker), "--engine", engine, "--user", user, ...level];
-        const spawn = spawnOf<ToDataplane, FromDataplane>({ args, sockets: true });
-        return supervised(parts, `dataplane/${worker}`, spawn, received, moved);
+        const name = `dataplane/${worker}`;
+        const spawn = spawnOf<ToDataplane, FromDataplane>({ args, sockets: true, said: sayer(parts.log, name) });
+        return supervised(parts, name, spawn, received, moved);
       },
       open: ({ ip, port }) => listenTcp({ ip, port, freebind: true, reusePort: true }),
       close: closeSync,
@@ -102,6 +103,27 @@ function supervised<To extends Message, From extends Message>(
     },
   });
 }
+
+/** A child's own log lines are JSON and become ours; anything else is its last words, a crash's stack mostly. */
+function sayer(log: Log, child: string): (line: string) => void {
+  return (line) => {
+    const parsed = lineOf(line);
+    if (parsed === undefined) return log.error("child.said", { child, line });
+    const { level, name, time: _time, ...fields } = parsed;
+    log[level](name, fields);
+  };
+}
+
+function lineOf(line: string): z.output<typeof childLine> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    const parsed = childLine.safeParse(JSON.parse(line));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+const childLine = z.looseObject({ level: z.enum(LEVELS), name: z.string(), time: z.unknown() });
 
 /** A user that does not exist here is replaced by nobody: unprivileged all the same. */
 function dataplaneUser(wanted: string, events: Events): string {
