@@ -65,7 +65,6 @@ export class Fence implements Disposable {
   readonly #sets: SetSocket;
   readonly #route: RouteSocket;
   readonly #diag: SocketDiag;
-  #guards: readonly Guard[] | undefined;
   #renewal: { readonly key: string; readonly batch: Uint8Array } | undefined;
 
   /** For the network namespace that the calling thread is in. */
@@ -78,7 +77,6 @@ export class Fence implements Disposable {
 
   /** Makes the fence as wanted: idempotent, repairs what others damaged, keeps living leases. */
   install(guards: readonly Guard[]): Installed {
-    this.#guards = guards;
     const names = [...new Set(guards.map((guard) => guard.ifname))];
     const present = names.filter((name) => this.#route.link(name) !== undefined);
     const { script, changes } = planFence({ guards, present }, this.#have());
@@ -105,7 +103,8 @@ export class Fence implements Disposable {
 
   /**
    * The addresses answer for `lease` from now.  Called at every heartbeat; some 30 µs for four addresses.  Returns those
-   * whose lease had lapsed: they stay silent, until claimed.
+   * whose lease had lapsed: they stay silent, until claimed.  (All of them, when somebody has flushed the ruleset: then
+   * `install` says that it had something to do.)
    */
   renew(addresses: readonly Ip[], lease: Ms): readonly Ip[] {
     if (addresses.length === 0) return [];
@@ -164,7 +163,6 @@ export class Fence implements Disposable {
 
   /** Takes the whole fence away: every address that is configured answers again. */
   remove(): void {
-    this.#guards = undefined;
     this.#nft.transaction(removalScript());
   }
 
@@ -190,13 +188,13 @@ export class Fence implements Disposable {
 
   /** Applies the changes for those addresses that have a living lease; returns the others, which are silent for good. */
   #ifAlive(addresses: readonly Ip[], changes: (alive: readonly Ip[]) => readonly Change[]): readonly Ip[] {
-    // Somebody may have flushed the ruleset: the fence comes back, the leases in it do not.
-    if (this.#guards !== undefined) this.install(this.#guards);
     for (;;) {
       const lapsed = addresses.filter((address) => !this.#alive(address));
       const alive = addresses.filter((address) => !lapsed.includes(address));
       // Its elements in several tables may expire some microseconds apart.
-      this.#sets.apply(groups("owned", lapsed).flatMap(([set, elements]) => removal(set, elements)));
+      const rest = groups("owned", lapsed).flatMap(([set, elements]) => removal(set, elements));
+      // When somebody has flushed the ruleset, the sets are gone too; `install` will tell.
+      if (rest.length > 0) this.#sets.trySend(encodeBatch(rest));
       // Another may lapse between looking and changing; each time fewer are alive, so this ends.
       if (alive.length === 0 || this.#sets.trySend(encodeBatch(changes(alive)))) return lapsed;
     }

@@ -161,11 +161,13 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeDefined();
   });
 
-  test("a flushed ruleset ends the leases, and the fence comes back with the next renewal", () => {
+  test("a flushed ruleset ends the leases: renewing says so, and installing brings the fence back", () => {
     const { a, fence, client } = lab();
     fence.claim(VIPS, LONG, LONG, () => true);
     use(a.do(() => new Nftables())).transaction("flush ruleset");
     expect(fence.renew(VIPS, LONG)).toEqual(VIPS);
+    expect(fence.drain(VIPS, LONG)).toEqual(VIPS);
+    expect(fence.install(GUARDS)).toEqual({ changed: true, missing: [] });
     for (const ip of FAMILIES) expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeUndefined();
   });
 
