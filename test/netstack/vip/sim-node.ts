@@ -52,6 +52,7 @@ export class SimNode {
     readonly fields: Readonly<Record<string, unknown>>;
   }[] = [];
   withdrawn = false;
+  withdrawing = false;
   carrier = true;
   /** Wakes come late by up to this. */
   lateness = 0;
@@ -104,6 +105,7 @@ export class SimNode {
     this.#generation++;
     this.#frozen = false;
     this.withdrawn = false;
+    this.withdrawing = false;
     this.segment = new Segment(this.config, this.#clock());
     this.#feed({ kind: "link", up: this.carrier, mac: this.mac, addresses: [this.address] });
   }
@@ -144,6 +146,7 @@ export class SimNode {
     this.feed({ kind: "configured", config: this.config });
   }
   withdraw(handover: Ms): void {
+    this.withdrawing = true;
     this.feed({ kind: "withdraw", handover });
   }
 

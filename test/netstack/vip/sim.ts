@@ -98,6 +98,10 @@ export class World implements Wire {
   block(from: string, to: string, traffic?: Traffic): void {
     this.filters.add(traffic === undefined ? `${from}>${to}` : `${from}>${to} ${traffic}`);
   }
+  /** Can a client's frame reach the node, and the answer the client? */
+  reachable(name: string): boolean {
+    return this.node(name).carrier && this.passes(name, CLIENT, "arp") && this.passes(CLIENT, name, "arp");
+  }
   /** Cuts a node off from everybody without its noticing: the carrier stays. */
   isolate(name: string): void {
     for (const other of [...this.nodes.keys(), WITNESS, CLIENT]) {

@@ -1,0 +1,80 @@
+/** docs/protocols/vip.md §10: the guarantees, over random schedules of faults. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ms } from "../../../base/unit.ts";
+import { detection, type Timing } from "../../../netstack/vip/timing.ts";
+import { type Fault, Run, scenarios } from "./schedule.ts";
+import { DEFAULT } from "./sim.ts";
+
+const RUNS = Number(process.env["VIP_RUNS"] ?? 300);
+const FAST: Timing = { interval: ms(10), multiplier: 3 };
+const HOST: readonly Fault["kind"][] = ["kill", "start", "freeze", "thaw", "freeze-after", "starve"];
+const LINK: readonly Fault["kind"][] = ["cut", "plug", "isolate", "filter-heartbeats", "heal"];
+const WILL: readonly Fault["kind"][] = ["withdraw", "ineligible", "eligible"];
+const WILD: readonly Fault["kind"][] = ["filter-all", "loss", "stranger"];
+
+describe.each([
+  ["100 ms", DEFAULT],
+  ["10 ms", FAST],
+])("at an interval of %s", (_, timing) => {
+  test("G1: two nodes never answer a client for one address, by kill, freeze, starvation, cut links, filtered heartbeats", () => {
+    fc.assert(
+      fc.property(scenarios([...HOST, ...LINK, ...WILL], fc.constant(true)), (scenario) => {
+        const run = new Run(scenario, timing)
+          .play()
+          .recover()
+          .pass(10 * detection(timing));
+        expect(run.doubleAnswers()).toEqual([]);
+        expect(run.world.violations).toEqual([]);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("G2: two owners that hear each other do not last one detection time, whatever happens", () => {
+    fc.assert(
+      fc.property(scenarios([...HOST, ...LINK, ...WILL, ...WILD], fc.boolean()), (scenario) => {
+        const run = new Run(scenario, timing)
+          .play()
+          .recover()
+          .pass(10 * detection(timing));
+        expect(run.longestHeardDouble()).toBeLessThan(detection(timing));
+        expect(run.world.violations).toEqual([]);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("G3: when every fault is over each address has one owner, in bounded time, and it stays (sticky)", () => {
+    fc.assert(
+      fc.property(scenarios([...HOST, ...LINK, ...WILL, ...WILD], fc.boolean()), (scenario) => {
+        const stranger = scenario.steps.some(({ fault }) => fault.kind === "stranger" && fault.present);
+        const run = new Run(scenario, timing).play().recover();
+        run.pass((stranger ? 10_500 : 0) + 5 * detection(timing));
+        for (const ip of run.addresses) expect(run.world.owners(ip)).toHaveLength(1);
+        const claims = run.world.claims.length;
+        run.pass(20 * detection(timing));
+        for (const ip of run.addresses) expect(run.world.owners(ip)).toHaveLength(1);
+        expect(run.world.claims.length).toBe(claims);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("G4: each take-over has a higher term", () => {
+    const kinds: readonly Fault["kind"][] = ["freeze", "thaw", "cut", "plug", "ineligible", "eligible"];
+    fc.assert(
+      fc.property(scenarios(kinds, fc.constant(true)), (scenario) => {
+        const run = new Run(scenario, timing)
+          .play()
+          .recover()
+          .pass(10 * detection(timing));
+        for (const ip of run.addresses) {
+          const terms = run.world.claims.filter((claim) => claim.ip === ip).map((claim) => claim.term);
+          expect(terms).toEqual([...new Set(terms)].sort((a, b) => a - b));
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
