@@ -20,7 +20,7 @@ const listener = z.strictObject({
     .describe("Requests for other hosts get 404. Exact, `*.example.com`, `api.*` or `*`; empty admits all."),
   maxRequestBodySize: size
     .optional()
-    .describe("A longer request body gets 413; a rule may set its own. Without it there is no limit."),
+    .describe("A longer request body gets 413; a rule may set a lower limit. Without it there is no limit."),
 });
 
 export const gatewaySpec = z.strictObject({

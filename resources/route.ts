@@ -18,23 +18,31 @@ const backendRef = z.strictObject({
 
 function isRegex(source: string): boolean {
   try {
-    new RegExp(source, "u");
+    new RegExp(source); // as the data plane compiles it
     return true;
   } catch (thrown) {
     if (thrown instanceof SyntaxError) return false;
     throw thrown;
   }
 }
-const valueMatch = z
-  .strictObject({
-    type: z.enum(["Exact", "RegularExpression"]).default("Exact").describe("How the value is compared."),
-    name: fieldName.describe("Name of the header or query parameter."),
-    value: text.describe("Value, or a regular expression that must match the whole value."),
-  })
-  .refine((match) => match.type === "Exact" || isRegex(match.value), {
-    error: "a regular expression",
-    path: ["value"],
-  });
+
+/** What a request's path can be after it is normalised; anything else would never match. */
+function isRoutePath(value: string): boolean {
+  if (!/^\/(?:[^?#\\%\s]|%[0-9a-fA-F]{2})*$/.test(value)) return false;
+  // RFC 3986 §6.2.2.2: an unreserved octet has no reason to be encoded; NUL and overlong UTF-8 are refused in requests.
+  if (/%(?:2e|00|c[01]|e0%[89]|f0%8)/i.test(value)) return false;
+  return !value.split("/").some((segment) => /^\.\.?(?:;|%2f|%5c|$)/i.test(segment));
+}
+
+function valueMatch(name: z.ZodType<string, string>, what: string) {
+  return z
+    .strictObject({
+      type: z.enum(["Exact", "RegularExpression"]).default("Exact").describe("How the value is compared."),
+      name: name.describe(`Name of the ${what}.`),
+      value: text.describe("Value, or a regular expression that must match the whole value."),
+    })
+    .refine((each) => each.type === "Exact" || isRegex(each.value), { error: "a regular expression", path: ["value"] });
+}
 
 const match = z.strictObject({
   path: z
@@ -44,8 +52,8 @@ const match = z.strictObject({
         .describe("`PathPrefix` compares whole segments: /api matches /api/v1 and not /apiv1."),
       value: text.min(1, "a path").describe("Path without the query."),
     })
-    .refine((each) => each.type === "RegularExpression" || each.value.startsWith("/"), {
-      error: "a path beginning with '/'",
+    .refine((each) => each.type === "RegularExpression" || isRoutePath(each.value), {
+      error: "a path beginning with '/', without query, dot segments and needless encoding",
       path: ["value"],
     })
     .refine((each) => each.type !== "RegularExpression" || isRegex(each.value), {
@@ -54,8 +62,12 @@ const match = z.strictObject({
     })
     .optional()
     .describe("The request's path."),
-  headers: z.array(valueMatch).max(16, "at most 16").default([]).describe("All of these headers."),
-  queryParams: z.array(valueMatch).max(16, "at most 16").default([]).describe("All of these query parameters."),
+  headers: z.array(valueMatch(fieldName, "header")).max(16, "at most 16").default([]).describe("All of these headers."),
+  queryParams: z
+    .array(valueMatch(text.min(1, "a name"), "query parameter"))
+    .max(16, "at most 16")
+    .default([])
+    .describe("All of these query parameters."),
   method: z
     .enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"])
     .optional()
@@ -66,7 +78,9 @@ const match = z.strictObject({
 const OWNED = new Set([
   "connection",
   "content-length",
+  "expect",
   "host",
+  "http2-settings",
   "keep-alive",
   "proxy-connection",
   "te",
@@ -109,7 +123,9 @@ const filter = z.discriminatedUnion("type", [
   }),
   z.strictObject({
     type: z.literal("URLRewrite"),
-    rewritePath: path.describe("The path that the backend sees; the query stays."),
+    rewritePath: path
+      .regex(/^[^?#]*$/, "a path without query")
+      .describe("The path that the backend sees, or what stands for the prefix that matched; the query stays."),
   }),
 ]);
 
@@ -130,7 +146,9 @@ const rule = z.strictObject({
   timeout: duration("1ms", "24h")
     .optional()
     .describe("Time for the whole exchange, then 504. Without it there is no limit."),
-  maxRequestBodySize: size.optional().describe("A longer request body gets 413; stands above the listener's limit."),
+  maxRequestBodySize: size
+    .optional()
+    .describe("A longer request body gets 413; of this and the listener's limit the lower one holds."),
   limits: z
     .strictObject({
       maxRequestBodySize: size.optional().describe("Another way to write the rule's `maxRequestBodySize`."),

@@ -44,7 +44,8 @@ export function duration(least: string, most: string): z.ZodType<Ms, string> {
       if (span !== undefined && span >= low && span <= high) return span;
       context.issues.push({ code: "custom", message: error, input: text });
       return z.NEVER;
-    });
+    })
+    .meta({ title: "duration" });
 }
 
 const SIZE = /^(0|[1-9][0-9]{0,14})(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
@@ -70,21 +71,26 @@ export const size: z.ZodType<number, number | string> = z
     if (Number.isSafeInteger(octets)) return octets;
     context.issues.push({ code: "custom", message: SIZE_ERROR, input: value });
     return z.NEVER;
-  });
+  })
+  .meta({ title: "size" });
 
-export const port: z.ZodType<number, number> = integer(1, 65535, "a port from 1 to 65535");
+export const port: z.ZodType<number, number> = integer(1, 65535, "a port from 1 to 65535").meta({ title: "port" });
 
 export function integer(least: number, most: number, what?: string): z.ZodType<number, number> {
   const error = what ?? `a whole number from ${least} to ${most}`;
-  return z.int({ error }).min(least, error).max(most, error);
+  return z
+    .int({ error })
+    .min(least, error)
+    .max(most, error)
+    .meta({ title: `number from ${least} to ${most}` });
 }
 export function fraction(): z.ZodType<number, number> {
   const error = "a number from 0 to 1";
-  return z.number({ error }).min(0, error).max(1, error);
+  return z.number({ error }).min(0, error).max(1, error).meta({ title: "number from 0 to 1" });
 }
-export const flag: z.ZodType<boolean, boolean> = z.boolean({ error: "true or false" });
+export const flag: z.ZodType<boolean, boolean> = z.boolean({ error: "true or false" }).meta({ title: "true or false" });
 
-function parsed<T>(error: string, parse: (text: string) => T | undefined): z.ZodType<T, string> {
+function parsed<T>(title: string, error: string, parse: (text: string) => T | undefined): z.ZodType<T, string> {
   return z
     .string({ error })
     .max(1024, { error, abort: true })
@@ -93,25 +99,35 @@ function parsed<T>(error: string, parse: (text: string) => T | undefined): z.Zod
       if (value !== undefined) return value;
       context.issues.push({ code: "custom", message: error, input: text });
       return z.NEVER;
-    });
+    })
+    .meta({ title });
 }
 function ipOf(text: string): Ip | undefined {
   const ip = parseIp(text);
   return ip.ok ? ip.value : undefined;
 }
 
-export const ip: z.ZodType<Ip, string> = parsed("an IPv4 or IPv6 address", ipOf);
+export const ip: z.ZodType<Ip, string> = parsed("address", "an IPv4 or IPv6 address", ipOf);
 
 /** A virtual IP is one address: a prefix length other than the full one would claim a network. */
-export const hostIpv4: z.ZodType<Ipv4, string> = parsed("an IPv4 address such as 192.0.2.10", (text) => {
-  const value = ipOf(text.endsWith("/32") ? text.slice(0, -3) : text);
-  return value !== undefined && isIpv4(value) ? value : undefined;
-});
-export const hostIpv6: z.ZodType<Ipv6, string> = parsed("an IPv6 address such as 2001:db8::10", (text) => {
-  const value = ipOf(text.endsWith("/128") ? text.slice(0, -4) : text);
-  return value !== undefined && !isIpv4(value) ? value : undefined;
-});
+export const hostIpv4: z.ZodType<Ipv4, string> = parsed(
+  "IPv4 address",
+  "an IPv4 address such as 192.0.2.10",
+  (text) => {
+    const value = ipOf(text.endsWith("/32") ? text.slice(0, -3) : text);
+    return value !== undefined && isIpv4(value) ? value : undefined;
+  },
+);
+export const hostIpv6: z.ZodType<Ipv6, string> = parsed(
+  "IPv6 address",
+  "an IPv6 address such as 2001:db8::10",
+  (text) => {
+    const value = ipOf(text.endsWith("/128") ? text.slice(0, -4) : text);
+    return value !== undefined && !isIpv4(value) ? value : undefined;
+  },
+);
 export const prefix: z.ZodType<Prefix, string> = parsed(
+  "address range",
   "an address range such as 192.0.2.0/24, host bits zero",
   (text) => {
     if (!text.includes("/")) return undefined;
@@ -122,41 +138,53 @@ export const prefix: z.ZodType<Prefix, string> = parsed(
   },
 );
 
-function pattern(error: string, shape: RegExp, most: number): z.ZodType<string, string> {
+function pattern(title: string, error: string, shape: RegExp, most: number): z.ZodString {
   // `abort`: an expression never runs over a text of any length.
-  return z.string({ error }).max(most, { error, abort: true }).regex(shape, error);
+  return z.string({ error }).max(most, { error, abort: true }).regex(shape, error).meta({ title });
 }
 
 /** RFC 1123 label and subdomain, as Kubernetes names objects. */
 export const label = pattern(
+  "name",
   "a name of at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit",
   /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
   63,
 );
 export const subdomain = pattern(
+  "name",
   "a name of lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit",
   /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
   253,
 );
 /** IFNAMSIZ - 1 octets, no '/' and no white space (dev_valid_name in the kernel). */
-export const interfaceName = pattern("an interface name of at most 15 characters", /^(?!\.\.?$)[^\s/:]+$/, 15);
+export const interfaceName = pattern(
+  "interface",
+  "an interface name of at most 15 characters",
+  /^(?!\.\.?$)[^\s/:]+$/,
+  15,
+);
 
-/** "a.example" exact, "*.example" suffix, "api.*" prefix, "*" any; lower case comes out. */
+/** "a.example" or "[2001:db8::1]" exact, "*.example" suffix, "api.*" prefix, "*" any; lower case comes out. */
 export const hostname: z.ZodType<string, string> = pattern(
+  "host name",
   "a host name such as www.example.com, *.example.com, api.* or *",
-  /^(\*|(\*\.)?[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?)*|([a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?\.)+\*|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/,
+  /^(\*|(\*\.)?[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?)*|([a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?\.)+\*|\[[0-9a-fA-F:.]+\])$/,
   253,
 ).transform((text) => text.toLowerCase());
 
 /** RFC 9110 §5.1. */
-export const fieldName = pattern("a header name", /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 256);
+export const fieldName = pattern("header name", "a header name", /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 256);
 /** RFC 9110 §5.5: no control characters, so a value can never end its line; no white space at the ends. */
 export const fieldValue = pattern(
+  "header value",
   "a header value without control characters and without white space at its ends",
   /^(?![\t ])[\t\u0020-\u007e\u0080-\u00ff]*(?<![\t ])$/,
   4096,
 );
-export const path = pattern("a path beginning with '/', without white space", /^\/[\u0021-\u007e]*$/, 2048);
-export const absoluteFile = pattern("an absolute path of a file or directory", /^\/\P{Cc}*$/u, 4096);
+export const path = pattern("path", "a path beginning with '/', without white space", /^\/[\u0021-\u007e]*$/, 2048);
+export const absoluteFile = pattern("file", "an absolute path of a file or directory", /^\/\P{Cc}*$/u, 4096);
 
-export const text = z.string({ error: "a text" }).max(4096, "a text of at most 4096 characters");
+export const text = z
+  .string({ error: "a text" })
+  .max(4096, "a text of at most 4096 characters")
+  .meta({ title: "text" });

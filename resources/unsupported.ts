@@ -87,3 +87,12 @@ export function refusedValue(kind: string, path: string, where: string, value: u
   if (typeof value !== "string" || VALUES[key]?.includes(value) !== true) return undefined;
   return { message: `${where}: ${value} is known, but not supported in this version`, hint: INSTEAD[key] };
 }
+
+/** All of it, for the reference. */
+export function notYet(): readonly string[] {
+  const fields = Object.entries(FIELDS).map(
+    ([kind, paths]) => `${kind}: ${paths.map((path) => `\`${path}\``).join(", ")}`,
+  );
+  const values = Object.entries(VALUES).map(([key, words]) => `${key.replace(" ", ": `")}\`: ${words.join(", ")}`);
+  return [`kinds: ${UNSUPPORTED_KINDS.join(", ")}`, ...fields, ...values];
+}

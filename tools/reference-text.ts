@@ -1,0 +1,137 @@
+/** What the configuration reference says beside the fields: examples (a test loads them) and the rules of the files. */
+import type { Kind } from "../resources/names.ts";
+
+export const INTRODUCTION = `# Configuration reference
+
+<!-- Written by \`npm run docs\` from the schemas in resources/; do not edit. -->
+
+A node reads its settings from \`/etc/novaedge/novaedge.yaml\` and its resources from all \`*.yaml\` and \`*.yml\` files of
+\`/etc/novaedge/conf.d\`, in the order of their names. The daemon watches both; SIGHUP, \`novactl reload\` and
+\`novactl apply\` do the same. Resources are shaped like Kubernetes objects: apiVersion, kind, metadata, spec.
+
+Files are read strictly. An unknown field, a wrong type, a reference that leads nowhere, a name twice: each is reported as
+\`file:line:column: error: …\` with the nearest right name, **nothing** of the change takes effect, and what ran goes on
+running. \`novactl check -c DIR\` does the same reading without a daemon and exits with 78 when something is wrong.
+
+- Durations: \`50ms\`, \`2s\`, \`1h30m\`. Sizes: octets (\`4096\`) or \`512Ki\`, \`10Mi\`, \`1G\`. Ports: 1–65535.
+- YAML 1.2: \`yes\` and \`no\` are texts; \`true\` and \`false\` are not. No tags, no merge keys (\`<<\`).
+- A field that this page does not name does not exist. One that other versions know is refused by its own message.
+- [schema/resources.json](schema/resources.json) and [schema/settings.json](schema/settings.json) are for editors.
+`;
+
+export const SETTINGS_NOTES = `What a node is. All fields are optional; most changes of \`node\` and \`l2\` take effect at once, the rest needs a
+restart (the daemon says so).
+`;
+
+export const KIND_NOTES: Readonly<Record<Kind, string>> = {
+  ProxyGateway: `With \`vipRef\` the listeners listen on the addresses of that virtual IP, on every node, owner or not: a take-over waits
+for nothing. Two gateways may share a virtual IP, but not a port on it.
+`,
+  ProxyRoute: `Among the rules of a listener the most specific wins, whatever the order of files: host exact, then suffix (longer
+first), then prefix, then any; path exact, then prefix (longer first), then regular expression; then a method; then more
+headers; then more query parameters; then the route's name and the rule's position. \`PathPrefix\` compares whole segments.
+A route belongs only to the gateways in \`parentRefs\`.
+`,
+  ProxyBackend: `Endpoints are addresses; an unhealthy one gets no requests until it has answered \`healthyThreshold\` checks in a row.
+`,
+  ProxyVIP: `A node may own the address (it is *eligible*) while all of this holds:
+
+1. \`nodeSelector\` matches the node's labels;
+2. a gateway refers to the virtual IP (unless \`healthPolicy.requireGateway\` is false);
+3. a data plane of the node accepts on every port in \`ports\`, on every address of the virtual IP;
+4. enough of the endpoints that the routes of its gateways reach are healthy: at least \`minHealthyNodes\` and at least
+   \`minHealthyPercent\`; with neither written, one.
+
+Among eligible nodes the priority decides, then which node has fewer addresses; an owner stays owner unless \`l2.preempt\` says
+otherwise. An IPv4 and an IPv6 address of one virtual IP move together. The address is bound as /32 or /128.
+`,
+  ProxyIPPool: `A virtual IP with a \`poolRef\`, or without any address where a pool has \`autoAssign\`, is given the first free address in
+numeric order. It keeps it as long as it exists, also over restarts (\`paths.state\`). Nodes that share a virtual IP compute the
+same address as long as they saw the same files from the beginning; where that cannot be promised (a node joins later,
+files were applied in another order), write the addresses.
+`,
+};
+
+export const EXAMPLES: Readonly<Record<Kind | "settings", string>> = {
+  settings: `node:
+  name: edge-1
+  labels: {rack: a}
+  priority: 150
+l2:
+  heartbeat: {interval: 100ms, multiplier: 3}
+  witnesses: auto
+  keyFile: /etc/novaedge/l2.key
+dataplane:
+  workers: auto
+`,
+  ProxyGateway: `metadata:
+  name: web
+spec:
+  vipRef: edge
+  listeners:
+    - name: http
+      port: 80
+      protocol: HTTP
+      hostnames: [www.example.com, "*.shop.example.com"]
+      maxRequestBodySize: 10Mi
+  accessLog:
+    format: json
+    excludePaths: [/healthz]
+`,
+  ProxyRoute: `metadata:
+  name: shop
+spec:
+  parentRefs:
+    - name: web
+  hostnames: [www.example.com]
+  rules:
+    - matches:
+        - path: {type: PathPrefix, value: /api}
+          headers: [{name: X-Version, value: "2"}]
+      filters:
+        - type: AddHeader
+          add: [{name: X-From, value: edge}]
+      backendRefs:
+        - {name: api, weight: 9}
+        - {name: api-next, weight: 1}
+      timeout: 5s
+    - matches:
+        - path: {type: Exact, value: /old}
+      filters:
+        - {type: RequestRedirect, redirectURL: "https://www.example.com/new"}
+    - backendRef: {name: api}
+`,
+  ProxyBackend: `metadata:
+  name: api
+spec:
+  endpoints:
+    - {address: 10.0.0.11, port: 8080}
+    - {address: 10.0.0.12, port: 8080, weight: 2}
+  healthCheck:
+    interval: 2s
+    timeout: 1s
+    httpPath: /healthz
+`,
+  ProxyVIP: `metadata:
+  name: edge
+spec:
+  address: 192.0.2.10
+  ipv6Address: 2001:db8::10
+  mode: L2ARP
+  ports: [80]
+  healthPolicy:
+    minHealthyNodes: 2
+  l2:
+    priorities:
+      - nodeSelector: {matchLabels: {rack: a}}
+        priority: 200
+    preempt: true
+    preemptDelay: 30s
+`,
+  ProxyIPPool: `metadata:
+  name: public
+spec:
+  cidrs: [198.51.100.0/28]
+  addresses: ["2001:db8::100"]
+`,
+};
