@@ -58,8 +58,10 @@ export class Station implements Disposable {
     this.drain();
     const question = (ip: Ip): Uint8Array =>
       typeof ip === "number" ? arpRequest(this.mac, own.ip4, ip) : solicit(this.mac, own.ip6, ip);
-    this.send(question(target));
-    this.send(question(control));
+    onOneCpu(() => {
+      this.send(question(target));
+      this.send(question(control));
+    });
     let owner: Mac | undefined;
     const answered = this.next((frame) => {
       const answer = answerIn(frame);
@@ -100,4 +102,23 @@ export const NET = {
   vip6: ipv6("fd66::100"),
 } as const;
 
+/** Each processor has its own queue of frames to receive: moved in between, the second could overtake the first. */
+function onOneCpu(run: () => void): void {
+  const before = new Uint8Array(128);
+  libc.must(schedGetaffinity(0, before.length, before), "sched_getaffinity");
+  const cpu = libc.must(schedGetcpu(), "sched_getcpu");
+  const here = new Uint8Array(128);
+  here[cpu >>> 3] = 1 << (cpu & 7);
+  libc.must(schedSetaffinity(0, here.length, here), "sched_setaffinity");
+  try {
+    run();
+  } finally {
+    libc.must(schedSetaffinity(0, before.length, before), "sched_setaffinity");
+  }
+}
+
+type Affinity = (pid: number, length: number, mask: Uint8Array) => number;
+const schedGetaffinity = libc.declare<Affinity>("int sched_getaffinity(int, ulong, void *)");
+const schedSetaffinity = libc.declare<Affinity>("int sched_setaffinity(int, ulong, void *)");
+const schedGetcpu = libc.declare<() => number>("int sched_getcpu()");
 const poll = libc.declare<(fds: Int32Array, count: number, timeout: number) => number>("int poll(void *, ulong, int)");
