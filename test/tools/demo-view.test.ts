@@ -19,8 +19,16 @@ const facts: Facts = {
   urls: ["http://127.0.0.1:8080/", "http://[::1]:8080/"],
   directory: "/run/novaedge-lab/nv1-1",
   edges: [
-    { name: "a", pids: [11, 12, 13], state: "owner", term: 3, why: "elected", restartsAt: undefined },
-    { name: "b", pids: [], state: "ended", term: undefined, why: "SIGKILL", restartsAt: 103_500 },
+    { name: "a", pids: [11, 12, 13], state: "owner", term: 3, generation: 2, why: "elected", restartsAt: undefined },
+    {
+      name: "b",
+      pids: [],
+      state: "ended",
+      term: undefined,
+      generation: undefined,
+      why: "SIGKILL",
+      restartsAt: 103_500,
+    },
   ],
   backends: [
     { name: "b1", pid: undefined, rate: 0, restartsAt: 104_000 },
@@ -34,7 +42,7 @@ const facts: Facts = {
 describe("the demo's view", () => {
   test("says owner, backends, request rate and outage", () => {
     const text = render(facts, { columns: 200, colour: false }).join("\n");
-    expect(text).toContain("edge a    owner        term 3   pids 11 12 13  elected");
+    expect(text).toContain("edge a    owner        term 3   configuration 2    pids 11 12 13  elected");
     expect(text).toContain("edge b    ended       (back in 4 s)");
     expect(text).toContain("b1 down (back in 4 s)");
     expect(text).toContain("b2 49/s");
@@ -58,13 +66,15 @@ describe("the demo's view", () => {
   });
   test("fits the terminal, whose styles do not count", () => {
     // oxlint-disable-next-line no-control-regex -- escape sequences begin with one
+    const style = /\u001b\[[0-9]+m/g;
     for (const line of render(facts, { columns: 30, colour: true }))
       expect(line.replaceAll(style, "").length).toBeLessThanOrEqual(30);
   });
   test("without a terminal says a line when something changed, and now and then", () => {
     const first = plainLine(facts, undefined);
     expect(first).toBe(
-      "00:01:40 owner a, a owner, b ended, b1 down, b2 up, outages 1 (last 312 ms, worst 312 ms), 100 answers/s, 10 failed",
+      "00:01:40 owner a, a owner (configuration 2), b ended (configuration none), b1 down, b2 up, outages 1 " +
+        "(last 312 ms, worst 312 ms), 100 answers/s (b1 0 b2 49), 10 failed",
     );
     expect(plainLine({ ...facts, at: 100_250 }, facts)).toBeUndefined();
     expect(plainLine({ ...facts, at: 110_250 }, facts)).toBeDefined();

@@ -23,6 +23,8 @@ export interface EdgeFacts {
   /** "owner", "standby" … as the daemon says; "starting", "ended" by the demo. */
   readonly state: string;
   readonly term: number | undefined;
+  /** Counts the configurations that this daemon took into force. */
+  readonly generation: number | undefined;
   readonly why: string;
   /** When the demo starts a new daemon, as systemd would. */
   readonly restartsAt: number | undefined;

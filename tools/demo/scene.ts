@@ -101,11 +101,13 @@ class EdgeActor implements AsyncDisposable {
 
   facts(): EdgeFacts {
     const { name, now, restartsAt } = this.#kept;
-    if (now === undefined)
-      return { name, pids: [], state: "ended", term: undefined, why: this.#kept.lastEnd, restartsAt };
+    if (now === undefined) return { ...NOTHING, name, state: "ended", why: this.#kept.lastEnd, restartsAt };
+    const pids = treeOf(now.pid);
     const vip = this.#status?.vips[0];
-    const why = vip === undefined ? "" : vip.eligible ? vip.why : vip.eligibleWhy;
-    return { name, pids: treeOf(now.pid), state: vip?.state ?? "starting", term: vip?.term, why, restartsAt };
+    if (vip === undefined) return { ...NOTHING, name, pids, state: "starting" };
+    const generation = this.#status?.configuration.generation;
+    const why = vip.eligible ? vip.why : vip.eligibleWhy;
+    return { name, pids, state: vip.state, term: vip.term, generation, why, restartsAt };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,6 +166,7 @@ function textOf(fields: Readonly<Record<string, unknown>>): string {
     .join(" ");
 }
 
+const NOTHING = { pids: [], term: undefined, generation: undefined, why: "", restartsAt: undefined } as const;
 const EDGES = ["a", "b"] as const;
 /** Milliseconds until the demo, in the place of systemd, starts again what ended. */
 const EDGE_PAUSE = 5_000;

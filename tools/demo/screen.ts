@@ -47,7 +47,7 @@ class Plain implements Screen {
   readonly #out: NodeJS.WriteStream;
   #before: Facts | undefined;
   #latest: string | undefined;
-  #said: string | undefined;
+  readonly #said = new Map<string, string>();
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
@@ -59,16 +59,19 @@ class Plain implements Screen {
       this.#before = facts;
       this.#out.write(`${line}\n`);
     }
-    // Commands carry process ids: they are said again when those have changed and somebody owns the address for a while.
+    // Commands carry process ids: one is said again when those have changed and somebody owns the address for a while.
     const commands = tries(facts);
     const text = commands.map((each) => each.command).join("\n");
     const steady = text === this.#latest && ownerOf(facts) !== undefined;
     this.#latest = text;
-    if (!steady || text === this.#said) return;
-    if (this.#said === undefined)
+    if (!steady) return;
+    if (this.#said.size === 0)
       this.#out.write(`from this shell: ${facts.urls.map((url) => `curl ${url}`).join("   ")}\n`);
-    this.#said = text;
-    for (const each of commands) this.#out.write(`try to ${each.what}: ${each.command}\n    (${each.effect})\n`);
+    for (const { what, command, effect } of commands) {
+      if (this.#said.get(what) === command) continue;
+      this.#out.write(`try to ${what}: ${command}\n${this.#said.has(what) ? "" : `    (${effect})\n`}`);
+      this.#said.set(what, command);
+    }
   }
 
   [Symbol.dispose](): void {}

@@ -70,14 +70,15 @@ export function plainLine(facts: Facts, before: Facts | undefined): string | und
   const state = (of: Facts): string =>
     [
       `owner ${ownerOf(of)?.name ?? "none"}`,
-      ...of.edges.map((edge) => `${edge.name} ${edge.state}`),
+      ...of.edges.map((edge) => `${edge.name} ${edge.state} (configuration ${edge.generation ?? "none"})`),
       ...of.backends.map((backend) => `${backend.name} ${backend.pid === undefined ? "down" : "up"}`),
       `outages ${of.report?.outage.count ?? 0}`,
     ].join(", ");
   if (before !== undefined && state(before) === state(facts) && facts.at - before.at < PLAIN_EVERY) return undefined;
   const outage = facts.report?.outage;
   const text = `last ${spanText(outage?.last?.length)}, worst ${spanText(outage?.worst?.length)}`;
-  return `${clock(facts.at)} ${state(facts)} (${text}), ${facts.rate.toFixed(0)} answers/s, ${facts.report?.failed ?? 0} failed`;
+  const rates = facts.backends.map((backend) => `${backend.name} ${backend.rate.toFixed(0)}`).join(" ");
+  return `${clock(facts.at)} ${state(facts)} (${text}), ${facts.rate.toFixed(0)} answers/s (${rates}), ${facts.report?.failed ?? 0} failed`;
 }
 
 /** Milliseconds between two lines when nothing happens. */
@@ -93,7 +94,9 @@ function edgeText(edge: EdgeFacts, at: number, paint: Paint): string {
   const style = edge.state === "owner" ? "green" : edge.state === "standby" ? "bold" : "yellow";
   const pids = edge.pids.length === 0 ? "" : `  pids ${edge.pids.join(" ")}`;
   const term = edge.term === undefined ? "" : `  term ${edge.term}`;
-  return `${paint(style, edge.state.padEnd(11))}${restart(edge.restartsAt, at)}${term.padEnd(9)}${paint("dim", `${pids}  ${edge.why}`)}`;
+  const generation = edge.generation === undefined ? "" : `configuration ${edge.generation}`;
+  const rest = `${generation.padEnd(17)}${pids}  ${edge.why}`;
+  return `${paint(style, edge.state.padEnd(11))}${restart(edge.restartsAt, at)}${term.padEnd(11)}${paint("dim", rest)}`;
 }
 function backendText(backend: BackendFacts, at: number, paint: Paint): string {
   const name = backend.pid === undefined ? paint("red", backend.name) : paint("green", backend.name);
