@@ -114,6 +114,8 @@ function ready(namespace: string, dir: string): Promise<number> {
       child.kill("SIGTERM");
     });
     child.on("error", reject);
-    child.on("exit", () => (after === undefined ? reject(new Error(`never ready:\n${text.slice(-2000)}`)) : resolve(after)));
+    child.on("exit", () =>
+      after === undefined ? reject(new Error(`never ready:\n${text.slice(-2000)}`)) : resolve(after),
+    );
   });
 }
