@@ -36,7 +36,7 @@ async function demo(port: number): Promise<number> {
     await using scene = await opened;
     using screen = screenOn(process.stdout);
     const draw = setInterval(() => screen.show(scene.facts()), DRAW_EVERY);
-    await ended;
+    await Promise.race([ended, orphaned()]);
     clearInterval(draw);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
@@ -69,6 +69,19 @@ function untilSignal(): Promise<void> {
         resolve();
       });
     for (const stream of [process.stdout, process.stderr]) stream.on("error", () => resolve());
+  });
+}
+
+/** npm, or the shell around us, was killed and could tell us nothing. */
+function orphaned(): Promise<void> {
+  const parent = process.ppid;
+  return new Promise((resolve) => {
+    const look = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(look);
+      resolve();
+    }, DRAW_EVERY);
+    look.unref();
   });
 }
 
