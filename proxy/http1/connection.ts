@@ -48,6 +48,15 @@ export function listHas(fields: Fields, memory: Uint8Array, known: number, membe
  */
 export function parseConnection(head: Head): boolean {
   const { fields, memory } = head;
+  if (!fields.isRepeated(KNOWN.connection)) {
+    // what nearly all say
+    const line = fields.find(KNOWN.connection);
+    const start = fields.valueStart(line);
+    if (fields.valueEnd(line) - start === KEEP_ALIVE.length && sameName(memory, start, KEEP_ALIVE)) {
+      head.keepAlive = true;
+      return true;
+    }
+  }
   let close = false;
   let keep = false;
   for (let line = 0; line < fields.count; line++) {

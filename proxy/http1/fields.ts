@@ -140,25 +140,30 @@ function valueStop(memory: Uint8Array, from: number, end: number): number {
 
 /**
  * The same, four octets at a time: a word has one of 0–31 if subtracting 32 from each octet sets a top bit that was clear,
- * 127 if adding 1 does; borrows and carries only ever raise a false alarm, which the octet loop settles.
+ * 127 if adding 1 does.  The lowest bit that is found marks such an octet, a tab, or (by a carry out of 255) none of them;
+ * it is looked at, and when it is allowed it is replaced by a space.
  */
 function valueStopByWords(memory: Uint8Array, words: Int32Array, from: number, end: number): number {
-  let at = from;
-  let stop = Math.min(end, (at + 3) & ~3);
+  // words that are not whole at the end of memory are not there
+  if (end > words.length << 2) return valueStop(memory, from, end);
+  let index = from >> 2;
+  const shift = (from & 3) << 3;
+  // what lies before `from` in its word becomes spaces
+  let word =
+    shift === 0 ? (words[index] as number) : ((words[index] as number) & (-1 << shift)) | (0x20202020 >>> (32 - shift));
   for (;;) {
-    while (at < stop) {
-      const octet = memory[at] as number;
-      if ((octet < SP && octet !== HTAB) || octet === 127) return at;
-      at++;
+    const found = ((word - 0x20202020) | (word + 0x01010101)) & ~word & 0x80808080;
+    if (found === 0) {
+      if (++index << 2 >= end) return end;
+      word = words[index] as number;
+      continue;
     }
-    if (at >= end) return at;
-    const last = end - 4;
-    while (at <= last) {
-      const word = words[at >> 2] as number;
-      if ((((word - 0x20202020) | (word + 0x01010101)) & ~word & 0x80808080) !== 0) break;
-      at += 4;
-    }
-    stop = Math.min(end, at + 4);
+    const bit = 31 - Math.clz32(found & -found);
+    const at = (index << 2) + (bit >> 3);
+    if (at >= end) return end;
+    const octet = memory[at] as number;
+    if ((octet < SP && octet !== HTAB) || octet === 127) return at;
+    word = (word & ~(0xff << (bit - 7))) | (SP << (bit - 7));
   }
 }
 

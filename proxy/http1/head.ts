@@ -56,7 +56,7 @@ export abstract class Head {
     if (memory === this.memory) return;
     this.memory = memory;
     const { buffer, byteOffset, byteLength } = memory;
-    this.words = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, byteLength >> 2) : undefined;
+    this.words = LITTLE && byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, byteLength >> 2) : undefined;
   }
 }
 
@@ -117,4 +117,6 @@ export class ResponseHead extends Head {
   }
 }
 
+/** Scanning by words counts octets from the lowest. */
+const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const NOTHING = new Uint8Array(0);

@@ -27,16 +27,15 @@ export const KNOWN = {
 } as const;
 export const OTHER = 0;
 
-/** The number of a name, whatever its case, or OTHER. */
+/** The number of a name, whatever its case, or OTHER.  The octets must be those of a token. */
 export function identify(memory: Uint8Array, start: number, end: number): number {
-  const candidates = BY_LENGTH[end - start];
-  if (candidates === undefined) return OTHER;
-  const first = (memory[start] as number) | 0x20;
-  for (let i = 0; i < candidates.length; i++) {
-    const candidate = candidates[i] as Candidate;
-    if (candidate.first === first && sameName(memory, start, candidate.octets)) return candidate.known;
-  }
-  return OTHER;
+  const known = SLOTS[slotOf(end - start, memory[start] as number, memory[end - 1] as number)] as number;
+  if (known === OTHER) return OTHER;
+  const name = NAMES[known] as Uint8Array;
+  if (name.length !== end - start) return OTHER;
+  // Setting bit 5 folds letters, and no octet of a token becomes a digit or "-" by it.
+  for (let i = 0; i < name.length; i++) if (((memory[start + i] as number) | 0x20) !== name[i]) return OTHER;
+  return known;
 }
 
 /** Whether the octets from `start` are `lower` (lower case), whatever their case. */
@@ -47,21 +46,21 @@ export function sameName(memory: Uint8Array, start: number, lower: Uint8Array): 
   return true;
 }
 
-interface Candidate {
-  readonly first: number;
-  readonly octets: Uint8Array;
-  readonly known: KnownField;
+function slotOf(length: number, first: number, last: number): number {
+  return (length * 3 + (first | 0x20) * 5 + (last | 0x20) * FACTOR) & (SIZE - 1);
 }
 
-const BY_LENGTH: readonly (readonly Candidate[] | undefined)[] = table();
-
-function table(): (Candidate[] | undefined)[] {
-  const out = Array.from<undefined, Candidate[] | undefined>({ length: 32 }, () => undefined);
-  for (const [name, known] of Object.entries(KNOWN)) {
-    const octets = Uint8Array.from(name, (letter) => letter.charCodeAt(0));
-    const list = out[octets.length] ?? [];
-    list.push({ first: (octets[0] as number) | 0x20, octets, known });
-    out[octets.length] = list;
-  }
+const SIZE = 256;
+/** Found by trying: no two names share a slot. */
+const FACTOR = 7;
+const NAMES: readonly Uint8Array[] = Object.entries(KNOWN).reduce<Uint8Array[]>((out, [name, known]) => {
+  out[known] = Uint8Array.from(name, (letter) => letter.charCodeAt(0));
   return out;
+}, []);
+const SLOTS = new Uint8Array(SIZE);
+for (const [known, name] of NAMES.entries()) {
+  if (name === undefined) continue; // OTHER
+  const slot = slotOf(name.length, name[0] as number, name.at(-1) as number);
+  if (SLOTS[slot] !== OTHER) throw new TypeError("two known names share a slot: choose another FACTOR");
+  SLOTS[slot] = known;
 }
