@@ -156,6 +156,22 @@ export abstract class QueuedStream implements Stream {
     this.sealed = this.head;
   }
 
+  /** The kernel took all that was sealed. */
+  takenSealed(): void {
+    const { segments, memory, sealed } = this;
+    let { head, queued } = this;
+    for (; head < sealed; head += 3) {
+      queued -= (segments[head + 2] ?? 0) - (segments[head + 1] ?? 0);
+      memory.settle(segments[head] ?? 0);
+    }
+    this.queued = queued;
+    if (head === this.tail) {
+      this.head = 0;
+      this.tail = 0;
+      this.sealed = 0;
+    } else this.head = head;
+  }
+
   /** Forgets what waits; nothing of it may be in flight. */
   drop(): void {
     for (let at = this.head; at < this.tail; at += 3) this.memory.settle(this.segments[at] ?? 0);

@@ -19,8 +19,6 @@ export interface LoopSizes {
 
 export abstract class TurningLoop<S extends QueuedStream> {
   readonly pool: Memory;
-  /** Streams to be looked at before the next wait. */
-  readonly touched: S[] = [];
   turns = 0;
   /** A handler was called before the wait, so the caller of `turn` may have what it waits for. */
   spoke = false;
@@ -28,6 +26,9 @@ export abstract class TurningLoop<S extends QueuedStream> {
   protected open = 0;
   protected stopping = false;
   private readonly timers = new Timers();
+  /** Streams to be looked at before the next wait: the first `touches`; emptied without giving up the array. */
+  private readonly touched: (S | undefined)[] = [];
+  private touches = 0;
   private readonly generations: number[] = [];
   private readonly freeSlots: number[] = [];
   private at: Instant;
@@ -78,6 +79,10 @@ export abstract class TurningLoop<S extends QueuedStream> {
     }
   }
 
+  enlist(stream: S): void {
+    this.touched[this.touches++] = stream;
+  }
+
   forget(stream: S): void {
     this.streams[stream.slot] = undefined;
     this.freeSlots.push(stream.slot);
@@ -96,11 +101,19 @@ export abstract class TurningLoop<S extends QueuedStream> {
     return stream;
   }
 
+  protected get quiet(): boolean {
+    return this.touches === 0;
+  }
+
   /** Lets every touched stream act.  Handlers that this calls may touch more: the list grows while it is walked. */
   protected flushTouched(): void {
     const { touched } = this;
-    for (let index = 0; index < touched.length; index++) touched[index]?.flush();
-    touched.length = 0;
+    for (let index = 0; index < this.touches; index++) {
+      const stream = touched[index];
+      touched[index] = undefined;
+      stream?.flush();
+    }
+    this.touches = 0;
   }
 
   protected abstract flush(): void;

@@ -43,7 +43,7 @@ export class EpollStream extends QueuedStream {
   }
 
   protected override enlist(): void {
-    this.loop.touched.push(this);
+    this.loop.enlist(this);
   }
 
   override flush(): void {

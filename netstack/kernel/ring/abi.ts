@@ -32,6 +32,9 @@ export const FEAT_SUBMIT_STABLE = 1 << 2;
 export const FEAT_EXT_ARG = 1 << 8;
 export const FEAT_CQE_SKIP = 1 << 11;
 
+/** Word of the submission ring's flags: the kernel keeps completions that found no room. */
+export const SQ_CQ_OVERFLOW = 1 << 1;
+
 /** io_uring_enter */
 export const ENTER_GETEVENTS = 1;
 export const ENTER_EXT_ARG = 8;
@@ -47,5 +50,6 @@ export const SYS_IO_URING_SETUP = 425;
 export const SYS_IO_URING_ENTER = 426;
 export const SYS_IO_URING_REGISTER = 427;
 
+export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;

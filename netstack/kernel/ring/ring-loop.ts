@@ -22,7 +22,7 @@ import { Buffers } from "./buffers.ts";
 import { Ring } from "./ring.ts";
 import { RingDatagrams } from "./ring-datagrams.ts";
 import { type Part, RingListener, RingWatch } from "./ring-parts.ts";
-import { CONNECT, RECEIVE, RingStream, SEND, STARVED } from "./ring-stream.ts";
+import { RECEIVE, RingStream, SEND, SEND_WAITING, STARVED } from "./ring-stream.ts";
 
 export class RingLoop extends TurningLoop<RingStream> implements Loop {
   readonly engine = "io_uring";
@@ -31,6 +31,13 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   readonly buffers: Buffers;
   /** Operations that the kernel holds. */
   inFlight = 0;
+  /** Something depends on the outcome of an attempt to send. */
+  settleSoon = false;
+  /** Streams that try to send: the first `attempts`. */
+  private readonly trying: (RingStream | undefined)[] = [];
+  private attempts = 0;
+  /** Up to where the completions have been searched for failed attempts. */
+  private searched: number;
   private readonly parts: (Part | undefined)[] = [];
   private readonly freeParts: number[] = [];
   private readonly starved: RingStream[] = [];
@@ -45,6 +52,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
       throw cause;
     }
     this.buffers = new Buffers(this.ring, this.pool);
+    this.searched = this.ring.words[this.ring.completionHead] ?? 0;
     this.ring.register(abi.REGISTER_CLOCK, CLOCK_BOOTTIME, 0);
   }
 
@@ -108,7 +116,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     for (const part of this.parts) part?.[Symbol.dispose]();
     for (const stream of this.streams) stream?.abort();
     // Cancelled operations complete within a turn or two; what a handler opens meanwhile is not waited for.
-    for (let turn = 0; turn < 100 && (this.inFlight > 0 || this.touched.length > 0); turn++) this.turn(false);
+    for (let turn = 0; turn < 100 && (this.inFlight > 0 || !this.quiet); turn++) this.turn(false);
     this.ring.dispose();
     this.buffers.dispose();
     this.pool.dispose();
@@ -131,7 +139,49 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     this.ring.enter(0, -1);
   }
   protected override wait(timeout: number): void {
-    this.ring.enter(timeout === 0 ? 0 : 1, timeout);
+    let least = timeout === 0 ? 0 : 1;
+    // Closing after a last answer, say: settle, let the streams act, and only then wait.
+    while (this.attempts > 0 && (this.settleSoon || this.starved.length > 0) && least > 0) {
+      this.settleSoon = false;
+      this.ring.enter(0, -1);
+      if (!this.settle()) break;
+      this.flush();
+      if (this.spoke) break;
+    }
+    this.settleSoon = false;
+    if (this.spoke) least = 0;
+    this.ring.enter(least, timeout);
+    if (this.attempts > 0) this.settle();
+  }
+
+  /** `stream` has submitted an attempt to send. */
+  tries(stream: RingStream): void {
+    this.trying[this.attempts++] = stream;
+  }
+
+  /** Attempts that left no completion have succeeded; handlers hear nothing of it, so this may happen at any time. */
+  private settle(): boolean {
+    const { ring, streams, trying } = this;
+    // Very rare: too many completions for the queue, or the kernel short of memory.  The next turn settles.
+    if (!ring.settled()) return false;
+    const { words, completions, completionMask } = ring;
+    const tail = Atomics.load(words, ring.completionTail);
+    for (let at = this.searched; at !== tail; at = (at + 1) | 0) {
+      const entry = completions + ((at & completionMask) << 2);
+      const tag = words[entry + 1] ?? 0;
+      if ((tag & 0xff) !== SEND) continue;
+      const stream = streams[words[entry] ?? 0];
+      if (stream !== undefined && stream.tag === (tag & ~0xff)) stream.outcome = words[entry + 2] ?? 0;
+    }
+    this.searched = tail;
+    const count = this.attempts;
+    this.attempts = 0;
+    for (let index = 0; index < count; index++) {
+      const stream = trying[index];
+      trying[index] = undefined;
+      stream?.tried();
+    }
+    return true;
   }
 
   private feed(): void {
@@ -157,11 +207,16 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
         const result = words[entry + 2] ?? 0;
         const flags = words[entry + 3] ?? 0;
         const operation = tag & 0xff;
-        if (operation <= CONNECT) {
+        if (operation <= SEND_WAITING) {
           const stream = streams[slot];
-          if (stream === undefined || stream.tag !== (tag & ~0xff))
+          if (stream === undefined || stream.tag !== (tag & ~0xff)) {
+            // Settling has seen the failed attempt already, and the stream may be gone because of it.
+            if (operation === SEND) continue;
             throw new TypeError(`a completion for slot ${slot}`);
-          if (operation === RECEIVE) {
+          }
+          if (operation === SEND) {
+            if (((head - this.searched) | 0) > 0) stream.outcome = result;
+          } else if (operation === RECEIVE) {
             if ((flags & abi.CQE_BUFFER) !== 0) {
               this.buffers.held--;
               if (result > 0) {
@@ -171,12 +226,13 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
               this.pool.give(flags >>> 16);
             }
             stream.receiveEnded(result);
-          } else if (operation === SEND) stream.sent(result);
+          } else if (operation === SEND_WAITING) stream.sent(result);
           else stream.connected(result);
         } else if (operation !== IGNORE) this.parts[slot]?.completed(result, flags);
       }
     } finally {
       Atomics.store(words, ring.completionHead, head);
+      if (((head - this.searched) | 0) > 0) this.searched = head;
     }
   }
 }

@@ -124,7 +124,7 @@ export class RingWatch extends Part {
 }
 
 /** The operation in a part's tag. */
-export const PART = 4;
+export const PART = 5;
 
 const SOCK_CLOEXEC = 0x80000;
 const POLLIN = 1;

@@ -31,9 +31,9 @@ import type { RingLoop } from "./ring-loop.ts";
 export class RingStream extends QueuedStream {
   /** Operations that the kernel holds. */
   operations = 0;
-  /** The turn in which the send in flight was submitted. */
-  private sentAt = 0;
-  private sending = 0;
+  /** What the attempt under way came to: TAKEN, or the result of its completion. */
+  outcome = TAKEN;
+  private sending: typeof IDLE | typeof TRYING | typeof WAITING = IDLE;
   private readonly loop: RingLoop;
 
   constructor(loop: RingLoop, fd: Fd, handler: StreamHandler, flags: number, slot: number, tag: number) {
@@ -51,7 +51,7 @@ export class RingStream extends QueuedStream {
   }
 
   protected override enlist(): void {
-    this.loop.touched.push(this);
+    this.loop.enlist(this);
   }
 
   /** Submits what the flags ask for. */
@@ -64,7 +64,7 @@ export class RingStream extends QueuedStream {
       return this.leave();
     }
     if ((flags & CONNECTING) !== 0) return;
-    if (this.sending === 0) {
+    if (this.sending === IDLE) {
       if (this.tail !== this.head) this.send();
       else if ((flags & CLOSING) !== 0) return this.leave();
       else if ((flags & (ENDING | FIN)) === ENDING) {
@@ -72,6 +72,9 @@ export class RingStream extends QueuedStream {
         shutdown(this.fd, SHUT_WR);
       }
     }
+    // The success of an attempt wakes nobody: what follows on it must not wait for another event.
+    if (this.sending === TRYING && ((flags & (ENDING | CLOSING)) !== 0 || this.tail !== this.sealed))
+      this.loop.settleSoon = true;
     if ((this.flags & (FIN | EOF)) === (FIN | EOF)) return this.leave();
     if ((flags & ARMED) === 0) {
       if ((flags & (PAUSED | EOF | STARVED)) === 0) this.receive();
@@ -112,19 +115,32 @@ export class RingStream extends QueuedStream {
     this.touch();
   }
 
+  /** The attempt to send is over: `outcome` tells. */
+  tried(): void {
+    const { outcome } = this;
+    this.outcome = TAKEN;
+    if (outcome === TAKEN) {
+      this.operations--;
+      this.loop.inFlight--;
+      this.sending = IDLE;
+      this.takenSealed();
+      if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) this.touch();
+    } else {
+      this.flags |= LATE;
+      this.sent(outcome === -EAGAIN ? 0 : outcome);
+    }
+  }
+
   sent(result: number): void {
     this.operations--;
     this.loop.inFlight--;
-    this.sending = 0;
+    this.sending = IDLE;
     if (result < 0) return this.sendFailed(-result);
-    const late = this.sentAt !== this.loop.turns || (this.flags & BEHIND) !== 0;
     this.taken(result);
-    if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) this.touch();
-    else if (late) {
-      this.flags &= ~BEHIND;
-      if (this.handler.drained !== undefined) this.handler.drained(this);
-    }
-    if (this.tail !== this.head) this.flags |= BEHIND;
+    if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) return this.touch();
+    if ((this.flags & LATE) === 0) return;
+    this.flags &= ~LATE;
+    this.handler.drained?.(this);
   }
 
   connected(result: number): void {
@@ -152,20 +168,32 @@ export class RingStream extends QueuedStream {
     this.begun();
   }
 
+  /**
+   * First an attempt that does not wait and says nothing when it succeeds, as nearly all do; the loop settles it right
+   * after `enter`.  When the socket is full (LATE), an operation that waits and reports.
+   */
   private send(): void {
-    const { ring, pool, turns } = this.loop;
+    const { ring, pool } = this.loop;
     const { segments, head } = this;
-    this.sending = 1;
-    this.sentAt = turns + 1;
+    let flags = WAITING_FLAGS;
+    let skip = 0;
+    let tag = this.tag | SEND_WAITING;
+    if ((this.flags & LATE) === 0) {
+      flags = TRYING_FLAGS;
+      skip = abi.SQE_CQE_SKIP_SUCCESS << 8;
+      tag = this.tag | SEND;
+      this.sending = TRYING;
+      this.loop.tries(this);
+    } else this.sending = WAITING;
+    this.begun();
     if (this.tail === head + 3) {
       const start = segments[head + 1] ?? 0;
       const length = (segments[head + 2] ?? 0) - start;
-      ring.prepare(abi.OP_SEND, this.fd, pool.address + start, length, SEND_FLAGS, this.slot, this.tag | SEND, 0);
+      ring.prepare(abi.OP_SEND | skip, this.fd, pool.address + start, length, flags, this.slot, tag, 0);
       this.sealed = this.tail;
-      this.begun();
       return;
     }
-    const scratch = ring.prepare(abi.OP_SENDMSG, this.fd, 0, 1, SEND_FLAGS, this.slot, this.tag | SEND, 0);
+    const scratch = ring.prepare(abi.OP_SENDMSG | skip, this.fd, 0, 1, flags, this.slot, tag, 0);
     ring.pointToScratch(scratch, 0, 0);
     const words = ring.scratchWords;
     const message = scratch >> 2;
@@ -187,7 +215,6 @@ export class RingStream extends QueuedStream {
     }
     words[message + 6] = count;
     this.sealed = at;
-    this.begun();
   }
 
   /**
@@ -211,6 +238,7 @@ export class RingStream extends QueuedStream {
     if (this.operations > 0) {
       if ((this.flags & CANCELLED_ALL) === 0) this.loop.cancelAll(this.fd);
       this.flags |= CANCELLED_ALL;
+      if (this.sending === TRYING) this.loop.settleSoon = true;
       return;
     }
     if ((this.flags & ABORTING) !== 0) setReset(this.fd);
@@ -226,21 +254,30 @@ export class RingStream extends QueuedStream {
 export const RECEIVE = 1;
 export const SEND = 2;
 export const CONNECT = 3;
+export const SEND_WAITING = 4;
+/** No result of a system call. */
+export const TAKEN = 1 << 30;
+
+const IDLE = 0;
+const TRYING = 1;
+const WAITING = 2;
 
 const ARMED = ENGINE;
 const CANCELLED = ENGINE << 1;
 const CANCELLED_ALL = ENGINE << 2;
 /** Waits in the loop's list for a free chunk. */
 export const STARVED = ENGINE << 3;
-/** Octets were queued behind a send in flight. */
-const BEHIND = ENGINE << 4;
+/** The socket was full, and something had to wait for it. */
+const LATE = ENGINE << 4;
 const LEFT = ENGINE << 5;
 const LEAVING = ABORTING | BROKEN | LEFT;
 const AFTER_SEND = ENDING | CLOSING | LEAVING;
 const RECEIVING = abi.OP_RECV | (abi.SQE_BUFFER_SELECT << 8) | (abi.RECV_MULTISHOT << 16);
-/** WAITALL: the kernel goes on by itself after a partial send. */
-const SEND_FLAGS = abi.MSG_NOSIGNAL | abi.MSG_WAITALL;
+/** WAITALL: the kernel goes on by itself after a partial send, and an attempt that goes short does not count as success. */
+const WAITING_FLAGS = abi.MSG_NOSIGNAL | abi.MSG_WAITALL;
+const TRYING_FLAGS = WAITING_FLAGS | abi.MSG_DONTWAIT;
 const MSGHDR = 56;
 const VECTOR = 8;
 const ENOBUFS = 105;
 const EINTR = 4;
+const EAGAIN = 11;

@@ -30,6 +30,7 @@ export class Ring {
   private readonly mask: number;
   private readonly submitHead: number;
   private readonly submitTail: number;
+  private readonly submitFlags: number;
   private readonly mappings: readonly Mapping[];
   private readonly scratchAddress: number;
   private readonly argument: number;
@@ -62,6 +63,7 @@ export class Ring {
     this.submitHead = word(40) >> 2;
     this.submitTail = word(44) >> 2;
     this.mask = this.words[word(48) >> 2] ?? 0;
+    this.submitFlags = word(56) >> 2;
     this.completionHead = word(80) >> 2;
     this.completionTail = word(84) >> 2;
     this.completionMask = this.words[word(88) >> 2] ?? 0;
@@ -149,6 +151,15 @@ export class Ring {
     // ETIME: the deadline; EINTR: a signal; EAGAIN and EBUSY: the kernel wants completions reaped first.  A turn follows.
     if (errno !== ETIME && errno !== EINTR && errno !== EAGAIN && errno !== EBUSY)
       throw new Fault("KERNEL_CALL", { call: "io_uring_enter", errno: errnoName(errno) });
+  }
+
+  /** Everything prepared has been issued, and every completion of it is in the queue. */
+  settled(): boolean {
+    const { words } = this;
+    return (
+      Atomics.load(words, this.submitHead) === this.tail &&
+      (Atomics.load(words, this.submitFlags) & abi.SQ_CQ_OVERFLOW) === 0
+    );
   }
 
   register(opcode: number, argument: Uint8Array, count: number): number {
