@@ -11,7 +11,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
-process.exitCode = await run(process.argv.slice(2), {
+// No top-level await: the bundle is a script.
+void run(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   stdin: async () => {
@@ -23,4 +24,6 @@ process.exitCode = await run(process.argv.slice(2), {
   colour: process.stdout.isTTY && process.env["NO_COLOR"] === undefined && process.env["TERM"] !== "dumb",
   signal: stop.signal,
   now: () => Date.now(),
+}).then((status) => {
+  process.exitCode = status;
 });

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The daemon's command: `novaedge run | check | version | help`. */
 import { VERSION } from "../base/version.ts";
 import { formatDiagnostic, isError } from "../resources/diagnostic.ts";
@@ -8,8 +9,12 @@ import { run } from "./run.ts";
 
 process.title = "novaedge";
 const command = parseCommand(process.argv.slice(2));
-if (command.ok) process.exitCode = await perform(command.value);
-else {
+if (command.ok) {
+  // No top-level await: the bundle is a script.  A rejection ends the process as any bug does.
+  void perform(command.value).then((status) => {
+    process.exitCode = status;
+  });
+} else {
   process.stderr.write(`novaedge: ${command.error}\n`);
   process.exitCode = EXIT.usage;
 }

@@ -90,7 +90,7 @@ export function resourcesOf(parts: StatusParts, query: ResourceQuery): ResourceL
         file: resource.source.file,
         line: resource.source.at([]).line,
         manifest: resource.source.value as Readonly<Record<string, unknown>>,
-        status: statusOfResource(resource, status, parts),
+        status: { ...statusOfResource(resource, status, parts), since: live.since.get(idOf(resource)) },
       }),
     );
   return { generation: live.generation, resources };
@@ -180,13 +180,14 @@ function backendStatuses({ live, dataplanes }: StatusParts): readonly BackendSta
 }
 
 function statusOfResource(
-  { kind, metadata }: AnyResource,
+  resource: AnyResource,
   status: Status,
   { control }: StatusParts,
 ): Readonly<Record<string, unknown>> {
-  const name = qualifiedName(metadata);
+  const { kind } = resource;
+  const name = qualifiedName(resource.metadata);
   const conditions = control.conditions.list.filter(({ subject }) => subject === `${kind}/${name}`);
-  switch (kind) {
+  switch (resource.kind) {
     case "ProxyVIP":
       return { ...status.vips.find((vip) => vip.name === name), conditions };
     case "ProxyGateway":
@@ -201,7 +202,15 @@ function statusOfResource(
     }
     case "ProxyIPPool": {
       const allocations = control.allocated?.allocations.filter(({ pool }) => pool === name) ?? [];
-      return { allocations: allocations.map(({ vip, address }) => ({ vip, address })), conditions };
+      const { allocated, size } = poolUse(resource, allocations);
+      // As text: an IPv6 pool counts further than a number can.
+      const available = String(size - BigInt(allocated));
+      return {
+        allocated,
+        available,
+        allocations: allocations.map(({ vip, address }) => ({ vip, address })),
+        conditions,
+      };
     }
   }
 }

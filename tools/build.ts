@@ -33,25 +33,26 @@ const PROGRAMS = {
 
 rmSync(dist, { recursive: true, force: true });
 for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
-  const outfile = join(dist, `${name}.mjs`);
+  const outfile = join(dist, `${name}.cjs`);
   await build({
     entryPoints: [join(root, entry)],
     outfile,
     bundle: true,
     platform: "node",
-    format: "esm",
+    // Not ESM: importing node:http as a module evaluates all its exports, one of which loads a whole HTTP client (40 ms).
+    format: "cjs",
     target: "node26",
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    // Packages in CommonJS ask for `require`; the #! line must stay the first.
+    define: { "import.meta.url": "ownUrl" },
     banner: {
-      js: `${command ? "#!/usr/bin/env node\n" : ""}import{createRequire as requireOf}from"node:module";const require=requireOf(import.meta.url);`,
+      js: `const ownUrl=require("node:url").pathToFileURL(__filename).href;`,
     },
     logLevel: "warning",
   });
   if (command) chmodSync(outfile, 0o755);
-  process.stdout.write(`${name}.mjs ${Math.round(statSync(outfile).size / 1024)} KiB\n`);
+  process.stdout.write(`${name}.cjs ${Math.round(statSync(outfile).size / 1024)} KiB\n`);
 }
 copyBinding();
 if (process.argv.includes("--measure")) await measure(Number(process.argv.at(-1)) || 10);
@@ -98,7 +99,7 @@ async function measure(rounds: number): Promise<void> {
 
 function ready(namespace: string, dir: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const args = [join(dist, "novaedge.mjs"), "run", "--config", dir, "--log-format", "json"];
+    const args = [join(dist, "novaedge.cjs"), "run", "--config", dir, "--log-format", "json"];
     const env = { ...process.env, NODE_COMPILE_CACHE: join(dir, "cache") };
     const child: ReturnType<typeof spawn> = spawnInside(namespace, process.execPath, args, {
       stdio: ["ignore", "ignore", "pipe"],

@@ -6,6 +6,7 @@ import { readFileSync, statSync } from "node:fs";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 import { isError } from "../../resources/diagnostic.ts";
+import { everything, idOf } from "../../resources/kinds.ts";
 import { readDirectory } from "../../resources/load.ts";
 import { KIND_NAMES, kindOf } from "../../resources/names.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, Refusal, ReloadAnswer } from "../admin/api.ts";
@@ -35,12 +36,15 @@ export class Live {
   loadedAt: number;
   problems: readonly Diagnostic[] = [];
   readonly reloads = { accepted: 1, refused: 0 };
+  /** `idOf` a resource → when it came into force here. */
+  readonly since = new Map<string, number>();
 
   constructor(first: KeyedConfiguration, parts: LiveParts) {
     this.#parts = parts;
     this.#boot = first.settings;
     this.#current = first;
     this.loadedAt = parts.wall();
+    this.#age();
   }
 
   get places(): Places {
@@ -170,7 +174,14 @@ export class Live {
       this.#parts.events.emit("config.loaded", { generation: this.generation, hash, files: read.files.length });
     }
     this.#current = { ...read, settings };
+    this.#age();
     if (changed || recovered || news) this.#parts.changed();
+  }
+
+  #age(): void {
+    const ids = new Set(everything(this.#current.resources).map(idOf));
+    for (const id of this.since.keys()) if (!ids.has(id)) this.since.delete(id);
+    for (const id of ids) if (!this.since.has(id)) this.since.set(id, this.loadedAt);
   }
 
   #same(read: KeyedConfiguration): boolean {

@@ -140,6 +140,6 @@ function program(source: string, bundled: string): readonly string[] {
   return [fileURLToPath(new URL(relative, import.meta.url))];
 }
 export const PROGRAMS: Programs = {
-  pulse: program("../pulse/main.ts", "./pulse.mjs"),
-  dataplane: program("../../proxy/main.ts", "./dataplane.mjs"),
+  pulse: program("../pulse/main.ts", "./pulse.cjs"),
+  dataplane: program("../../proxy/main.ts", "./dataplane.cjs"),
 };
