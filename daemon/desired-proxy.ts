@@ -1,6 +1,7 @@
 /** Gateways, routes and backends → the configuration of the data plane, names resolved. */
 import { createHash } from "node:crypto";
 import { formatIp, type Ip, ipv4, ipv6, parseIp } from "../base/address.ts";
+import { ms } from "../base/unit.ts";
 import type {
   AccessLogConfig,
   BackendConfig,
@@ -156,5 +157,14 @@ function backendConfig({ metadata, spec }: Backend): BackendConfig {
 function healthCheckConfig(spec: Backend["spec"]["healthCheck"]): HealthCheckConfig | undefined {
   if (spec === undefined) return undefined;
   const { interval, timeout, healthyThreshold, unhealthyThreshold, httpPath, httpHealthCheck } = spec;
-  return { interval, timeout, healthyThreshold, unhealthyThreshold, httpPath: httpPath ?? httpHealthCheck?.path };
+  return {
+    interval,
+    timeout: timeout ?? ms(Math.min(interval, DEFAULT_CHECK_TIMEOUT)),
+    healthyThreshold,
+    unhealthyThreshold,
+    httpPath: httpPath ?? httpHealthCheck?.path,
+  };
 }
+
+/** Milliseconds. */
+const DEFAULT_CHECK_TIMEOUT = 5000;

@@ -10,7 +10,9 @@ const endpoint = z.strictObject({
 
 const healthCheck = z.strictObject({
   interval: duration("100ms", "1h").prefault("10s").describe("Time between two checks of an endpoint."),
-  timeout: duration("10ms", "10m").prefault("5s").describe("A check without an answer for so long has failed."),
+  timeout: duration("10ms", "10m")
+    .optional()
+    .describe("A check without an answer for so long has failed. Without it: 5s, or the interval if that is shorter."),
   healthyThreshold: integer(1, 100).default(2).describe("Successes in a row that make an endpoint healthy."),
   unhealthyThreshold: integer(1, 100).default(3).describe("Failures in a row that make an endpoint unhealthy."),
   httpPath: path.optional().describe("GET this path; 2xx or 3xx is healthy. Without a path a TCP connection decides."),

@@ -98,7 +98,7 @@ function backend(resource: Backend): readonly Diagnostic[] {
     const message = "httpPath and httpHealthCheck say the same thing";
     out.push(contradiction(resource, ["spec", "healthCheck", "httpHealthCheck"], message, "keep one"));
   }
-  if (healthCheck !== undefined && healthCheck.timeout > healthCheck.interval) {
+  if (healthCheck?.timeout !== undefined && healthCheck.timeout > healthCheck.interval) {
     const message = "a check may not take longer than the interval between two";
     out.push(contradiction(resource, ["spec", "healthCheck", "timeout"], message, "raise interval or lower timeout"));
   }
