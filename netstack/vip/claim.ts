@@ -6,9 +6,11 @@ import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
+import { isUnrivalled } from "./rival.ts";
 import {
   alive,
-  type Evidence,
+  believe,
+  giveWay,
   holdingOf,
   isAlive,
   listening,
@@ -38,19 +40,6 @@ export function dueAt(state: State, vip: Vip): Instant | undefined {
   if (vip.phase.kind === "claiming") return vip.phase.nextProbeAt ?? vip.phase.dueAt;
   if (vip.phase.kind !== "waiting" || !mayClaim(state, vip)) return undefined;
   return vip.turnAt ?? opensAt(vip.evidence);
-}
-
-/** New evidence about who has the address: any turn that was fixed on older evidence is void. */
-export function believe(vip: Vip, evidence: Evidence): void {
-  vip.evidence = evidence;
-  vip.turnAt = undefined;
-}
-
-/** Ends a claim under way. */
-export function giveWay(vip: Vip, why: string): void {
-  if (vip.phase.kind !== "claiming" && vip.phase.kind !== "waiting") return;
-  vip.phase = { kind: "waiting" };
-  vip.why = why;
 }
 
 /** We hear a peer or a witness, or have no witness that could tell (docs/protocols/vip.md §8). */
@@ -128,11 +117,13 @@ function begin(state: State, vip: Vip, now: Instant): void {
   const gap = ms(span / probes);
   vip.phase = {
     kind: "claiming",
+    since: now,
     dueAt: after(now, span),
     load: vip.turnLoad,
     gap,
     nextProbeAt: now,
     probesLeft: probes,
+    probers: new Map(),
   };
   vip.why = vip.owner === undefined ? "free" : "owner-silent";
   state.urgent = true; // RFC 5227 has no such word: our peers hear of the claim one window before it happens
@@ -158,7 +149,8 @@ function probe(state: State, vip: Vip, now: Instant): void {
     believe(vip, listening(state.config.timing, now));
     return;
   }
-  install(state, vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
+  if (isUnrivalled(state, vip, phase, now))
+    install(state, vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
 }
 
 function install(state: State, vip: Vip, why: string, now: Instant): void {

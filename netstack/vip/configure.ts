@@ -1,10 +1,10 @@
 /** Takes a new configuration into a running segment: what did not change goes on undisturbed. */
 import { type Instant, ms } from "../../base/unit.ts";
 import { Announcer } from "./announce.ts";
-import { believe, giveWay } from "./claim.ts";
+
 import type { SegmentConfig, VipConfig } from "./event.ts";
 import { HANDOVER, release } from "./release.ts";
-import { holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
+import { believe, giveWay, holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
 
 export function configure(state: State, config: SegmentConfig, now: Instant): void {
   if (config.node !== state.config.node) state.announcer = new Announcer(config.node);

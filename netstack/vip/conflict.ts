@@ -4,9 +4,10 @@
  */
 import { formatMac, type Ip, type Mac } from "../../base/address.ts";
 import { after, type Instant, ms, seconds } from "../../base/unit.ts";
-import { believe, giveWay } from "./claim.ts";
+
 import { stepDown } from "./release.ts";
-import { alive, isAlive, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
+import { probeSeen } from "./rival.ts";
+import { alive, believe, giveWay, isAlive, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
 
 /** `mac` uses `ip` as its own. */
 export function asserted(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant): void {
@@ -29,15 +30,9 @@ export function asserted(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant)
   if (vip.phase.kind === "waiting" || vip.phase.kind === "claiming") retreat(state, vip, mac, now);
 }
 
-/** `mac` probes for `ip`. */
+/** `mac` probes for the address. */
 export function probed(state: State, vip: Vip, mac: Mac, now: Instant): void {
-  if (vip.phase.kind !== "waiting" && vip.phase.kind !== "claiming") return; // an owner's kernel answers
-  const peer = peerWith(state, mac);
-  if (peer !== undefined && isAlive(peer, now)) return; // its heartbeats say what it wants
-  if (vip.phase.kind === "claiming" && state.link.mac < mac) return; // §2.1.1: one of two must give way
-  if (ownerSpeaks(state, vip, now)) return;
-  believe(vip, alive(state.config.timing, now, "claim"));
-  giveWay(vip, "probed-by-other");
+  probeSeen(state, vip, mac, peerWith(state, mac), now);
 }
 
 /** §2.4: (a) yield, or (b) defend once, and yield to a second conflict within DEFEND_INTERVAL. */

@@ -2,12 +2,13 @@
 
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
-import { believe, claimAtOnce, giveWay } from "./claim.ts";
+import { claimAtOnce } from "./claim.ts";
 import type { Entry } from "./packet.ts";
 import { isUs } from "./peers.ts";
-import { type Claim, compare, outranks } from "./rank.ts";
+import { type Claim, outranks } from "./rank.ts";
 import { heed, stepDown } from "./release.ts";
-import { alive, freed, hearsUs, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
+import { intentHeard } from "./rival.ts";
+import { alive, believe, freed, giveWay, hearsUs, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
 import { detection } from "./timing.ts";
 
 export function hear(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
@@ -18,7 +19,7 @@ export function hear(state: State, vip: Vip, peer: Peer, entry: Entry, now: Inst
       ownerHeard(state, vip, peer, entry, now);
       break;
     case "claiming":
-      claimHeard(state, vip, peer, entry, now);
+      intentHeard(state, vip, peer, entry, now);
       break;
     case "released":
       releaseHeard(state, vip, peer, entry, now);
@@ -61,24 +62,6 @@ function ownerHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Insta
   giveWay(vip, "owner-alive");
 }
 
-function claimHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
-  if (vip.phase.kind === "owner") {
-    state.urgent = true; // it has not heard us: it should before it claims
-    return;
-  }
-  if (vip.phase.kind === "claiming") {
-    const ours = { node: state.config.node, priority: vip.config.priority, load: vip.phase.load };
-    if (compare(ours, { node: peer.node, priority: entry.priority, load: entry.load }, vip.id) < 0) {
-      state.urgent = true;
-      return;
-    }
-  } else if (vip.owner?.node !== peer.node && ownerSpeaks(state, vip, now)) {
-    return; // the owner will tell it
-  }
-  believe(vip, alive(peer.timing, now, "claim"));
-  giveWay(vip, "claimed-by-peer");
-}
-
 function releaseHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
   if (vip.phase.kind === "owner") return ownerGone(state, vip, peer, now);
   // Copies of a release change nothing; only what we knew as the owner can release.
@@ -88,13 +71,18 @@ function releaseHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Ins
   if (entry.handover > 0) {
     vip.predecessor = { addresses: peer.addresses, until: after(now, entry.handover) };
   }
+  const { timing } = state.config;
   const named = entry.successor === undefined ? undefined : peer.echoes[entry.successor];
   if (named !== undefined && isUs(state, named)) {
+    // What lay in our queue while we slept may be old: then others may have claimed meanwhile, and a probe tells.
+    if (now - state.wokeAt < timing.interval) {
+      believe(vip, freed(timing, now, "freed"));
+      return giveWay(vip, "released");
+    }
     believe(vip, { at: now, span: ms(0), window: ms(0), probes: 0, of: "released" });
     claimAtOnce(state, vip, "released-to-us", now);
     return;
   }
-  const { timing } = state.config;
   believe(vip, named === undefined ? freed(timing, now, "freed") : alive(timing, now, "released"));
   giveWay(vip, "released");
 }

@@ -3,9 +3,20 @@
  * The one that releases knows all candidates' loads best, so it chooses; nobody has to agree with it.
  */
 import { after, type Instant, type Ms, ms, seconds } from "../../base/unit.ts";
-import { believe } from "./claim.ts";
+
 import { compare } from "./rank.ts";
-import { alive, hearsUs, holdingOf, isAlive, listening, ownedCount, type Peer, type State, type Vip } from "./state.ts";
+import {
+  alive,
+  believe,
+  hearsUs,
+  holdingOf,
+  isAlive,
+  listening,
+  ownedCount,
+  type Peer,
+  type State,
+  type Vip,
+} from "./state.ts";
 import { detection } from "./timing.ts";
 
 /** Graceful: the successor claims when it hears of it, flows that we have are served for `handover`. */

@@ -8,7 +8,7 @@
 import type { Ip } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, instant } from "../../base/unit.ts";
-import { advance, believe, claimed, connectedUntil, dueAt, isConnected } from "./claim.ts";
+import { advance, claimed, connectedUntil, dueAt, isConnected } from "./claim.ts";
 import { configure, forget, gate } from "./configure.ts";
 import { asserted, probed } from "./conflict.ts";
 import { hear } from "./election.ts";
@@ -17,7 +17,7 @@ import { admit, survey } from "./peers.ts";
 import { isBetter, release, settle, stepDown } from "./release.ts";
 import { reportOf, sameReport } from "./report.ts";
 import { speak } from "./speak.ts";
-import { holdingOf, listening, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
+import { believe, holdingOf, listening, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
 import { lease, window } from "./timing.ts";
 
 export class Segment {
@@ -95,6 +95,7 @@ function wakeAt(state: State, now: Instant): Instant {
 function oversleep(state: State, promised: Instant, now: Instant): void {
   const late = now - promised;
   if (late <= window(state.config.timing)) return;
+  state.wokeAt = now;
   const younger = (at: Instant): Instant => instant(Math.min(now, at + late));
   state.contactAt = younger(state.contactAt);
   for (const peer of state.peers.values()) {

@@ -17,6 +17,8 @@ export interface State {
   readonly byAddress: Map<Ip, Vip>;
   announcer: Announcer;
   withdrawn: { readonly handover: Ms; done: boolean } | undefined;
+  /** When we last found that we had not been running. */
+  wokeAt: Instant;
   /** Last sign of a peer or a witness. */
   contactAt: Instant;
   witnessAskedAt: Instant;
@@ -93,11 +95,14 @@ export type Phase =
   | { readonly kind: "waiting" }
   | {
       readonly kind: "claiming";
+      readonly since: Instant;
       readonly dueAt: Instant;
       readonly load: number;
       readonly gap: Ms;
       nextProbeAt: Instant | undefined;
       probesLeft: number;
+      /** Peers that probe too, and when we saw it last. */
+      readonly probers: Map<string, Instant>;
     }
   /** `claim` was asked of the kernel. */
   | { readonly kind: "installing"; readonly at: Instant; readonly why: string }
@@ -131,6 +136,7 @@ export function stateOf(config: SegmentConfig, now: Instant): State {
     announcer: new Announcer(config.node),
     withdrawn: undefined,
     contactAt: now,
+    wokeAt: instant(Number.NEGATIVE_INFINITY),
     witnessAskedAt: instant(Number.NEGATIVE_INFINITY),
     nextTick: now,
     sequence: 0,
@@ -179,6 +185,19 @@ export function freed(timing: Timing, now: Instant, of: Evidence["of"]): Evidenc
 /** When probing may begin. */
 export function opensAt(evidence: Evidence): Instant {
   return after(evidence.at, ms(evidence.span - evidence.window));
+}
+
+/** New evidence about who has the address: any turn that was fixed on older evidence is void. */
+export function believe(vip: Vip, evidence: Evidence): void {
+  vip.evidence = evidence;
+  vip.turnAt = undefined;
+}
+
+/** Ends a claim under way. */
+export function giveWay(vip: Vip, why: string): void {
+  if (vip.phase.kind !== "claiming" && vip.phase.kind !== "waiting") return;
+  vip.phase = { kind: "waiting" };
+  vip.why = why;
 }
 
 export function isAlive(peer: Peer, now: Instant): boolean {
