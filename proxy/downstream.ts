@@ -119,11 +119,11 @@ export class Downstream extends Timed implements StreamHandler {
     this.flow();
   }
 
-  /** The response is on its way completely; `close`: it said so. */
-  answered(close: boolean): void {
+  /** The response is on its way completely; `close`: it said so; `last`: so did the client, which sends nothing more. */
+  answered(close: boolean, last: boolean): void {
     if (this.#state === CLOSED) return;
     if (close) {
-      if (this.bodyDone && this.#carryEnd === 0 && !this.#traffic.draining) this.#close(this.stream);
+      if (last && this.bodyDone) this.#close(this.stream);
       else this.#linger();
     } else if (!this.bodyDone) {
       this.#state = DISCARD;

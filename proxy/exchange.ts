@@ -38,6 +38,8 @@ export class Exchange extends Timed implements Waiter {
   #attempts = 0;
   #expects = false;
   #close = false;
+  /** The client asked for the connection to be closed: it sends nothing more. */
+  #asked = false;
   /** The tick at which the rule's timeout ends the exchange; 0 = never. */
   #deadline: Ticks = 0;
   #status = 0;
@@ -69,7 +71,8 @@ export class Exchange extends Timed implements Waiter {
     this.method = head.method;
     this.minor = head.minor;
     this.#phase = CHOOSING;
-    this.#close = !head.keepAlive || traffic.draining || down.listener.closing;
+    this.#asked = !head.keepAlive;
+    this.#close = this.#asked || traffic.draining || down.listener.closing;
     this.#expects = head.expectsContinue;
     this.#bodySent = false;
     this.#attempts = 0;
@@ -127,6 +130,7 @@ export class Exchange extends Timed implements Waiter {
     this.method = 0;
     this.minor = 1;
     this.#close = true;
+    this.#asked = false;
     this.#answer(answerFor(status));
   }
 
@@ -213,7 +217,7 @@ export class Exchange extends Timed implements Waiter {
     else upstream.abandon();
     const close = this.#close;
     this.#over(this.#status);
-    this.#down.answered(close);
+    this.#down.answered(close, this.#asked);
   }
 
   /** The connection to the server has failed, and is out of the books. */
@@ -349,7 +353,7 @@ export class Exchange extends Timed implements Waiter {
     const length = writeAnswer(answer, traffic.date, close, this.minor, this.method === HEAD, out);
     this.#down.stream.write(out, 0, length);
     this.#over(answer.status);
-    this.#down.answered(close);
+    this.#down.answered(close, this.#asked);
   }
   /** Gives up the connection to the server. */
   #drop(): void {

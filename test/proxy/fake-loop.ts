@@ -23,6 +23,8 @@ export class FakeLoop implements Loop {
   readonly pool: Pool;
   /** Connections asked for and neither established nor refused. */
   readonly dialled: FakeStream[] = [];
+  /** All that were ever opened. */
+  readonly streams: FakeStream[] = [];
   readonly acceptors = new Map<Fd, Acceptor>();
   readonly closedFds: Fd[] = [];
   readonly #free: number[] = [];
@@ -176,9 +178,11 @@ export class FakeStream implements Stream {
   #blocked = false;
   #ending: "no" | "fin" | "close" = "no";
   #over = false;
+  #told = false;
 
   constructor(loop: FakeLoop, handler: StreamHandler | undefined, remote: Endpoint | undefined) {
     this.#loop = loop;
+    loop.streams.push(this);
     this.handler = handler as StreamHandler;
     this.remote = remote;
   }
@@ -187,13 +191,13 @@ export class FakeStream implements Stream {
     return this.#queue.reduce((sum, each) => sum + each.bytes.length, 0);
   }
   write(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    this.#open("write");
+    if (!this.#takes("write")) return;
     this.#queue.push({ bytes: Buffer.from(bytes.subarray(start, end)), chunk: undefined });
     this.#send();
   }
   forward(chunk: number, start: number, end: number): void {
-    this.#open("forward");
     this.#loop.assertLent(chunk);
+    if (!this.#takes("forward")) return this.#loop.release(chunk);
     const { chunkSize, memory } = this.#loop.pool;
     if (start < chunk * chunkSize || end > (chunk + 1) * chunkSize || start > end) throw new TypeError("out of chunk");
     this.#queue.push({ bytes: Buffer.from(memory.subarray(start, end)), chunk });
@@ -207,7 +211,7 @@ export class FakeStream implements Stream {
     this.#loop.later(() => this.#deliver());
   }
   end(): void {
-    this.#open("end");
+    if (!this.#takes("end")) return;
     this.#ending = "fin";
     this.#send();
   }
@@ -263,8 +267,10 @@ export class FakeStream implements Stream {
     return this.#inbox.reduce((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 0), 0);
   }
 
-  #open(call: string): void {
-    if (this.#over || this.#ending !== "no") throw new TypeError(`${call} on a stream that is closed or ended`);
+  /** As the real streams: what is sent to a connection that broke a moment ago is dropped, the rest is a bug. */
+  #takes(call: string): boolean {
+    if (this.#told || this.#ending !== "no") throw new TypeError(`${call} on a stream that is closed or ended`);
+    return !this.#over;
   }
   #deliver(): void {
     while (!this.#over && this.#ending !== "close" && this.#inbox.length > 0) {
@@ -321,6 +327,9 @@ export class FakeStream implements Stream {
     this.why = why;
     for (const each of this.#queue) if (each.chunk !== undefined) this.#loop.release(each.chunk);
     this.#queue.length = 0;
-    this.#loop.later(() => this.handler.closed(this, why));
+    this.#loop.later(() => {
+      this.#told = true;
+      this.handler.closed(this, why);
+    });
   }
 }

@@ -15,13 +15,15 @@ export class Rig {
   readonly plane: Plane;
   /** What the access log wrote. */
   log = "";
+  logTakes = Number.POSITIVE_INFINITY;
   #client = 0;
 
   constructor(config: ProxyConfig = proxy(), loop = new FakeLoop()) {
     this.loop = loop;
     const sink = (octets: Buffer): number => {
-      this.log += octets.toString("utf8");
-      return octets.length;
+      const taken = Math.min(octets.length, this.logTakes);
+      this.log += octets.toString("utf8", 0, taken);
+      return taken;
     };
     this.traffic = new Traffic(
       this.loop,
