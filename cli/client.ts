@@ -100,7 +100,9 @@ function refused(status: number, text: string): CommandError {
 export class RefusedError extends CommandError {
   readonly problems: Refusal["problems"];
   constructor(exit: ExitCode, code: string, message: string, problems: Refusal["problems"]) {
-    super(exit, code, message);
+    const count = problems.filter(isError).length;
+    const told = `refused for ${count} error${count === 1 ? "" : "s"}; nothing has changed`;
+    super(exit, code, count === 0 ? message : told);
     this.problems = problems;
   }
   lines(): string {

@@ -26,7 +26,8 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 /** As daemon/admin/api.ts and the settings have it; repeated so that a call loads no schema. */
 const SOCKET = "/run/novaedge/admin.sock";
 
-const DENIED = new Set<unknown>(["EACCES", "EPERM"]);
+/** As text from Node, as a number (EPERM, EACCES) from the kernel. */
+const DENIED = new Set<unknown>(["EACCES", "EPERM", 1, 13]);
 
 function ended(io: Io, thrown: unknown): ExitCode {
   if (thrown instanceof RefusedError) io.err(thrown.lines());

@@ -31,7 +31,25 @@ export interface DesiredCondition {
 }
 
 export function desired(settings: Settings, resources: ResourceSet, allocated: Allocated, facts: Facts): Desired {
-  const places = proxyConfig(resources, allocated.allocations, facts);
+  const places = remembered(resources, allocated, facts.ipv6);
   const { plan, conditions } = vipPlan(settings, resources, allocated, places.proxy, facts);
   return { proxy: places.proxy, sockets: places.sockets, vips: plan, conditions };
+}
+
+/**
+ * Facts change far more often than files, and hashing a large configuration is most of the work.  Resources and
+ * allocations are never changed in place, so that identity is equality.
+ */
+function remembered(resources: ResourceSet, allocated: Allocated, ipv6: boolean): ReturnType<typeof proxyConfig> {
+  if (last?.resources === resources && last.allocated === allocated && last.ipv6 === ipv6) return last.made;
+  const made = proxyConfig(resources, allocated.allocations, { ipv6 });
+  last = { resources, allocated, ipv6, made };
+  return made;
+}
+let last: Remembered | undefined;
+interface Remembered {
+  readonly resources: ResourceSet;
+  readonly allocated: Allocated;
+  readonly ipv6: boolean;
+  readonly made: ReturnType<typeof proxyConfig>;
 }

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { formatIp, isIpv4 } from "../base/address.ts";
 import { VERSION } from "../base/version.ts";
+import { poolUse } from "../resources/allocate.ts";
 import type { AnyResource } from "../resources/kinds.ts";
-import { everything, qualifiedName } from "../resources/kinds.ts";
+import { everything, idOf, qualifiedName } from "../resources/kinds.ts";
 import { API_VERSION } from "../resources/names.ts";
 import type {
   BackendStatus,
@@ -90,7 +91,7 @@ export function resourcesOf(parts: StatusParts, query: ResourceQuery): ResourceL
         file: resource.source.file,
         line: resource.source.at([]).line,
         manifest: resource.source.value as Readonly<Record<string, unknown>>,
-        status: { ...statusOfResource(resource, status, parts), since: live.since.get(idOf(resource)) },
+        status: { loadedAt: live.since.get(idOf(resource)), ...statusOfResource(resource, status, parts) },
       }),
     );
   return { generation: live.generation, resources };

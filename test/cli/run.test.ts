@@ -142,7 +142,7 @@ describe("novactl apply, diff, delete, reload", () => {
     writeFileSync(b, "three\nwrong\n");
     const { exit, err } = await refusing.novactl(["apply", "-f", a, "-f", b]);
     expect(exit).toBe(EXIT.configuration);
-    expect(err).toBe(`${b}:2:1: error: is wrong [VALUE]\nnovactl: error: refused [INVALID]\n`);
+    expect(err).toBe(`${b}:2:1: error: is wrong [VALUE]\nnovactl: error: refused for 1 error; nothing has changed [INVALID]\n`);
   });
   it("diff shows fields and exits with 1 only when asked", async () => {
     const { exit, out } = await daemon.novactl(["diff", "-f", "-"]);
