@@ -1,0 +1,111 @@
+/**
+ * Everything of ours in the kernel, found by its marks (marks.ts): for `novactl doctor` and `novactl cleanup`.  It needs
+ * nothing from a running daemon and touches nothing that is not marked.
+ */
+import { Fault } from "../../base/fault.ts";
+import {
+  ADDRESS_PROTOCOL,
+  INTERFACE_ALIAS,
+  INTERFACE_PREFIX,
+  ROUTE_PROTOCOL,
+  RULE_PREFERENCE,
+  TABLE_PREFIX,
+} from "./marks.ts";
+import type { Address } from "./netlink/address.ts";
+import type { Link } from "./netlink/link.ts";
+import type { TableHead } from "./netlink/nftables-objects.ts";
+import type { Route } from "./netlink/route.ts";
+import { RouteSocket } from "./netlink/route-socket.ts";
+import type { Rule } from "./netlink/rule.ts";
+import { SetSocket } from "./netlink/set-socket.ts";
+import { Nftables } from "./nftables.ts";
+
+export interface Ours {
+  readonly addresses: readonly (Address & { readonly ifname: string })[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  readonly links: readonly Link[];
+  readonly tables: readonly TableHead[];
+}
+
+/** Of the network namespace that the calling thread is in. */
+export function audit(): Ours {
+  using route = new RouteSocket();
+  const links = route.links();
+  return {
+    addresses: route
+      .addresses()
+      .filter((each) => each.protocol === ADDRESS_PROTOCOL)
+      .map((each) => ({ ...each, ifname: links.find((link) => link.index === each.index)?.name ?? "" })),
+    routes: route.routes({ protocol: ROUTE_PROTOCOL }),
+    rules: route.rules().filter(isOurRule),
+    links: links.filter((link) => link.name.startsWith(INTERFACE_PREFIX) && link.alias === INTERFACE_ALIAS),
+    tables: tables(),
+  };
+}
+
+/** Removes all of it; returns what there was. */
+export function removeAll(): Ours {
+  const ours = audit();
+  remove(ours);
+  return ours;
+}
+
+/** Removes what an audit found.  The fence goes last: until then an address that is still on an interface stays silent. */
+export function remove(ours: Ours): void {
+  using route = new RouteSocket();
+  for (const { ip, prefixLength, index } of ours.addresses) route.deleteAddress(ip, prefixLength, index);
+  for (const each of ours.routes) {
+    const [hop] = each.hops;
+    route.deleteRoute({
+      destination: each.destination,
+      table: each.table,
+      protocol: each.protocol,
+      metric: each.metric,
+      ...(hop?.gateway === undefined || each.hops.length > 1 ? {} : { gateway: hop.gateway }),
+      ...(hop?.oif === undefined || each.hops.length > 1 ? {} : { oif: hop.oif }),
+      ...(each.type === "blackhole" || each.type === "unreachable" ? { type: each.type } : {}),
+    });
+  }
+  for (const { family, preference, table, protocol, from, to, mark, mask, iif, oif } of ours.rules) {
+    route.deleteRule({
+      family,
+      preference,
+      table,
+      protocol,
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+      ...(mark === undefined ? {} : { mark }),
+      ...(mask === undefined ? {} : { mask }),
+      ...(iif === undefined ? {} : { iif }),
+      ...(oif === undefined ? {} : { oif }),
+    });
+  }
+  for (const { index } of ours.links) route.deleteLink(index);
+  if (ours.tables.length > 0) {
+    using nft = new Nftables();
+    // Adding before deleting makes the script right also when somebody was quicker.
+    const lines = ours.tables.map(
+      ({ family, name }) => `add table ${family} ${name}\ndelete table ${family} ${name}\n`,
+    );
+    nft.transaction(lines.join(""));
+  }
+}
+
+function isOurRule(rule: Rule): boolean {
+  const { first, last } = RULE_PREFERENCE;
+  return rule.protocol === ROUTE_PROTOCOL && rule.preference >= first && rule.preference <= last;
+}
+
+/** Without nf_tables in the kernel there can be no table of ours. */
+function tables(): readonly TableHead[] {
+  try {
+    using sets = new SetSocket();
+    return sets.tables().filter((table) => table.name.startsWith(TABLE_PREFIX));
+  } catch (cause) {
+    if (cause instanceof Fault && cause.code === "KERNEL_CALL" && cause.fields["errno"] === EPROTONOSUPPORT) return [];
+    throw cause;
+  }
+}
+
+const EPROTONOSUPPORT = 93;
