@@ -26,8 +26,7 @@ export async function openArena(contender: Contender): Promise<Arena> {
   };
   try {
     for (const name of BACKENDS) started.push(await backend(lab, name));
-    for (const edge of ["a", "b"] as const)
-      started.push(lab.host(edge).node("lab/programs/responder.ts", [edge, "9000", VIP4]));
+    for (const edge of ["a", "b"] as const) started.push(responder(lab, edge));
     const running: Record<Edge, Running> = {
       a: contender.start(lab, "a", folder),
       b: contender.start(lab, "b", folder),
@@ -36,7 +35,7 @@ export async function openArena(contender: Contender): Promise<Arena> {
     return {
       lab,
       async suffer(fault) {
-        const owner = await settled(lab);
+        const owner = await settled(lab, contender);
         const other = owner === "a" ? "b" : "a";
         const scene: Scene = {
           lab,
@@ -45,12 +44,13 @@ export async function openArena(contender: Contender): Promise<Arena> {
           other,
           running,
           restart() {
+            if (fault === "kill9") started.push(responder(lab, owner));
             running[owner] = contender.start(lab, owner, folder);
             started.push(running[owner]);
           },
         };
         const result = await trial(scene, fault);
-        await settled(lab);
+        await settled(lab, contender);
         return result;
       },
       [Symbol.asyncDispose]: close,
@@ -59,6 +59,10 @@ export async function openArena(contender: Contender): Promise<Arena> {
     await close();
     throw error;
   }
+}
+
+function responder(lab: Lab, edge: Edge): Running {
+  return lab.host(edge).node("lab/programs/responder.ts", [edge, "9000", VIP4]);
 }
 
 async function backend(lab: Lab, name: string): Promise<Running> {

@@ -1,4 +1,5 @@
 /** Who holds the virtual IP in a failover trial: ours or keepalived, started on both edges of the same topology. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lab } from "../../lab/build.ts";
@@ -17,6 +18,8 @@ export interface Contender {
   /** Longest time in milliseconds that it may need to settle after a fault, by its own timers. */
   readonly settles: number;
   start(lab: Lab, edge: Edge, folder: string): Running;
+  /** Does this host mean to answer for the address now? Who does answer is for the capture to say. */
+  owns(lab: Lab, edge: Edge): boolean;
 }
 
 export interface Timing {
@@ -32,6 +35,7 @@ export function novaedge(name: string, timing: Timing): Contender {
     carries: true,
     heartbeats: "udp dport 9477",
     settles: timing.interval * timing.multiplier + 500,
+    owns: (lab, edge) => listing(lab, edge, ["nft", "list", "set", "netdev", "novaedge_vip", "owned4"]).includes(VIP4),
     start(lab, edge, folder) {
       const home = join(folder, edge);
       mkdirSync(join(home, "conf.d"), { recursive: true });
@@ -90,6 +94,11 @@ spec:
   healthCheck: { interval: 1s, httpPath: / }
 `;
 
+/** What a command says in the host's namespace; nothing while its subject does not exist. */
+function listing(lab: Lab, edge: Edge, command: readonly string[]): string {
+  return spawnSync("ip", ["netns", "exec", lab.host(edge).namespace, ...command], { encoding: "utf8" }).stdout;
+}
+
 /** `seconds` between adverts; VRRPv2 knows whole seconds, VRRPv3 hundredths. */
 export function keepalived(name: string, seconds: number): Contender {
   const program = peer("keepalived", "keepalived");
@@ -98,6 +107,8 @@ export function keepalived(name: string, seconds: number): Contender {
     carries: false,
     heartbeats: "ip protocol vrrp",
     settles: 4 * seconds * 1000 + 500,
+    owns: (lab, edge) =>
+      listing(lab, edge, ["ip", "-o", "-4", "address", "show", "dev", "eth0"]).includes(`inet ${VIP4}/`),
     start(lab, edge, folder) {
       const home = join(folder, edge);
       mkdirSync(home, { recursive: true });

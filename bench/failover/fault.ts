@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Lab } from "../../lab/build.ts";
 import type { Running } from "../../lab/process.ts";
-import { send, treeOf } from "../../lab/process.ts";
+import { send } from "../../lab/process.ts";
 import type { Contender, Edge } from "./contender.ts";
 
 export const FAULTS = [
@@ -26,7 +26,7 @@ export interface Scene {
   readonly owner: Edge;
   readonly other: Edge;
   readonly running: Readonly<Record<Edge, Running>>;
-  /** Starts the contender on the owner's host again, where the fault ended it. */
+  /** Starts on the owner's host again what the fault ended. */
   restart(): void;
 }
 
@@ -51,7 +51,8 @@ const repair = async (scene: Scene): Promise<void> => {
     else each[Symbol.dispose]();
   }
 };
-const pids = (scene: Scene, edge: Edge): readonly number[] => treeOf(scene.running[edge].pid);
+/** Everything that runs on the host: the contender, and the service that clients ask for. */
+const pids = (scene: Scene, edge: Edge): readonly number[] => scene.lab.host(edge).pids();
 const between = (from: Edge, to: Edge, match: string) => ({ from: `${from}:eth0`, to: `${to}:eth0`, match }) as const;
 
 export const SPECS: Readonly<Record<FaultName, FaultSpec>> = {
@@ -74,7 +75,10 @@ export const SPECS: Readonly<Record<FaultName, FaultSpec>> = {
     lasts: 2000,
     watch: 1500,
     begin: (scene) => {
-      for (const pid of [...pids(scene, scene.owner)].reverse()) send(pid, "SIGKILL");
+      // Stopped first, so that none of them sees another one die and still says good-bye.
+      const all = pids(scene, scene.owner);
+      for (const pid of all) send(pid, "SIGSTOP");
+      for (const pid of all) send(pid, "SIGKILL");
     },
     end: (scene) => scene.restart(),
   },

@@ -3,7 +3,6 @@
  * fabric sees which host answers.  "Two answering" is read from the capture: the time in which claims of both hosts
  * alternate.
  */
-import { execFileSync } from "node:child_process";
 import { setTimeout as elapse } from "node:timers/promises";
 import { Fault } from "../../base/fault.ts";
 import type { Lab } from "../../lab/build.ts";
@@ -12,7 +11,7 @@ import { capture } from "../../lab/capture.ts";
 import { probe } from "../../lab/probe.ts";
 import type { Running } from "../../lab/process.ts";
 import { VIP4 } from "../../lab/topology/two-edges.ts";
-import type { Edge } from "./contender.ts";
+import type { Contender, Edge } from "./contender.ts";
 import { type FaultName, type Scene, SPECS } from "./fault.ts";
 
 export interface Trial {
@@ -30,21 +29,15 @@ export interface Trial {
   readonly stalled: number;
 }
 
-export async function settled(lab: Lab, within = 15_000): Promise<Edge> {
+export async function settled(lab: Lab, contender: Contender, within = 15_000): Promise<Edge> {
   const deadline = Date.now() + within;
   for (;;) {
-    const owners = (["a", "b"] as const).filter((edge) => answers(lab, edge));
+    const owners = (["a", "b"] as const).filter((edge) => contender.owns(lab, edge));
     const [owner] = owners;
     if (owners.length === 1 && owner !== undefined) return owner;
     if (Date.now() > deadline) throw new Fault("LAB", { why: `owners of ${VIP4}: ${owners.join(" ") || "nobody"}` });
     await elapse(50);
   }
-}
-
-/** The host has the address; who answers for it is for the capture to say. */
-function answers(lab: Lab, edge: Edge): boolean {
-  const listing = execFileSync("ip", ["-n", lab.host(edge).namespace, "-o", "-4", "address", "show", "dev", "eth0"]);
-  return listing.includes(`inet ${VIP4}/`);
 }
 
 export async function trial(scene: Scene, fault: FaultName): Promise<Trial> {
