@@ -3,11 +3,14 @@
  * pass) and idempotent (a pass without a change sends nothing).  Time, processes and sockets are parameters.
  */
 import type { Clock } from "../base/clock.ts";
-import { type Ms, ms } from "../base/unit.ts";
+import { after, type Instant, type Ms, ms, seconds } from "../base/unit.ts";
 import type { VipReport } from "../netstack/vip/plan.ts";
 import type { Allocated } from "../resources/allocate.ts";
+import type { ResourceSet } from "../resources/kinds.ts";
+import type { Settings } from "../resources/settings.ts";
 import type { Allocations } from "./allocations.ts";
 import { Conditions } from "./conditions.ts";
+import { sameContent } from "./config/canonical.ts";
 import type { Live } from "./config/live.ts";
 import type { Dataplanes } from "./dataplanes.ts";
 import { type Desired, type DesiredCondition, desired } from "./desired.ts";
@@ -33,6 +36,8 @@ export interface Host {
   readonly hostname: string;
   ipv6(): boolean;
   interfaces(): readonly InterfaceFact[];
+  /** Whether `interfaces` may answer differently than at the last call of this. */
+  changed(): boolean;
 }
 
 export interface DrainTimes {
@@ -45,11 +50,22 @@ export interface DrainTimes {
 }
 export const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
 
+/** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
+const LONGEST_FOLLOW = seconds(2);
+/** How old the picture of the interfaces may be. */
+const LOOK_EVERY = ms(250);
+
 export class Control {
   readonly #parts: ControlParts;
   readonly conditions: Conditions;
   #desired: Desired | undefined;
   #allocated: Allocated | undefined;
+  /** What the plan of the virtual IPs is made from. */
+  #followed:
+    | { readonly settings: Settings; readonly resources: ResourceSet; readonly allocated: Allocated }
+    | undefined;
+  #followBy: { readonly generation: number; readonly at: Instant } | undefined;
+  #eligible: ReadonlySet<string> = new Set();
   #interfaces: readonly InterfaceFact[] = [];
   #queued = false;
   #draining = false;
@@ -72,22 +88,31 @@ export class Control {
 
   start(): void {
     const { vips, dataplanes } = this.#parts;
-    this.lookAround();
+    this.#keepLooking();
     vips.start();
     dataplanes.start();
     this.pass();
   }
 
-  /** Interfaces may have changed. */
+  /** A pass when the interfaces are others than they were. */
   lookAround(): void {
-    this.#interfaces = this.#parts.host.interfaces();
+    const interfaces = this.#parts.host.interfaces();
+    if (sameContent(interfaces, this.#interfaces)) return;
+    this.#interfaces = interfaces;
     this.changed();
+  }
+
+  #keepLooking(): void {
+    const { host, clock } = this.#parts;
+    if (this.#draining) return;
+    if (host.changed()) this.lookAround();
+    clock.wakeAt(after(clock.now(), LOOK_EVERY), () => this.#keepLooking());
   }
 
   /** Another configuration is in force. */
   reconfigured(): void {
     this.#allocated = undefined;
-    this.lookAround();
+    this.changed();
   }
 
   /** Something that the desired state depends on has changed: one pass follows before the next event. */
@@ -105,11 +130,41 @@ export class Control {
     const { settings, resources } = live.current;
     this.#allocated ??= allocations.next(resources);
     const next = desired(settings, resources, this.#allocated, this.#facts());
-    this.#desired = next;
     if (!this.#draining) dataplanes.want(next.proxy, next.sockets);
-    vips.want(next.vips);
+    if (this.#mayFollow()) {
+      this.#followed = { settings, resources, allocated: this.#allocated };
+      dataplanes.prune();
+    }
+    const { vips: plan } = this.#inForce(next);
+    this.#desired = { ...next, vips: plan };
+    this.#eligible = new Set(
+      plan.segments.flatMap((segment) => segment.vips.filter(({ eligible }) => eligible).map(({ name }) => name)),
+    );
+    vips.want(plan);
     this.conditions.replace([...live.conditions(), ...next.conditions, ...this.#conditionsOfParts()]);
     settled();
+  }
+
+  /**
+   * The virtual IPs follow a new configuration when the data planes carry it, not before: else a VIP with a new port
+   * would be given up until the port is listened on, a few milliseconds later.
+   */
+  #mayFollow(): boolean {
+    const { live, dataplanes, clock } = this.#parts;
+    const { generation } = live;
+    if (this.#followed === undefined || dataplanes.settled() || this.#draining) return true;
+    if (this.#followBy?.generation !== generation) {
+      this.#followBy = { generation, at: after(clock.now(), LONGEST_FOLLOW) };
+      clock.wakeAt(this.#followBy.at, () => this.changed());
+    }
+    return clock.now() >= this.#followBy.at;
+  }
+
+  #inForce(next: Desired): Desired {
+    const { settings, resources } = this.#parts.live.current;
+    const followed = this.#followed;
+    if (followed === undefined || (followed.settings === settings && followed.resources === resources)) return next;
+    return desired(followed.settings, followed.resources, followed.allocated, this.#facts());
   }
 
   /** What keeps the daemon from serving what the files say; undefined when nothing does. */
@@ -156,6 +211,7 @@ export class Control {
       interfaces: this.#interfaces,
       listening: dataplanes.listening(),
       health: new Map([...dataplanes.health].map(([key, { healthy }]) => [key, healthy])),
+      eligible: this.#eligible,
       draining: this.#draining,
     };
   }

@@ -73,14 +73,6 @@ export class Dataplanes {
   want(config: ProxyConfig, sockets: readonly SocketWanted[]): void {
     this.#config = config;
     this.#sockets = sockets;
-    const endpoints = new Set(
-      config.backends.flatMap(({ name, endpoints }) =>
-        endpoints.map(({ address, port }) =>
-          endpointKey(name, address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`),
-        ),
-      ),
-    );
-    for (const key of this.#health.keys()) if (!endpoints.has(key)) this.#health.delete(key);
     this.#push();
   }
 
@@ -108,6 +100,24 @@ export class Dataplanes {
   }
   get workers(): number {
     return this.#workers.length;
+  }
+  /** Forgets verdicts on endpoints that the wanted configuration does not have. */
+  prune(): void {
+    const endpoints = new Set(
+      (this.#config?.backends ?? []).flatMap(({ name, endpoints }) =>
+        endpoints.map(({ address, port }) =>
+          endpointKey(name, address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`),
+        ),
+      ),
+    );
+    for (const key of this.#health.keys()) if (!endpoints.has(key)) this.#health.delete(key);
+  }
+
+  /** Every worker that runs has the wanted configuration in force, and one does run. */
+  settled(): boolean {
+    const version = this.#config?.version;
+    const up = this.#workers.filter(({ child }) => child.phase === "up");
+    return version !== undefined && up.length > 0 && up.every(({ applied }) => applied === version);
   }
   /** Every worker has the wanted configuration in force. */
   applied(): boolean {

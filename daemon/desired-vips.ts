@@ -144,6 +144,8 @@ function gate(
     sockets,
     healthy: behind.reduce((sum, each) => sum + each.healthy, 0),
     endpoints: behind.reduce((sum, each) => sum + each.endpoints, 0),
+    unknown: behind.reduce((sum, each) => sum + each.endpoints - each.known, 0),
+    wasEligible: facts.eligible?.has(name) === true,
     minHealthyNodes: vip.spec.healthPolicy.minHealthyNodes,
     minHealthyPercent: vip.spec.healthPolicy.minHealthyPercent,
   });

@@ -12,6 +12,10 @@ export interface GateInput {
   /** Endpoints of the backends that routes of these gateways reach. */
   readonly healthy: number;
   readonly endpoints: number;
+  /** Of these, the ones without a verdict yet. */
+  readonly unknown?: number;
+  /** It was eligible until now: what is not known yet does not end that, or each new endpoint would cost an outage. */
+  readonly wasEligible?: boolean;
   readonly minHealthyNodes: number | undefined;
   readonly minHealthyPercent: number | undefined;
 }
@@ -35,6 +39,10 @@ export function eligibility(input: GateInput): Verdict {
   const silent = [...new Set(input.sockets.filter((each) => !each.listening).map((each) => each.port))];
   if (silent.length > 0) return no("NOT_LISTENING", `no data plane accepts on port ${silent.join(", ")}`);
   const least = leastHealthy(input);
+  const { unknown = 0, wasEligible = false } = input;
+  if (input.healthy < least && wasEligible && input.healthy + unknown >= least) {
+    return { eligible: true, why: "OK", message: `${unknown} of ${input.endpoints} endpoints are not checked yet` };
+  }
   if (input.healthy < least) {
     return no("TOO_FEW_HEALTHY", `${input.healthy} of ${input.endpoints} endpoints are healthy, ${least} are needed`);
   }

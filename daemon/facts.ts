@@ -13,6 +13,8 @@ export interface Facts {
   readonly listening: ReadonlySet<string>;
   /** `endpointKey` → the last verdict of the health checks; absent = no verdict yet. */
   readonly health: ReadonlyMap<string, boolean>;
+  /** Names of the virtual IPs that were eligible until now. */
+  readonly eligible?: ReadonlySet<string>;
   /** The daemon is stopping: nothing is eligible any more. */
   readonly draining: boolean;
 }

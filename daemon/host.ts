@@ -2,12 +2,20 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { masked } from "../base/address.ts";
+import { DirtyFlag } from "../netstack/kernel/netlink/dirty.ts";
 import { RouteSocket } from "../netstack/kernel/netlink/route-socket.ts";
 import type { Host } from "./control.ts";
 
 /** The network namespace that the calling thread is in. */
 export function thisHost(): Host {
+  const dirty = new DirtyFlag();
+  let first = true;
   return {
+    changed: () => {
+      const changed = dirty.take() || first;
+      first = false;
+      return changed;
+    },
     hostname: hostname(),
     ipv6: () => existsSync("/proc/net/if_inet6"),
     interfaces: () => {

@@ -93,6 +93,14 @@ ${more}`,
     }
   }
 
+  /** Waits until all data planes accept on the listener. */
+  async listening(key: string): Promise<void> {
+    for (;;) {
+      const { listeners } = await this.call("GET /v1/status");
+      if (listeners.some((each) => each.key === key && each.workers === each.wanted)) return;
+    }
+  }
+
   call<Call extends AdminCall>(call: Call, body?: unknown): Promise<AdminCalls[Call]["answer"]> {
     return this.ask(call, body).then(({ status, body: answer }) => {
       if (status !== 200) throw new Error(`${call}: ${status} ${JSON.stringify(answer)}`);

@@ -16,6 +16,14 @@ const fine: GateInput = {
 describe("the health gate: may this host own the virtual IP?", () => {
   it.each<[string, Partial<GateInput>, GateReason]>([
     ["all is well", {}, "OK"],
+    ["no endpoint is checked yet, and it never was eligible", { healthy: 0, unknown: 4 }, "TOO_FEW_HEALTHY"],
+    ["endpoints were replaced under an eligible one", { healthy: 0, unknown: 4, wasEligible: true }, "OK"],
+    ["the last unknown one turned out dead", { healthy: 0, unknown: 0, wasEligible: true }, "TOO_FEW_HEALTHY"],
+    [
+      "what is unknown cannot suffice",
+      { healthy: 1, unknown: 1, wasEligible: true, minHealthyNodes: 3 },
+      "TOO_FEW_HEALTHY",
+    ],
     ["the daemon stops", { draining: true }, "DRAINING"],
     ["another node is meant", { selected: false }, "NODE_NOT_SELECTED"],
     ["nothing refers to it", { gateways: 0, sockets: [] }, "NO_GATEWAY"],

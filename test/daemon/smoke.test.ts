@@ -14,10 +14,16 @@ spec:
   healthCheck: {interval: 500ms, timeout: 400ms, httpPath: /health}
 `;
 
+const EDGE_ONE = EDGE.replace("{interface: lo}", "{interface: eth0}");
+const EDGE_TWO = EDGE_ONE.replace("[8081]", "[8081, 8082]").replace(
+  "port: 8081, protocol: HTTP}",
+  "port: 8081, protocol: HTTP}\n    - {name: more, port: 8082, protocol: HTTP}",
+);
+
 describe.skipIf(process.getuid?.() !== 0)("novaedge, all of it (namespaces need root)", () => {
   it("start, traffic, reload, data plane killed, SIGTERM: nothing left in the kernel or the process table", async () => {
     await using daemon = new TestDaemon("../../daemon/main.ts");
-    daemon.put("conf.d/edge.yaml", EDGE.replace("{interface: lo}", "{interface: eth0}"));
+    daemon.put("conf.d/edge.yaml", EDGE_ONE);
     daemon.put("conf.d/app.yaml", BACKEND);
     using client = link(daemon.namespace);
     using _backend = server(daemon.namespace, 9000, "one");
@@ -32,6 +38,13 @@ describe.skipIf(process.getuid?.() !== 0)("novaedge, all of it (namespaces need 
     await daemon.logged("config.loaded");
     await daemon.logged("backend.judged", { endpoint: "127.0.0.1:9001", healthy: true });
     expect(client.curl("http://192.0.2.10:8081/x")).toBe("two /x 192.0.2.2");
+    // A VIP with a port more, on which nobody listens at the moment of the change.
+    daemon.put("conf.d/edge.yaml", EDGE_TWO);
+    await daemon.logged("config.loaded", { generation: 3 });
+    expect(client.curl("http://192.0.2.10:8081/x")).toBe("two /x 192.0.2.2");
+    await daemon.listening("default/gw/more@192.0.2.10:8082");
+    expect(client.curl("http://192.0.2.10:8082/z")).toBe("two /z 192.0.2.2");
+    expect(daemon.lines.filter(({ name }) => name === "vip.moved")).toEqual([]);
 
     const status = await daemon.call("GET /v1/status");
     expect(status.vips[0]).toMatchObject({ state: "owner", owner: "one", eligible: true });
@@ -58,7 +71,7 @@ describe.skipIf(process.getuid?.() !== 0)("novaedge, all of it (namespaces need 
 
   it("kill -9 of control: the address falls silent, the children end, the next start serves again", async () => {
     await using daemon = new TestDaemon("../../daemon/main.ts");
-    daemon.put("conf.d/edge.yaml", EDGE.replace("{interface: lo}", "{interface: eth0}"));
+    daemon.put("conf.d/edge.yaml", EDGE_ONE);
     daemon.put("conf.d/app.yaml", BACKEND);
     using client = link(daemon.namespace);
     using _backend = server(daemon.namespace, 9000, "one");
