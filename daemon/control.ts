@@ -48,7 +48,7 @@ export interface DrainTimes {
   /** Requests under way get so long. */
   readonly grace: Ms;
 }
-export const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
+const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
 
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
 const LONGEST_FOLLOW = seconds(2);

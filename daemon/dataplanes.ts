@@ -17,7 +17,7 @@ import { endpointKey, endpointText } from "./facts.ts";
 import type { Supervised } from "./supervisor/child.ts";
 import type { Phase } from "./supervisor/machine.ts";
 
-export type Worker = Supervised<ToDataplane, FromDataplane>;
+type Worker = Supervised<ToDataplane, FromDataplane>;
 
 export interface DataplanesParts {
   readonly workers: number;

@@ -5,7 +5,7 @@
 import type { Fields, Level, Log } from "../base/log.ts";
 import type { AdminEvent } from "./admin/api.ts";
 
-export const RING_SIZE = 1_000;
+const RING_SIZE = 1_000;
 
 export class Events {
   #seq = 0;

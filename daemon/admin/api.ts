@@ -9,8 +9,6 @@ import type { Level } from "../../base/log.ts";
 import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 
-export const DEFAULT_SOCKET = "/run/novaedge/admin.sock";
-
 /** Method, path, request body (or query) and answer of each call. */
 export interface AdminCalls {
   readonly "GET /v1/status": { readonly request: undefined; readonly answer: Status };
@@ -61,7 +59,7 @@ export interface Status {
   readonly backends: readonly BackendStatus[];
 }
 
-export interface ConfigurationStatus {
+interface ConfigurationStatus {
   /** Counts the configurations taken into force since the start. */
   readonly generation: number;
   /** Of the content; equal on hosts that run equal resources. */

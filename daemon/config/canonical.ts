@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { FieldChange } from "../admin/api.ts";
 
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((each) => canonical(each ?? null)).join(",")}]`;
   if (!isRecord(value)) return JSON.stringify(value ?? null);
   const parts = Object.keys(value)

@@ -19,7 +19,7 @@ export interface Edit {
   readonly files: readonly FileChange[];
   readonly warnings: readonly Diagnostic[];
 }
-export interface Edited extends Change {
+interface Edited extends Change {
   /** The documents as written. */
   readonly before: unknown;
   readonly after: unknown;

@@ -61,7 +61,7 @@ export function readConfiguration(places: Places, flags: Flags): Result<Configur
   });
 }
 
-export function readSettings(places: Places, flags: Flags): Result<NamedSettings, readonly Diagnostic[]> {
+function readSettings(places: Places, flags: Flags): Result<NamedSettings, readonly Diagnostic[]> {
   const { settingsFile, settingsOptional } = places;
   const source = attempt(() => (settingsOptional && !existsSync(settingsFile) ? undefined : readSource(settingsFile)));
   if (!source.ok) return source;
@@ -74,7 +74,7 @@ export function readSettings(places: Places, flags: Flags): Result<NamedSettings
 }
 
 /** conf.d beside the settings file, unless the settings name another place. */
-export function resourceDirOf(places: Places, settings: Settings): string {
+function resourceDirOf(places: Places, settings: Settings): string {
   if (places.resourceDir !== undefined) return places.resourceDir;
   const { config } = settings.paths;
   return config === DEFAULT_SETTINGS.paths.config ? join(dirname(places.settingsFile), basename(config)) : config;

@@ -8,9 +8,9 @@ import type { Clock } from "../../base/clock.ts";
 import { after, earliest, type Instant, ms } from "../../base/unit.ts";
 
 /** Quiet for so long: the burst is over … */
-export const SETTLE = ms(100);
+const SETTLE = ms(100);
 /** … and a burst that never ends is looked at all the same. */
-export const LONGEST_BURST = ms(1_000);
+const LONGEST_BURST = ms(1_000);
 
 export function watchDirectories(directories: readonly string[], clock: Clock, changed: () => void): Disposable {
   const burst = new Burst(clock, changed);

@@ -39,7 +39,7 @@ export interface Children {
   readonly pulse: VipsParts["supervise"];
 }
 
-export const POLICY: ChildPolicy = {
+const POLICY: ChildPolicy = {
   backoffLeast: ms(100),
   backoffMost: seconds(10),
   stableAfter: seconds(30),

@@ -62,7 +62,7 @@ export async function outlive(left: readonly RegisteredChild[], clock: Clock, ev
   }
 }
 
-export function alive({ pid, started }: RegisteredChild): boolean {
+function alive({ pid, started }: RegisteredChild): boolean {
   return startTime(pid) === started;
 }
 
