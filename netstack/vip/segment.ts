@@ -50,7 +50,10 @@ export class Segment {
     for (const vip of state.vips.values()) report(state, vip, now);
     finishWithdrawal(state);
     this.#wakeAt = wakeAt(state, now);
-    return state.out.splice(0);
+    // What the kernel is asked comes last, because the step that its answer causes comes right after.
+    const asks = (action: Action): boolean => action.kind === "renew" || action.kind === "claim";
+    const out = state.out.splice(0);
+    return out.some(asks) ? [...out.filter((action) => !asks(action)), ...out.filter(asks)] : out;
   }
 
   /** Step with "wake" then, or a little later. */
@@ -250,6 +253,7 @@ function linked(state: State, event: Event & { readonly kind: "link" }, now: Ins
 }
 
 function report(state: State, vip: Vip, now: Instant): void {
+  if (vip.phase.kind === "installing") return; // over in a moment, one way or the other
   const next = reportOf(state, vip, now);
   if (vip.reported !== undefined && sameReport(vip.reported, next)) return;
   vip.reported = next;

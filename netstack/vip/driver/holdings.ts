@@ -7,6 +7,7 @@ import { type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import { Fence, type Guard, type Installed } from "../../kernel/fence.ts";
+import { LONGEST_HANDOVER } from "../../kernel/fence-rules.ts";
 import { ADDRESS_PROTOCOL } from "../../kernel/marks.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import type { Holding, VipId } from "../event.ts";
@@ -16,7 +17,13 @@ export class Holdings implements Disposable {
   readonly #route = new RouteSocket();
   /** Addresses on interfaces, ours. */
   readonly #added = new Map<Ip, number>();
+  readonly #repaired: () => void;
   #guards: readonly Guard[] = [];
+
+  /** `repaired` is called when somebody had damaged the fence. */
+  constructor(repaired: () => void) {
+    this.#repaired = repaired;
+  }
 
   /** Takes away what an earlier process left: first its voice, then its addresses. */
   sweep(): number {
@@ -56,7 +63,7 @@ export class Holdings implements Disposable {
     const lost = this.#fence.renew(addresses, lease);
     if (lost.length === 0) return [];
     // Somebody flushed the ruleset: the leases did not run out, they were taken away with the fence.
-    if (this.#fence.install(this.#guards).changed && this.#fence.claim(lost, lease, PERMIT, () => true)) return [];
+    if (this.#repair() && this.#fence.claim(lost, lease, PERMIT, () => true)) return [];
     return holdings.filter((each) => each.addresses.some((ip) => lost.includes(ip))).map(({ vip }) => vip);
   }
 
@@ -80,7 +87,8 @@ export class Holdings implements Disposable {
 
   /** Flows for `address` that we do not know go to `previous` for a while. */
   handover(address: Ip, previous: Ip, span: Ms): void {
-    this.#repairing(() => this.#fence.handover([{ address, previous }], span));
+    const kept = ms(Math.min(span, LONGEST_HANDOVER));
+    this.#repairing(() => this.#fence.handover([{ address, previous }], kept));
   }
 
   /** Puts back an address that somebody took from the interface while we own it. */
@@ -102,13 +110,19 @@ export class Holdings implements Disposable {
     this.#route[Symbol.dispose]();
   }
 
+  #repair(): boolean {
+    const { changed } = this.#fence.install(this.#guards);
+    if (changed) this.#repaired();
+    return changed;
+  }
+
   /** The fence may have been flushed by somebody: put it back, once, and try again. */
   #repairing(change: () => void): void {
     try {
       change();
     } catch (cause) {
       if (!(cause instanceof Fault) || cause.code !== "NFTABLES") throw cause;
-      if (!this.#fence.install(this.#guards).changed) throw cause;
+      if (!this.#repair()) throw cause;
       change();
     }
   }

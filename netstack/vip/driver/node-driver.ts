@@ -26,7 +26,7 @@ export interface NodeParts {
 
 export class NodeDriver implements Disposable {
   readonly #parts: NodeParts;
-  readonly #holdings = new Holdings();
+  readonly #holdings: Holdings;
   readonly #route = new RouteSocket();
   readonly #segments = new Map<string, SegmentDriver>();
   readonly #watch: Disposable;
@@ -38,6 +38,9 @@ export class NodeDriver implements Disposable {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
+    this.#holdings = new Holdings(() =>
+      parts.tell({ kind: "event", name: "vip.fence-repaired", fields: { level: "warn" } }),
+    );
     const swept = this.#holdings.sweep();
     if (swept > 0) parts.tell({ kind: "event", name: "vip.swept", fields: { addresses: swept } });
     // Before anything is listed, so that no change falls between.

@@ -52,7 +52,9 @@ export class PulseHost implements AsyncDisposable {
       if (seen()) resolve();
     };
     const limit = setTimeout(() => {
-      reject(new Error(`${what}: not within ${within} ms: ${JSON.stringify([...this.reports.values()])}`));
+      reject(
+        new Error(`${what}: not within ${within} ms: ${this.messages.map((each) => JSON.stringify(each)).join("\n")}`),
+      );
     }, within);
     this.#waiting.add(look);
     try {
