@@ -1,6 +1,6 @@
 /** `novactl check`: the same reading of the files as the daemon's, without one. */
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Diagnostic, formatDiagnostic, isError } from "../resources/diagnostic.ts";
 import { everything } from "../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../resources/load.ts";
@@ -25,14 +25,17 @@ export const check: Action = async (call) => {
   return bad ? EXIT.configuration : EXIT.ok;
 };
 
-/** A directory with conf.d/ or novaedge.yaml is a whole configuration; any other holds resources. */
+/** A directory with conf.d/ or novaedge.yaml is a whole configuration, as is a novaedge.yaml; any other holds resources. */
 function filesAt(path: string): { readonly settings: SourceFile | undefined; readonly files: readonly SourceFile[] } {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw new CommandError(EXIT.configuration, "FILE", `${path} does not exist`);
-  if (!stats.isDirectory()) return { settings: undefined, files: [readSource(path)] };
-  const settingsFile = join(path, "novaedge.yaml");
+  if (!stats.isDirectory()) {
+    return basename(path) === SETTINGS ? filesAt(dirname(path)) : { settings: undefined, files: [readSource(path)] };
+  }
+  const settingsFile = join(path, SETTINGS);
   const settings = existsSync(settingsFile) ? readSource(settingsFile) : undefined;
   const own = join(path, "conf.d");
   if (existsSync(own)) return { settings, files: readDirectory(own) };
   return { settings, files: readDirectory(path).filter(({ file }) => file !== settingsFile) };
 }
+const SETTINGS = "novaedge.yaml";

@@ -1,9 +1,9 @@
 /** ProxyBackend: the endpoints that answer, how they are chosen, checked and connected to. */
 import { z } from "zod";
-import { duration, integer, ip, path, port } from "./scalar.ts";
+import { duration, integer, path, port, unicast } from "./scalar.ts";
 
 const endpoint = z.strictObject({
-  address: ip.describe("IPv4 or IPv6 address."),
+  address: unicast.describe("IPv4 or IPv6 address."),
   port: port.describe("TCP port."),
   weight: integer(1, 256).default(1).describe("Share of requests in relation to the other endpoints."),
 });

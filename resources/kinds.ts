@@ -49,8 +49,14 @@ export const SPECS: Readonly<Record<Kind, z.ZodType>> = {
   ProxyIPPool: poolSpec,
 };
 
-/** The whole document, for the check and for the JSON Schema. */
-export function documentSchema(kind: Kind): z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }> {
+export type DocumentSchema = z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }>;
+
+/** The whole document, for the check and for the JSON Schema.  Made once: zod compiles a schema at its first use. */
+export function documentSchema(kind: Kind): DocumentSchema {
+  return DOCUMENTS[kind];
+}
+
+function made(kind: Kind): DocumentSchema {
   const { namespaced, about } = KIND_NAMES[kind];
   const document = z
     .strictObject({
@@ -60,8 +66,15 @@ export function documentSchema(kind: Kind): z.ZodType<{ readonly metadata: Metad
       spec: SPECS[kind].describe("What is wanted."),
     })
     .describe(about);
-  return document as unknown as z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }>;
+  return document as unknown as DocumentSchema;
 }
+const DOCUMENTS: Readonly<Record<Kind, DocumentSchema>> = {
+  ProxyGateway: made("ProxyGateway"),
+  ProxyRoute: made("ProxyRoute"),
+  ProxyBackend: made("ProxyBackend"),
+  ProxyVIP: made("ProxyVIP"),
+  ProxyIPPool: made("ProxyIPPool"),
+};
 
 /** "default/web", or "edge" of a kind without namespaces. */
 export function qualifiedName(metadata: Metadata): string {

@@ -1,5 +1,5 @@
 /** Configuration files → checked resources.  Pure but for `readDirectory`. */
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { check, diagnosticAt, show, valueAt } from "./check.ts";
@@ -11,7 +11,7 @@ import { API_VERSION, KIND_NAMES, type Kind, kindOf } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { references } from "./references.ts";
 import { UNSUPPORTED_KINDS } from "./unsupported.ts";
-import { type Positioned, parseYaml } from "./yaml.ts";
+import { MAX_OCTETS, type Positioned, parseYaml } from "./yaml.ts";
 
 export interface SourceFile {
   readonly file: string;
@@ -23,18 +23,30 @@ export interface Loaded {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** All *.yaml and *.yml of a directory (or the one file), in name order; hidden files are left out. */
+/** All *.yaml and *.yml files of a directory in name order; hidden files, pipes and devices are left out. */
 export function readDirectory(path: string): readonly SourceFile[] {
   return attempt(path, () => {
-    const names = readdirSync(path, { withFileTypes: true })
-      .filter((entry) => !entry.isDirectory() && /^[^.].*\.ya?ml$/.test(entry.name))
-      .map((entry) => entry.name)
-      .sort();
-    return names.map((name) => readSource(join(path, name)));
+    const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/.test(name));
+    const files = names.sort().map((name) => join(path, name));
+    // What is gone again between the two calls was never there.
+    return files.filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true).map(readSource);
   });
 }
+/** At most one octet more than parseYaml takes: enough for it to refuse the file by its size. */
 export function readSource(file: string): SourceFile {
-  return attempt(file, () => ({ file, content: readFileSync(file) }));
+  return attempt(file, () => {
+    if (statSync(file).size <= MAX_OCTETS) return { file, content: readFileSync(file) };
+    return { file, content: head(file, MAX_OCTETS + 1) };
+  });
+}
+function head(file: string, octets: number): Uint8Array {
+  const descriptor = openSync(file, "r");
+  try {
+    const content = new Uint8Array(octets);
+    return content.subarray(0, readSync(descriptor, content));
+  } finally {
+    closeSync(descriptor);
+  }
 }
 function attempt<T>(path: string, read: () => T): T {
   try {

@@ -109,13 +109,28 @@ function ipOf(text: string): Ip | undefined {
 
 export const ip: z.ZodType<Ip, string> = parsed("address", "an IPv4 or IPv6 address", ipOf);
 
+/** An address that one host can have: not "any", not multicast, not broadcast, not one that needs a zone. */
+export const unicast: z.ZodType<Ip, string> = parsed("address", "the IPv4 or IPv6 address of one host", (text) => {
+  const value = ipOf(text);
+  return value !== undefined && isUnicast(value) ? value : undefined;
+});
+/** RFC 1122 §3.2.1.3, RFC 5771, RFC 4291 §2.4: 0/8, 224/4 and above; "::", ff00::/8, fe80::/10. */
+function isUnicast(ip: Ip): boolean {
+  if (isIpv4(ip)) return ip >>> 24 !== 0 && ip >>> 28 < 0xe;
+  return ip !== "::" && !/^(?:ff..|fe[89ab].):/.test(ip);
+}
+/** Loopback is no place for an address that other hosts shall reach. */
+function isVirtual(ip: Ip): boolean {
+  return isUnicast(ip) && (isIpv4(ip) ? ip >>> 24 !== 127 : ip !== "::1");
+}
+
 /** A virtual IP is one address: a prefix length other than the full one would claim a network. */
 export const hostIpv4: z.ZodType<Ipv4, string> = parsed(
   "IPv4 address",
   "an IPv4 address such as 192.0.2.10",
   (text) => {
     const value = ipOf(text.endsWith("/32") ? text.slice(0, -3) : text);
-    return value !== undefined && isIpv4(value) ? value : undefined;
+    return value !== undefined && isIpv4(value) && isVirtual(value) ? value : undefined;
   },
 );
 export const hostIpv6: z.ZodType<Ipv6, string> = parsed(
@@ -123,7 +138,7 @@ export const hostIpv6: z.ZodType<Ipv6, string> = parsed(
   "an IPv6 address such as 2001:db8::10",
   (text) => {
     const value = ipOf(text.endsWith("/128") ? text.slice(0, -4) : text);
-    return value !== undefined && !isIpv4(value) ? value : undefined;
+    return value !== undefined && !isIpv4(value) && isVirtual(value) ? value : undefined;
   },
 );
 export const prefix: z.ZodType<Prefix, string> = parsed(
@@ -134,7 +149,8 @@ export const prefix: z.ZodType<Prefix, string> = parsed(
     const value = parsePrefix(text);
     if (!value.ok) return undefined;
     // parsePrefix clears host bits; a written host bit is more likely a mistake than a wish.
-    return ipOf(text.slice(0, text.indexOf("/"))) === value.value.ip ? value.value : undefined;
+    const { ip: first } = value.value;
+    return ipOf(text.slice(0, text.indexOf("/"))) === first && isVirtual(first) ? value.value : undefined;
   },
 );
 

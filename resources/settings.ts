@@ -4,7 +4,7 @@ import { check, diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { SourceFile } from "./load.ts";
 import { labels } from "./metadata.ts";
-import { absoluteFile, duration, integer, interfaceName, ip, port, subdomain } from "./scalar.ts";
+import { absoluteFile, duration, integer, interfaceName, ip, port, subdomain, unicast } from "./scalar.ts";
 import { parseYaml } from "./yaml.ts";
 
 export const SETTINGS_FILE = "/etc/novaedge/novaedge.yaml";
@@ -38,14 +38,16 @@ export const settingsSchema = z
           .optional()
           .describe("Interface of virtual IPs that name none. Without it: the one whose network contains the address."),
         peers: z
-          .array(ip)
+          .array(unicast)
           .max(64, "at most 64 peers")
           .default([])
           .describe(
             "Addresses of the other nodes, where multicast does not pass. Empty: the link-local multicast group.",
           ),
         witnesses: z
-          .union([z.enum(["auto", "none"]), z.array(ip).min(1).max(8)], { error: "auto, none, or a list of addresses" })
+          .union([z.enum(["auto", "none"]), z.array(unicast).min(1).max(8)], {
+            error: "auto, none, or a list of addresses",
+          })
           .default("auto")
           .describe(
             "Addresses that answer while this node's link works; a node that hears neither a peer nor a witness gives its virtual IPs up. `auto`: the default gateway of the interface.",

@@ -48,12 +48,7 @@ export function parseYaml(file: string, source: Uint8Array | string): Parsed {
   };
   const start = { line: 1, column: 1 };
   if (source.length > MAX_OCTETS) {
-    refuse(
-      "FILE_TOO_BIG",
-      start,
-      `${source.length} octets; at most ${MAX_OCTETS} are read`,
-      "split it into several files",
-    );
+    refuse("FILE_TOO_BIG", start, `more than ${MAX_OCTETS} octets`, "split it into several files");
     return { documents: [], diagnostics };
   }
   const text = typeof source === "string" ? source : decodeUtf8(source);
@@ -148,7 +143,7 @@ type Refuse = (code: DiagnosticCode, offset: number, message: string, hint?: str
 class Reader {
   readonly #document: Document.Parsed;
   readonly #refuse: Refuse;
-  readonly #anchors = new Map<string, Node>();
+  #anchors: ReadonlyMap<string, Node> | undefined;
   readonly #open = new Set<Node>();
   #values = 0;
 
@@ -158,12 +153,21 @@ class Reader {
   }
 
   read(): unknown {
-    visit(this.#document, {
-      Node: (_key, node) => {
-        if (!isAlias(node) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
-      },
-    });
     return this.#value(this.#document.contents, 0);
+  }
+
+  /** Only documents with aliases pay for the walk. */
+  #anchored(name: string): Node | undefined {
+    if (this.#anchors === undefined) {
+      const anchors = new Map<string, Node>();
+      visit(this.#document, {
+        Node: (_key, node) => {
+          if (!isAlias(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+        },
+      });
+      this.#anchors = anchors;
+    }
+    return this.#anchors.get(name);
   }
 
   #value(node: unknown, depth: number): unknown {
@@ -197,7 +201,7 @@ class Reader {
   }
 
   #alias(name: string, offset: number, depth: number): unknown {
-    const node = this.#anchors.get(name);
+    const node = this.#anchored(name);
     if (node === undefined || this.#open.has(node) || offsetOfNode(node) >= offset) {
       this.#refuse("YAML_ALIAS", offset, `the alias *${name} has no anchor before it`);
       return undefined;

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -197,7 +198,7 @@ describe("fields that contradict each other", () => {
     ["a family against the address", GOOD.replace("mode:", "addressFamily: ipv6, mode:"), "CONTRADICTION"],
     [
       "an IPv6 address in family ipv4",
-      GOOD.replace("mode:", "ipv6Address: '::1', addressFamily: ipv4, mode:"),
+      GOOD.replace("mode:", "ipv6Address: '2001:db8::1', addressFamily: ipv4, mode:"),
       "CONTRADICTION",
     ],
     ["dual with one address", GOOD.replace("mode:", "addressFamily: dual, mode:"), "CONTRADICTION"],
@@ -221,6 +222,41 @@ describe("fields that contradict each other", () => {
   });
 });
 
+describe("the seeds' own examples", () => {
+  it("are understood, and what is not built yet is refused by its own message", () => {
+    const content = `${HEAD}kind: ProxyBackend
+metadata: {name: api-backend, namespace: default}
+spec:
+  serviceRef: {name: api-service, port: 8080}
+  lbPolicy: P2C
+  multiCluster: {enabled: true, localityAware: true}
+  healthCheck:
+    interval: 10s
+    httpHealthCheck: {path: /health}
+---
+${HEAD}kind: ProxyRoute
+metadata: {name: geo-route, namespace: default}
+spec:
+  parentRefs: [{name: global-gateway}]
+  hostnames: [api.example.com]
+  rules:
+    - matches:
+        - headers: [{name: X-Client-Region, value: us-*, type: RegularExpression}]
+      backendRef:
+        name: api-backend
+        clusterSelector: {matchLabels: {region: us-west}}
+    - backendRef: {name: api-backend}
+`;
+    expect(problems(content)).toEqual([
+      'f.yaml:4:1: error: missing required field "spec.endpoints"; expected a list [FIELD_MISSING]',
+      "f.yaml:5:3: error: spec.serviceRef is known, but not supported in this version [NOT_SUPPORTED]",
+      "f.yaml:6:13: error: spec.lbPolicy: P2C is known, but not supported in this version [NOT_SUPPORTED]",
+      "f.yaml:7:3: error: spec.multiCluster is known, but not supported in this version [NOT_SUPPORTED]",
+      "f.yaml:23:9: error: spec.rules[0].backendRef.clusterSelector is known, but not supported in this version [NOT_SUPPORTED]",
+    ]);
+  });
+});
+
 describe("readDirectory", () => {
   it("takes *.yaml and *.yml in name order, no hidden files", () => {
     const directory = mkdtempSync(join(tmpdir(), "novaedge-test-"));
@@ -228,6 +264,18 @@ describe("readDirectory", () => {
       for (const name of ["b.yml", "a.yaml", ".hidden.yaml", "c.txt", "d.yaml~"])
         writeFileSync(join(directory, name), "");
       expect(readDirectory(directory).map(({ file }) => file.slice(directory.length + 1))).toEqual(["a.yaml", "b.yml"]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+  it("passes over pipes and broken links, refuses a huge file without reading it", () => {
+    const directory = mkdtempSync(join(tmpdir(), "novaedge-test-"));
+    try {
+      execFileSync("mkfifo", [join(directory, "pipe.yaml")]);
+      symlinkSync("/nonexistent", join(directory, "broken.yaml"));
+      writeFileSync(join(directory, "huge.yaml"), "");
+      truncateSync(join(directory, "huge.yaml"), 2 ** 40);
+      expect(loadResources(readDirectory(directory)).diagnostics.map((each) => each.code)).toEqual(["FILE_TOO_BIG"]);
     } finally {
       rmSync(directory, { recursive: true });
     }
