@@ -39,21 +39,26 @@ const facts: Facts = {
   events: [{ at: 99_000, edge: "a", name: "vip.moved", text: "from=standby to=owner" }],
 };
 
+const text = (of: Facts): string =>
+  render(of, { columns: 200, rows: 100, colour: false })
+    .map((line) => line.text)
+    .join("\n");
+
 describe("the demo's view", () => {
   test("says owner, backends, request rate and outage", () => {
-    const text = render(facts, { columns: 200, colour: false }).join("\n");
-    expect(text).toContain("edge a    owner        term 3   configuration 2    pids 11 12 13  elected");
-    expect(text).toContain("edge b    ended       (back in 4 s)");
-    expect(text).toContain("b1 down (back in 4 s)");
-    expect(text).toContain("b2 49/s");
-    expect(text).toContain("100 answers/s   p50 0.6 ms, p99 2.0 ms   10 of 1000 failed: 10 × timeout");
-    expect(text).toContain("outage    last 312 ms (12 s ago)   worst 312 ms");
-    expect(text).toContain("00:01:39 a vip.moved from=standby to=owner");
-    expect(text).not.toContain("\u001b");
+    const all = text(facts);
+    expect(all).toContain("edge a    owner        term 3   configuration 2    elected");
+    expect(all).toContain("edge b    ended       (back in 4 s)");
+    expect(all).toContain("b1 down (back in 4 s)");
+    expect(all).toContain("b2 49/s");
+    expect(all).toContain("100 answers/s   p50 0.6 ms, p99 2.0 ms   10 of 1000 failed: 10 × timeout");
+    expect(all).toContain("outage    last 312 ms (12 s ago)   worst 312 ms");
+    expect(all).toContain("00:01:39 a vip.moved from=standby to=owner");
+    expect(all).not.toContain("\u001b");
   });
   test("says an outage under way", () => {
     const now = { ...report, outage: { ...report.outage, now: 120 } };
-    expect(render({ ...facts, report: now }, { columns: 200, colour: false }).join("\n")).toContain("now 120 ms");
+    expect(text({ ...facts, report: now })).toContain("now 120 ms");
   });
   test("offers commands that name what runs now", () => {
     expect(tries(facts).map((each) => each.command)).toEqual([
@@ -64,11 +69,20 @@ describe("the demo's view", () => {
     ]);
     expect(tries({ ...facts, edges: [] })[0]?.command).toContain("nobody owns");
   });
-  test("fits the terminal, whose styles do not count", () => {
-    // oxlint-disable-next-line no-control-regex -- escape sequences begin with one
-    const style = /\u001b\[[0-9]+m/g;
-    for (const line of render(facts, { columns: 30, colour: true }))
-      expect(line.replaceAll(style, "").length).toBeLessThanOrEqual(30);
+  test("fits the terminal's width, whose styles do not count, but for commands, which are never cut", () => {
+    for (const { text: line, rows } of render(facts, { columns: 30, rows: 100, colour: true })) {
+      // oxlint-disable-next-line no-control-regex -- escape sequences begin with one
+      const length = line.replaceAll(/\u001b\[[0-9]+m/g, "").length;
+      expect(Math.max(1, Math.ceil(length / 30))).toBe(rows);
+      if (rows > 1) expect(line).toMatch(/curl|kill|sed/);
+    }
+  });
+  test("fits a low terminal: the commands stay", () => {
+    const lines = render(facts, { columns: 80, rows: 20, colour: false });
+    expect(lines.reduce((rows, line) => rows + line.rows, 0)).toBeLessThanOrEqual(20);
+    const all = lines.map((line) => line.text).join("\n");
+    for (const { command } of tries(facts)) expect(all).toContain(command);
+    expect(all).toContain("outage ");
   });
   test("without a terminal says a line when something changed, and now and then", () => {
     const first = plainLine(facts, undefined);

@@ -13,7 +13,7 @@ export function screenOn(out: NodeJS.WriteStream): Screen {
 /** Draws on the alternate screen, and only the lines that changed: what the reader has marked with the mouse stays. */
 class Live implements Screen {
   readonly #out: NodeJS.WriteStream;
-  #shown: readonly string[] = [];
+  #shown: readonly (string | undefined)[] = [];
   readonly #resized = (): void => {
     this.#shown = [];
     this.#out.write("\u001b[2J");
@@ -26,15 +26,21 @@ class Live implements Screen {
   }
 
   show(facts: Facts): void {
+    const { columns, rows } = this.#out;
     const colour = process.env["NO_COLOR"] === undefined && process.env["TERM"] !== "dumb";
-    const lines = render(facts, { columns: this.#out.columns, colour }).slice(0, this.#out.rows);
+    /** By row; a line that takes several leaves the rows below it to itself. */
+    const shown = render(facts, { columns, rows, colour })
+      .flatMap((line): (string | undefined)[] => [line.text, ...Array.from({ length: line.rows - 1 }, () => undefined)])
+      .slice(0, rows);
     let text = "";
-    for (let row = 0; row < Math.max(lines.length, this.#shown.length); row++) {
-      const line = lines[row] ?? "";
-      if (line !== this.#shown[row]) text += `\u001b[${row + 1};1H${line}\u001b[K`;
+    for (let row = 0; row < Math.max(shown.length, this.#shown.length); row++) {
+      const line = row < shown.length ? shown[row] : "";
+      // What a wrapped line covered must be written anew when it is gone, and the other way round.
+      if (line !== undefined && (line !== this.#shown[row] || this.#shown[row + 1] !== shown[row + 1]))
+        text += `\u001b[${row + 1};1H\u001b[K${line}`;
     }
     if (text !== "") this.#out.write(text);
-    this.#shown = lines;
+    this.#shown = shown;
   }
 
   [Symbol.dispose](): void {

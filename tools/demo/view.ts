@@ -35,34 +35,58 @@ export function tries(facts: Facts): readonly Try[] {
 
 export interface Look {
   readonly columns: number;
+  readonly rows: number;
   readonly colour: boolean;
 }
 
-export function render(facts: Facts, look: Look): readonly string[] {
-  const paint = painter(look.colour);
-  const { report } = facts;
-  const outage = report?.outage;
-  const lines = [
-    `${paint("bold", "NovaEdge")}  two edges share ${facts.vips.join(" and ")}`,
-    `          from this shell: ${facts.urls.map((url) => paint("bold", `curl ${url}`)).join("   ")}`,
-    "",
-    ...facts.edges.map((edge) => `  edge ${edge.name}    ${edgeText(edge, facts.at, paint)}`),
-    "",
-    `  backends  ${facts.backends.map((backend) => backendText(backend, facts.at, paint)).join("   ")}`,
-    `  client    ${facts.rate.toFixed(0)} answers/s${latencyText(facts)}   ${failureText(facts, paint)}`,
-    `  outage    ${outageNow(facts, paint)}last ${spanText(outage?.last?.length)}${ago(outage?.last?.from, facts.at)}   worst ${spanText(outage?.worst?.length)}`,
-    "",
-    ...facts.events.map((event) => paint("dim", `  ${clock(event.at)} ${event.edge} ${event.name} ${event.text}`)),
-    "",
-    `Try, in another shell as root:`,
-    ...tries(facts).flatMap((each, index) => [
-      `  ${index + 1}. ${each.what.padEnd(15)} ${paint("bold", each.command)}`,
-      paint("dim", `     ${"".padEnd(15)} ${each.effect}`),
+export interface Line {
+  readonly text: string;
+  /** Of the terminal; a command is never cut, the terminal wraps it, so that it can be marked and copied. */
+  readonly rows: number;
+}
+
+/** What a low terminal can do without, first to last. */
+type Part = "effect" | "event" | "space" | "fact" | "command";
+const DISPENSABLE: readonly Part[] = ["effect", "event", "space"];
+
+export function render(facts: Facts, look: Look): readonly Line[] {
+  let lines = partsOf(facts, painter(look.colour)).map(([part, text]) => {
+    const shown = part === "command" ? text : cut(text, look.columns);
+    return { part, text: shown, rows: Math.max(1, Math.ceil(visible(shown) / look.columns)) };
+  });
+  for (const part of DISPENSABLE) {
+    if (lines.reduce((rows, line) => rows + line.rows, 0) <= look.rows) break;
+    lines = lines.filter((line) => line.part !== part);
+  }
+  return lines.map(({ text, rows }) => ({ text, rows }));
+}
+
+function partsOf(facts: Facts, paint: Paint): readonly (readonly [Part, string])[] {
+  const outage = facts.report?.outage;
+  const last = `last ${spanText(outage?.last?.length)}${ago(outage?.last?.from, facts.at)}`;
+  return [
+    ["fact", `${paint("bold", "NovaEdge")}  two edges share ${facts.vips.join(" and ")}`],
+    ["command", `  from this shell: ${facts.urls.map((url) => paint("bold", `curl ${url}`)).join("   ")}`],
+    ["space", ""],
+    ...facts.edges.map((edge): [Part, string] => ["fact", `  edge ${edge.name}    ${edgeText(edge, facts.at, paint)}`]),
+    ["space", ""],
+    ["fact", `  backends  ${facts.backends.map((backend) => backendText(backend, facts.at, paint)).join("   ")}`],
+    ["fact", `  client    ${facts.rate.toFixed(0)} answers/s${latencyText(facts)}   ${failureText(facts, paint)}`],
+    ["fact", `  outage    ${outageNow(facts, paint)}${last}   worst ${spanText(outage?.worst?.length)}`],
+    ["space", ""],
+    ...facts.events.map((event): [Part, string] => [
+      "event",
+      paint("dim", `  ${clock(event.at)} ${event.edge} ${event.name} ${event.text}`),
     ]),
-    "",
-    paint("dim", "Ctrl-C ends the demo and removes everything."),
+    ["space", ""],
+    ["fact", "Try, in another shell as root:"],
+    ...tries(facts).flatMap((each, index): [Part, string][] => [
+      ["command", `  ${index + 1}. ${each.what.padEnd(15)} ${paint("bold", each.command)}`],
+      ["effect", paint("dim", `     ${"".padEnd(15)} ${each.effect}`)],
+    ]),
+    ["space", ""],
+    ["fact", paint("dim", "Ctrl-C ends the demo and removes everything.")],
   ];
-  return lines.map((line) => cut(line, look.columns));
 }
 
 /** Where there is no terminal: one line about what changed since `before`; undefined when nothing worth a line did. */
@@ -92,10 +116,9 @@ function painter(colour: boolean): Paint {
 
 function edgeText(edge: EdgeFacts, at: number, paint: Paint): string {
   const style = edge.state === "owner" ? "green" : edge.state === "standby" ? "bold" : "yellow";
-  const pids = edge.pids.length === 0 ? "" : `  pids ${edge.pids.join(" ")}`;
   const term = edge.term === undefined ? "" : `  term ${edge.term}`;
   const generation = edge.generation === undefined ? "" : `configuration ${edge.generation}`;
-  const rest = `${generation.padEnd(17)}${pids}  ${edge.why}`;
+  const rest = `${generation.padEnd(17)}  ${edge.why}`;
   return `${paint(style, edge.state.padEnd(11))}${restart(edge.restartsAt, at)}${term.padEnd(11)}${paint("dim", rest)}`;
 }
 function backendText(backend: BackendFacts, at: number, paint: Paint): string {
@@ -141,6 +164,9 @@ function cut(line: string, columns: number): string {
     }
   }
   return out;
+}
+function visible(line: string): number {
+  return line.split(STYLE).reduce((sum, part) => sum + (part.startsWith("\u001b") ? 0 : part.length), 0);
 }
 
 // oxlint-disable-next-line no-control-regex -- escape sequences begin with one
