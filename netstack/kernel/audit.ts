@@ -55,17 +55,8 @@ export function removeAll(): Ours {
 export function remove(ours: Ours): void {
   using route = new RouteSocket();
   for (const { ip, prefixLength, index } of ours.addresses) route.deleteAddress(ip, prefixLength, index);
-  for (const each of ours.routes) {
-    const [hop] = each.hops;
-    route.deleteRoute({
-      destination: each.destination,
-      table: each.table,
-      protocol: each.protocol,
-      metric: each.metric,
-      ...(hop?.gateway === undefined || each.hops.length > 1 ? {} : { gateway: hop.gateway }),
-      ...(hop?.oif === undefined || each.hops.length > 1 ? {} : { oif: hop.oif }),
-      ...(each.type === "blackhole" || each.type === "unreachable" ? { type: each.type } : {}),
-    });
+  for (const { destination, table, protocol, metric } of ours.routes) {
+    route.deleteRoute({ destination, table, protocol, metric });
   }
   for (const { family, preference, table, protocol, from, to, mark, mask, iif, oif } of ours.rules) {
     route.deleteRule({

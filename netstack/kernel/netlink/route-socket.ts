@@ -46,9 +46,11 @@ import {
 } from "./neighbour.ts";
 import {
   decodeRoute,
+  encodeDeleteRoute,
   encodeGetRoutes,
   encodeRoute,
   type NewRoute,
+  type OldRoute,
   type Route,
   RTM_DELROUTE,
   RTM_GETROUTE,
@@ -163,8 +165,8 @@ export class RouteSocket implements Disposable {
   }
 
   /** Returns false when it was not there. */
-  deleteRoute(route: NewRoute): boolean {
-    return this.#delete("delete route", RTM_DELROUTE, encodeRoute(route), [ESRCH, ENODEV]);
+  deleteRoute(route: OldRoute): boolean {
+    return this.#delete("delete route", RTM_DELROUTE, encodeDeleteRoute(route), [ESRCH, ENODEV]);
   }
 
   rules(): readonly Rule[] {

@@ -86,31 +86,16 @@ export interface NewRoute {
 }
 
 export function encodeRoute(route: NewRoute): Uint8Array {
-  const { destination, table, gateway, oif, source, metric, type = "unicast" } = route;
-  const v4 = isIpv4(destination.ip);
+  const { gateway, type = "unicast" } = route;
   // IPv4 only: without a gateway a destination is on the link itself.
-  const scope = v4 && type === "unicast" && gateway === undefined ? SCOPE_LINK : 0;
-  const parts = [
-    u8(v4 ? AF_INET : AF_INET6),
-    u8(destination.length),
-    u8(0),
-    u8(0),
-    u8(table < 256 ? table : 0),
-    u8(route.protocol),
-    u8(scope),
-    u8(TYPES.indexOf(type)),
-    u32(route.onLink === true ? RTNH_F_ONLINK : 0),
-    attribute(RTA_DST, octetsOfIp(destination.ip)),
-    attributeU32(RTA_TABLE, table),
-  ];
-  if (metric !== undefined) parts.push(attributeU32(RTA_PRIORITY, metric));
-  if (gateway !== undefined) {
-    if (isIpv4(gateway) !== v4) throw new TypeError("a gateway of another address family");
-    parts.push(attribute(RTA_GATEWAY, octetsOfIp(gateway)));
-  }
-  if (oif !== undefined) parts.push(attributeU32(RTA_OIF, oif));
-  if (source !== undefined) parts.push(attribute(RTA_PREFSRC, octetsOfIp(source)));
-  return join(parts);
+  const scope = isIpv4(route.destination.ip) && type === "unicast" && gateway === undefined ? SCOPE_LINK : 0;
+  return encode(route, scope, TYPES.indexOf(type));
+}
+
+/** What to delete: what is absent need not match. */
+export type OldRoute = Omit<NewRoute, "source" | "onLink">;
+export function encodeDeleteRoute(route: OldRoute): Uint8Array {
+  return encode(route, SCOPE_NOWHERE, route.type === undefined ? 0 : TYPES.indexOf(route.type));
 }
 
 /** Dump of one family; table and protocol filter in the kernel (strict checking), 0 = all. */
@@ -124,6 +109,32 @@ export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const TABLE_MAIN = 254;
 export const TABLE_LOCAL = 255;
+
+function encode(route: NewRoute, scope: number, type: number): Uint8Array {
+  const { destination, table, gateway, oif, source, metric } = route;
+  const v4 = isIpv4(destination.ip);
+  const parts = [
+    u8(v4 ? AF_INET : AF_INET6),
+    u8(destination.length),
+    u8(0),
+    u8(0),
+    u8(table < 256 ? table : 0),
+    u8(route.protocol),
+    u8(scope),
+    u8(type),
+    u32(route.onLink === true ? RTNH_F_ONLINK : 0),
+    attribute(RTA_DST, octetsOfIp(destination.ip)),
+    attributeU32(RTA_TABLE, table),
+  ];
+  if (metric !== undefined) parts.push(attributeU32(RTA_PRIORITY, metric));
+  if (gateway !== undefined) {
+    if (isIpv4(gateway) !== v4) throw new TypeError("a gateway of another address family");
+    parts.push(attribute(RTA_GATEWAY, octetsOfIp(gateway)));
+  }
+  if (oif !== undefined) parts.push(attributeU32(RTA_OIF, oif));
+  if (source !== undefined) parts.push(attribute(RTA_PREFSRC, octetsOfIp(source)));
+  return join(parts);
+}
 
 function single(attributes: Attributes, size: number, flags: number): readonly NextHop[] {
   const gateway = ipIn(attributes, RTA_GATEWAY, size) ?? via(attributes);
@@ -182,6 +193,8 @@ const RTA_NH_ID = 30;
 const RTNH_F_ONLINK = 4;
 const RTNH_F_GONE = 1 | 16;
 const SCOPE_LINK = 253;
+/** In a request to delete: any scope. */
+const SCOPE_NOWHERE = 255;
 const TYPES: readonly RouteType[] = [
   "other",
   "unicast",

@@ -7,7 +7,9 @@
  */
 
 import type { Result } from "../../../base/result.ts";
-import type { DatagramMeta, Datagrams, Loop } from "../loop.ts";
+import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
+import { close, errno, recv } from "../libc.ts";
+import type { Loop } from "../loop.ts";
 import { type Address, decodeAddress, RTM_DELADDR, RTM_NEWADDR } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
 import { NETLINK_ROUTE, openListening } from "./client.ts";
@@ -36,23 +38,62 @@ export interface Watcher {
 
 /** Watches the network namespace that the calling thread is in. */
 export function watch(loop: Loop, topics: readonly Topic[], on: Watcher): Disposable {
-  const fd = openListening(
-    NETLINK_ROUTE,
-    topics.flatMap((topic) => GROUPS[topic]),
-  );
-  return loop.datagrams(fd, {
-    received(_socket: Datagrams, bytes: Uint8Array, meta: DatagramMeta): void {
-      // Only the kernel (port 0) speaks for the kernel; other processes can send to this socket too.
-      if (meta.from.length >= 8 && meta.from.subarray(4, 8).some((octet) => octet !== 0)) return;
-      const changes = meta.truncated ? undefined : decodeChanges(bytes);
-      if (changes === undefined) on.changed({ kind: "resync", why: "unreadable" });
-      else for (const change of changes) on.changed(change);
-    },
-    failed(_socket: Datagrams, errno: number): void {
-      if (errno === ENOBUFS) on.changed({ kind: "resync", why: "overrun" });
-      else on.failed?.(errno);
-    },
-  });
+  const groups = topics.flatMap((topic) => GROUPS[topic]);
+  const socket = new Listening(loop, openListening(NETLINK_ROUTE, groups), on);
+  return { [Symbol.dispose]: () => socket.close() };
+}
+
+/** Reads for itself: an overrun is an error of the socket, which loops would have to tell from a shortage of their own. */
+class Listening {
+  readonly #fd: number;
+  readonly #on: Watcher;
+  readonly #watching: Disposable;
+  readonly #buffer = new Uint8Array(BUFFER);
+  #open = true;
+  #overrun = false;
+
+  constructor(loop: Loop, fd: number, on: Watcher) {
+    this.#fd = fd;
+    this.#on = on;
+    this.#watching = loop.watch(fd, () => this.#ready());
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#watching[Symbol.dispose]();
+    close(this.#fd);
+  }
+
+  #ready(): void {
+    for (let share = SHARE; share > 0 && this.#open; share--) {
+      const length = recv(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT | MSG_TRUNC);
+      if (length >= 0) this.#received(length);
+      else if (errno() === EAGAIN) return this.#drained();
+      else if (errno() === ENOBUFS) this.#overrun = true;
+      else if (errno() !== EINTR) return this.#failed(errno());
+    }
+  }
+
+  #received(length: number): void {
+    // What is left in the queue is older than the picture that the listener is about to take.
+    if (this.#overrun) return;
+    const changes = length > this.#buffer.length ? undefined : decodeChanges(this.#buffer.subarray(0, length));
+    if (changes === undefined) this.#on.changed({ kind: "resync", why: "unreadable" });
+    else for (const change of changes) if (this.#open) this.#on.changed(change);
+  }
+
+  /** Only now: until its queue is empty the kernel goes on dropping changes, and says so no second time. */
+  #drained(): void {
+    if (!this.#overrun) return;
+    this.#overrun = false;
+    this.#on.changed({ kind: "resync", why: "overrun" });
+  }
+
+  #failed(number: number): void {
+    this.close();
+    this.#on.failed?.(number);
+  }
 }
 
 /** The changes in one datagram; undefined when it cannot be read, which asks for a resync. */
@@ -108,7 +149,11 @@ function read<T>(decoded: Result<T, Malformed>, make: (value: T) => Change): Cha
   return decoded.error.kind === "bad-value" ? undefined : "refused";
 }
 
-const ENOBUFS = 105;
+/** Datagrams in one turn of the loop, which others share. */
+const SHARE = 64;
+const BUFFER = 64 * 1024;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
 /** RTNLGRP_*: for addresses, routes and rules one group for each family. */
 const GROUPS: Readonly<Record<Topic, readonly number[]>> = {
   links: [1],

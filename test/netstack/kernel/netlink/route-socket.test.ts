@@ -1,0 +1,226 @@
+/** rtnetlink against the kernel, in namespaces of its own. */
+import { closeSync } from "node:fs";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ipv4, ipv6, type Mac, type Prefix, parsePrefix } from "../../../../base/address.ts";
+import { Fault } from "../../../../base/fault.ts";
+import { SILENT } from "../../../../base/log.ts";
+import { INTERFACE_ALIAS, ROUTE_PROTOCOL, RULE_PREFERENCE } from "../../../../netstack/kernel/marks.ts";
+import { createNamespace, deleteNamespace, inside, openNamespace } from "../../../../netstack/kernel/namespace.ts";
+import { RouteSocket } from "../../../../netstack/kernel/netlink/route-socket.ts";
+import { type Change, watch } from "../../../../netstack/kernel/netlink/watch.ts";
+import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
+import { sweep, UNABLE } from "../segment.ts";
+
+const prefix = (text: string): Prefix => {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new TypeError(text);
+  return parsed.value;
+};
+const one = `nv${process.pid}x1r`;
+const two = `nv${process.pid}x2r`;
+
+beforeAll(sweep);
+
+describe.skipIf(UNABLE !== undefined)("rtnetlink", () => {
+  let route: RouteSocket;
+  beforeEach(() => {
+    createNamespace(one);
+    route = inside(one, () => new RouteSocket());
+    route.addVeth("v0", { name: "v1" });
+    for (const name of ["v0", "v1"]) route.changeLink(name, { up: true });
+  });
+  afterEach(() => {
+    route[Symbol.dispose]();
+    deleteNamespace(one);
+    deleteNamespace(two);
+  });
+
+  test("links: named, changed, enslaved, moved, deleted", () => {
+    const index = route.indexOf("v0");
+    expect(route.link("v0")).toMatchObject({ index, kind: "veth", up: true, mtu: 1500, master: undefined });
+    route.changeLink(index, { alias: INTERFACE_ALIAS, mtu: 1400, mac: 0x02_00_00_00_00_42 as Mac, name: "v9" });
+    expect(route.link(index)).toMatchObject({ name: "v9", alias: INTERFACE_ALIAS, mtu: 1400, mac: 0x020000000042 });
+    const bridge = route.addBridge("b0");
+    route.changeLink("v9", { master: bridge });
+    expect(route.link("v9")?.master).toBe(bridge);
+    route.changeLink("v9", { master: 0, up: false });
+    expect(route.link("v9")).toMatchObject({ master: undefined, up: false, operState: "down" });
+
+    createNamespace(two);
+    const there = openNamespace(two);
+    route.changeLink("v9", { namespaceFd: there });
+    closeSync(there);
+    expect(route.link("v9")).toBeUndefined();
+    using other = inside(two, () => new RouteSocket());
+    expect(other.links().map((link) => link.name)).toEqual(["lo", "v9"]);
+    expect(other.deleteLink("v9")).toBe(true);
+    expect(other.deleteLink("v9")).toBe(false);
+    // A veth dies with its peer.
+    expect(route.link("v1")).toBeUndefined();
+  });
+
+  test("addresses: added once, with our mark, and deleted once", () => {
+    const index = route.indexOf("v0");
+    const v4 = { ip: ipv4("192.0.2.1"), prefixLength: 32, index, protocol: 110, label: "v0:vip" };
+    const v6 = { ip: ipv6("2001:db8::1"), prefixLength: 128, index, protocol: 110, noDad: true, noPrefixRoute: true };
+    expect([route.addAddress(v4), route.addAddress(v4), route.addAddress(v6), route.addAddress(v6)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    const ours = route.addresses(index).filter((each) => each.protocol === 110);
+    expect(ours).toMatchObject([
+      { ip: v4.ip, prefixLength: 32, label: "v0:vip" },
+      { ip: v6.ip, prefixLength: 128, tentative: false, noPrefixRoute: true },
+    ]);
+    expect([v4, v4, v6, v6].map(({ ip, prefixLength }) => route.deleteAddress(ip, prefixLength, index))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+  });
+
+  test("RFC 4862 §5.4: an address that is being probed is tentative, one with a duplicate has failed", () => {
+    const [v0, v1] = [route.indexOf("v0"), route.indexOf("v1")];
+    const ip = ipv6("2001:db8::5");
+    route.addAddress({ ip, prefixLength: 64, index: v1, noDad: true });
+    using loop = inside(one, () => openLoop({ engine: "epoll", log: SILENT }));
+    const changes: Change[] = [];
+    using _watching = inside(one, () => watch(loop, ["addresses"], { changed: (change) => changes.push(change) }));
+    route.addAddress({ ip, prefixLength: 64, index: v0 });
+    const seen = (): readonly boolean[] =>
+      changes.flatMap((each) => (each.kind === "address" && each.address.index === v0 ? [each.address.dadFailed] : []));
+    expect(route.addresses(v0).find((each) => each.ip === ip)?.tentative).toBe(true);
+    while (!seen().includes(true)) loop.turn(true);
+    expect(route.addresses(v0).find((each) => each.ip === ip)).toMatchObject({ dadFailed: true });
+  });
+
+  test("routes: replaced in place, found by table and protocol, multipath read", () => {
+    const index = route.indexOf("v0");
+    route.addAddress({ ip: ipv4("192.0.2.1"), prefixLength: 24, index });
+    const base = { destination: prefix("198.51.100.0/24"), table: 1000, protocol: ROUTE_PROTOCOL, metric: 10 };
+    const first = { ...base, gateway: ipv4("192.0.2.2"), oif: index };
+    expect([route.addRoute(first), route.addRoute(first)]).toEqual([true, false]);
+    route.replaceRoute({ ...base, gateway: ipv4("192.0.2.3"), oif: index });
+    expect(route.routes({ table: 1000 })).toMatchObject([
+      { destination: base.destination, metric: 10, hops: [{ gateway: ipv4("192.0.2.3"), oif: index }] },
+    ]);
+    route.addRoute({
+      destination: prefix("2001:db8:1::/48"),
+      table: 1000,
+      protocol: ROUTE_PROTOCOL,
+      type: "blackhole",
+    });
+    expect(route.routes({ protocol: ROUTE_PROTOCOL }).map((each) => each.type)).toEqual(["unicast", "blackhole"]);
+    expect(route.routes({ table: 4711 })).toEqual([]);
+    expect([route.deleteRoute(base), route.deleteRoute(base)]).toEqual([true, false]);
+  });
+
+  test("rules: by mark, added once, deleted once", () => {
+    const rule = {
+      family: "ip",
+      preference: RULE_PREFERENCE.first,
+      table: 1000,
+      protocol: ROUTE_PROTOCOL,
+      mark: 0x0100_0000,
+      mask: 0x3f00_0000,
+      to: prefix("198.51.100.0/24"),
+    } as const;
+    expect([route.addRule(rule), route.addRule(rule)]).toEqual([true, false]);
+    expect(route.rules().filter((each) => each.protocol === ROUTE_PROTOCOL)).toMatchObject([
+      { ...rule, action: "lookup" },
+    ]);
+    expect([route.deleteRule(rule), route.deleteRule(rule)]).toEqual([true, false]);
+  });
+
+  test("neighbours: set, replaced, deleted", () => {
+    const index = route.indexOf("v0");
+    const entry = { ip: ipv6("2001:db8::7"), index, mac: 0x02_00_00_00_00_07 as Mac, state: "permanent" as const };
+    route.replaceNeighbour(entry);
+    route.replaceNeighbour({ ...entry, mac: 0x02_00_00_00_00_08 as Mac });
+    expect(route.neighbours(index)).toMatchObject([{ ...entry, mac: 0x020000000008 }]);
+    expect([route.deleteNeighbour(entry.ip, index), route.deleteNeighbour(entry.ip, index)]).toEqual([true, false]);
+  });
+
+  test("a refusal carries the kernel's own words", () => {
+    const wrong = (): unknown =>
+      route.addAddress({ ip: ipv4("192.0.2.1"), prefixLength: 77, index: route.indexOf("v0") });
+    expect(wrong).toThrow(Fault);
+    expect(wrong).toThrow(/error=EINVAL, kernel=ipv4: Invalid prefix length/);
+    expect(() => route.indexOf("nope")).toThrow(/INTERFACE_MISSING: .*ifname=nope/);
+    const far = { destination: prefix("198.51.100.0/24"), table: 254, protocol: 110, gateway: ipv4("203.0.113.1") };
+    expect(() => route.addRoute(far)).toThrow(/error=ENETUNREACH, kernel=Nexthop has invalid gateway/);
+  });
+
+  test("a dump that does not fit into one datagram is read whole", () => {
+    const index = route.indexOf("v0");
+    for (let each = 0; each < 1500; each++) {
+      route.addRoute({
+        destination: { ip: (ipv4("10.0.0.0") + each * 256) as never, length: 24 },
+        table: 1000,
+        protocol: ROUTE_PROTOCOL,
+        oif: index,
+      });
+    }
+    expect(route.routes({ table: 1000 }).length).toBe(1500);
+  });
+
+  describe.each(["epoll", "io_uring"] as const)("watching, on %s", (engine) => {
+    test("every kind of change is told, in order, and nothing else", () => {
+      using loop = inside(one, () => openLoop({ engine, log: SILENT }));
+      const changes: Change[] = [];
+      const topics = ["links", "addresses", "routes", "rules", "neighbours"] as const;
+      using _watching = inside(one, () => watch(loop, topics, { changed: (change) => changes.push(change) }));
+      const index = route.indexOf("v0");
+      const rule = { family: "ip", preference: 11_000, table: 1000, protocol: 110 } as const;
+      const target = { destination: prefix("198.51.100.0/24"), table: 1000, protocol: 110, oif: index };
+      route.changeLink("v0", { alias: "seen" });
+      route.addAddress({ ip: ipv4("192.0.2.1"), prefixLength: 32, index, protocol: 110 });
+      route.addRoute(target);
+      route.addRule(rule);
+      route.replaceNeighbour({ ip: ipv4("192.0.2.9"), index, mac: 1 as Mac, state: "permanent" });
+      route.deleteNeighbour(ipv4("192.0.2.9"), index);
+      route.deleteRule(rule);
+      route.deleteRoute(target);
+      route.deleteAddress(ipv4("192.0.2.1"), 32, index);
+      route.deleteLink("v0");
+      while (!changes.some((each) => each.kind === "link" && each.gone && each.link.name === "v0")) loop.turn(true);
+      const told = changes.filter((change) => {
+        if (change.kind === "link") return change.link.name === "v0" && (change.gone || change.link.alias === "seen");
+        if (change.kind === "address") return change.address.protocol === 110;
+        if (change.kind === "route") return change.route.protocol === 110;
+        if (change.kind === "neighbour") return change.neighbour.ip === ipv4("192.0.2.9");
+        return true;
+      });
+      const sequence = told.map((change) => `${change.kind}${change.kind !== "resync" && change.gone ? "-" : "+"}`);
+      const once = sequence.filter((each, at) => each !== sequence[at - 1]);
+      // Before a link goes, it goes down.
+      const order = "link+ address+ route+ rule+ neighbour+ neighbour- rule- route- address- link+ link-";
+      expect(once.join(" ")).toBe(order);
+    });
+
+    test("more changes than the socket holds: a resync is asked for, and watching goes on", () => {
+      using loop = inside(one, () => openLoop({ engine, log: SILENT }));
+      const kinds: string[] = [];
+      const told: unknown[] = [];
+      const changed = (change: Change): void => {
+        kinds.push(change.kind);
+        if (change.kind === "route") told.push(change.route.destination.ip);
+      };
+      using _watching = inside(one, () => watch(loop, ["routes"], { changed }));
+      const index = route.indexOf("v0");
+      const target = { destination: prefix("198.51.100.0/24"), table: 1000, protocol: 110, oif: index };
+      for (let each = 0; each < 6000; each++) {
+        route.addRoute(target);
+        route.deleteRoute(target);
+      }
+      while (!kinds.includes("resync")) loop.turn(true);
+      // What is left in the socket, and then a change of its own.
+      route.addRoute({ ...target, destination: prefix("203.0.113.0/24") });
+      while (!told.includes(prefix("203.0.113.0/24").ip)) loop.turn(true);
+      expect(kinds.filter((kind) => kind === "resync").length).toBe(1);
+    });
+  });
+});
