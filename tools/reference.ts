@@ -1,16 +1,16 @@
 /**
- * `npm run docs`: docs/configuration.md and the JSON Schemas, written from the schemas of resources/.  With --check it
+ * `npm run docs`: docs/configuration.md, novactl.md, errors.md and the JSON Schemas, written from the sources.  With --check it
  * writes nothing and fails when a committed file is stale.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DIAGNOSTICS } from "../resources/diagnostic.ts";
 import { type Field, fieldsOf } from "../resources/fields.ts";
 import { resourcesJsonSchema, settingsJsonSchema } from "../resources/json-schema.ts";
 import { documentSchema } from "../resources/kinds.ts";
 import { API_VERSION, KIND_NAMES, type Kind } from "../resources/names.ts";
 import { settingsSchema } from "../resources/settings.ts";
 import { notYet } from "../resources/unsupported.ts";
+import { errorsPage, novactlPage } from "./reference-codes.ts";
 import { EXAMPLES, INTRODUCTION, KIND_NOTES, SETTINGS_NOTES } from "./reference-text.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -19,6 +19,8 @@ const ROOT = join(import.meta.dirname, "..");
 export function generated(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/configuration.md", configuration()],
+    ["docs/errors.md", errorsPage()],
+    ["docs/novactl.md", novactlPage()],
     ["docs/schema/resources.json", `${JSON.stringify(resourcesJsonSchema(), undefined, 2)}\n`],
     ["docs/schema/settings.json", `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`],
   ]);
@@ -53,10 +55,7 @@ function configuration(): string {
     notYet()
       .map((each) => `- ${each}\n`)
       .join(""),
-    "## Codes of findings\n",
-    Object.entries(DIAGNOSTICS)
-      .map(([code, about]) => `- \`${code}\`: ${about}\n`)
-      .join(""),
+    "The codes of findings are in [errors.md](errors.md), the commands in [novactl.md](novactl.md).\n",
   ].join("\n");
 }
 

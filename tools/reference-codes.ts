@@ -1,0 +1,98 @@
+/** docs/errors.md and docs/novactl.md: every code that an operator can meet, and every command. */
+import { FAULTS } from "../base/fault.ts";
+import { EXIT, type Flag } from "../cli/command.ts";
+import { COMMANDS, GLOBAL_FLAGS } from "../cli/commands.ts";
+import { usageOf } from "../cli/parse.ts";
+import type { ConditionCode } from "../daemon/admin/api.ts";
+import type { GateReason } from "../daemon/eligibility.ts";
+import { DIAGNOSTICS } from "../resources/diagnostic.ts";
+import { KIND_NAMES } from "../resources/names.ts";
+
+/** The types make a code without words here a compile error. */
+const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
+  CONFIG_REFUSED: "the files have errors; what ran before runs on. `novactl check` lists them",
+  CONFIG_WARNING: "the files have something that is probably not meant",
+  RESTART_NEEDED: "a setting was changed that only a restart of the daemon takes up",
+  CHILD_DOWN: "a process of the daemon has ended or does not answer; it is restarted with growing pauses",
+  DATAPLANE_REFUSED: "a data plane could not apply the configuration",
+  LISTENER_FAILED: "a listening socket could not be opened; the message says what holds the port",
+  VIP_INELIGIBLE: "this host may not own the virtual IP; the message begins with the reason below",
+  VIP_CONFLICT: "a machine that is no node of ours answers for the address",
+  VIP_NO_LINK: "the interface is down, or neither a peer nor a witness is heard on it",
+  VIP_NO_INTERFACE: "no interface has a network with the address; write `l2.interface`",
+  POOL_EXHAUSTED: "the pool has no free address for this virtual IP",
+  POOL_MISSING: "no pool assigns addresses of that family",
+  POOL_OUTSIDE: "the virtual IP keeps an address that its pool no longer has",
+  ADDRESS_ALLOCATED: "an allocated address was written in another virtual IP; this one got another",
+  BACKEND_DOWN: "some or all endpoints of a backend fail their health checks",
+  ENGINE_FALLBACK: "io_uring cannot be used here; epoll does the work",
+  KERNEL_DRIFT: "something of ours in the kernel was changed by others",
+};
+
+const REASONS: Readonly<Record<GateReason, string>> = {
+  OK: "the host may own it",
+  DRAINING: "the daemon is stopping",
+  NODE_NOT_SELECTED: "`nodeSelector` does not match the node's labels",
+  NO_GATEWAY: "no ProxyGateway refers to it, and `healthPolicy.requireGateway` asks for one",
+  NOT_LISTENING: "no data plane accepts on one of its ports",
+  TOO_FEW_HEALTHY: "fewer endpoints behind it are healthy than `healthPolicy` asks for",
+};
+
+const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: "done",
+  failed: "degraded (`status`, `doctor`), not found, refused for another reason than the configuration",
+  notRunning: "nothing answers on the admin socket",
+  usage: "wrong command line",
+  permission: "no access to the admin socket or a file",
+  configuration: "the configuration or the documents have errors",
+};
+
+const NOTE = "<!-- Written by `npm run docs`; do not edit. -->\n";
+
+export function errorsPage(): string {
+  const list = (words: Readonly<Record<string, string>>): string =>
+    Object.entries(words)
+      .map(([code, about]) => `- \`${code}\`: ${about}\n`)
+      .join("");
+  return [
+    "# Codes\n",
+    NOTE,
+    "A code is API: it is never used again for another meaning.\n",
+    "## Conditions (`novactl status`)\n",
+    list(CONDITIONS),
+    "## Why a host may not own a virtual IP\n",
+    list(REASONS),
+    "## Findings in files (`novactl check`, `apply`)\n",
+    list(DIAGNOSTICS),
+    "## Failures of the environment\n",
+    list(FAULTS),
+  ].join("\n");
+}
+
+export function novactlPage(): string {
+  return [
+    "# novactl\n",
+    NOTE,
+    "Talks to the daemon of this host over its admin socket; whoever may open the socket may do everything.\n",
+    "## Commands\n",
+    ...COMMANDS.map((command) => {
+      const examples = command.examples.map((each) => `${each}\n`).join("");
+      const flags = command.flags.map(flagLine).join("");
+      return `### ${command.name}\n\n\`${usageOf(command)}\`: ${command.about}.\n${flags === "" ? "" : `\n${flags}`}\n\`\`\`sh\n${examples}\`\`\`\n`;
+    }),
+    "## Flags of every command\n",
+    GLOBAL_FLAGS.map(flagLine).join(""),
+    "## Kinds\n",
+    Object.values(KIND_NAMES)
+      .map(({ kind, names }) => `- ${kind}: ${names.map((each) => `\`${each}\``).join(", ")}\n`)
+      .join(""),
+    "## Exit status\n",
+    (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => `- ${EXIT[name]}: ${EXITS[name]}\n`).join(""),
+  ].join("\n");
+}
+
+function flagLine(flag: Flag): string {
+  const short = flag.short === undefined ? "" : `-${flag.short}, `;
+  const value = flag.value === undefined ? "" : ` ${flag.value.sample}`;
+  return `- \`${short}--${flag.name}${value}\`: ${flag.about}\n`;
+}
