@@ -71,6 +71,9 @@ export type Closed =
   | { readonly kind: "finished" } // both directions ended, or we closed
   | { readonly kind: "failed"; readonly errno: number };
 
+/** Octets of `queued` from which on `drained` is certain to follow: pause a source at this or more, and it will be woken. */
+export const DRAIN_MARK = 131_072;
+
 export interface StreamHandler {
   /** The connection that `connect` opened is established. */
   opened?(stream: Stream): void;
@@ -78,7 +81,10 @@ export interface StreamHandler {
   received(stream: Stream, chunk: number, start: number, end: number): void;
   /** The peer sent FIN; sending is still possible. */
   ended(stream: Stream): void;
-  /** `queued` fell to zero after `write` or `forward` had found it above the socket's capacity. */
+  /**
+   * `queued` fell to zero after it had been above DRAIN_MARK at the end of a turn, or after the socket had been full.
+   * A stream that never was above the mark may stay silent.
+   */
   drained?(stream: Stream): void;
   /** The last call for this stream. */
   closed(stream: Stream, why: Closed): void;

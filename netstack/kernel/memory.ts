@@ -26,7 +26,8 @@ export class Memory implements Pool {
   private readonly blockStack: Int32Array;
   private blockFree = 0;
   private blockFresh = 0;
-  private blocksUsed = 0;
+  /** Blocks that hold copies which wait to be sent. */
+  blocksUsed = 0;
 
   constructor(chunkSize: number, chunks: number, blocks: number) {
     if (!Number.isInteger(chunkSize) || chunkSize < 1024 || chunkSize > 1 << 20)

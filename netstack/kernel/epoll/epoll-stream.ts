@@ -4,7 +4,7 @@
  */
 import { EAGAIN, EINTR } from "../errno.ts";
 import * as libc from "../libc.ts";
-import type { Endpoint, Fd, StreamHandler } from "../loop.ts";
+import { DRAIN_MARK, type Endpoint, type Fd, type StreamHandler } from "../loop.ts";
 import {
   ABORTING,
   BROKEN,
@@ -133,6 +133,7 @@ export class EpollStream extends QueuedStream {
   }
 
   private send(): void {
+    if (this.queued > DRAIN_MARK) this.flags |= LATE;
     while (this.tail !== this.head) {
       const { segments, head } = this;
       const start = segments[head + 1] ?? 0;
@@ -154,7 +155,9 @@ export class EpollStream extends QueuedStream {
     }
     if ((this.flags & LATE) === 0) return;
     this.flags &= ~LATE;
-    if ((this.flags & (ENDING | CLOSING)) === 0) this.handler.drained?.(this);
+    if ((this.flags & (ENDING | CLOSING)) !== 0 || this.handler.drained === undefined) return;
+    this.loop.spoke = true;
+    this.handler.drained(this);
   }
 
   /** As in the ring engine: what had arrived before the failure is still delivered, then the stream closes. */

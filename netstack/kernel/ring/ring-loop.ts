@@ -159,7 +159,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     this.trying[this.attempts++] = stream;
   }
 
-  /** Attempts that left no completion have succeeded; handlers hear nothing of it, so this may happen at any time. */
+  /** Attempts that left no completion have succeeded.  Only `drained` is called from here. */
   private settle(): boolean {
     const { ring, streams, trying } = this;
     // Very rare: too many completions for the queue, or the kernel short of memory.  The next turn settles.

@@ -5,7 +5,7 @@
  */
 import { ECANCELED, EPIPE } from "../errno.ts";
 import * as libc from "../libc.ts";
-import type { Endpoint, Fd, StreamHandler } from "../loop.ts";
+import { DRAIN_MARK, type Endpoint, type Fd, type StreamHandler } from "../loop.ts";
 import {
   ABORTING,
   BROKEN,
@@ -73,8 +73,10 @@ export class RingStream extends QueuedStream {
       }
     }
     // The success of an attempt wakes nobody: what follows on it must not wait for another event.
-    if (this.sending === TRYING && ((flags & (ENDING | CLOSING)) !== 0 || this.tail !== this.sealed))
-      this.loop.settleSoon = true;
+    if (this.sending === TRYING) {
+      if (this.queued > DRAIN_MARK) this.flags |= TELLING;
+      if ((this.flags & (ENDING | CLOSING | TELLING)) !== 0 || this.tail !== this.sealed) this.loop.settleSoon = true;
+    }
     if ((this.flags & (FIN | EOF)) === (FIN | EOF)) return this.leave();
     if ((flags & ARMED) === 0) {
       if ((flags & (PAUSED | EOF | STARVED)) === 0) this.receive();
@@ -124,7 +126,7 @@ export class RingStream extends QueuedStream {
       this.loop.inFlight--;
       this.sending = IDLE;
       this.takenSealed();
-      if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) this.touch();
+      if (this.tail !== this.head || (this.flags & ASIDE) !== 0) this.emptied();
     } else {
       this.flags |= LATE;
       this.sent(outcome === -EAGAIN ? 0 : outcome);
@@ -137,10 +139,7 @@ export class RingStream extends QueuedStream {
     this.sending = IDLE;
     if (result < 0) return this.sendFailed(-result);
     this.taken(result);
-    if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) return this.touch();
-    if ((this.flags & LATE) === 0) return;
-    this.flags &= ~LATE;
-    this.handler.drained?.(this);
+    this.emptied();
   }
 
   connected(result: number): void {
@@ -150,6 +149,16 @@ export class RingStream extends QueuedStream {
     if (result < 0) this.fail(-result);
     else if ((this.flags & LEAVING) === 0) this.handler.opened?.(this);
     this.touch();
+  }
+
+  /** What a send that is over leaves to do. */
+  private emptied(): void {
+    if (this.tail !== this.head || (this.flags & AFTER_SEND) !== 0) return this.touch();
+    if ((this.flags & (LATE | TELLING)) === 0) return;
+    this.flags &= ~(LATE | TELLING);
+    if (this.handler.drained === undefined) return;
+    this.loop.spoke = true;
+    this.handler.drained(this);
   }
 
   private begun(): void {
@@ -270,8 +279,11 @@ export const STARVED = ENGINE << 3;
 /** The socket was full, and something had to wait for it. */
 const LATE = ENGINE << 4;
 const LEFT = ENGINE << 5;
+/** The queue was above DRAIN_MARK. */
+const TELLING = ENGINE << 6;
 const LEAVING = ABORTING | BROKEN | LEFT;
 const AFTER_SEND = ENDING | CLOSING | LEAVING;
+const ASIDE = AFTER_SEND | LATE | TELLING;
 const RECEIVING = abi.OP_RECV | (abi.SQE_BUFFER_SELECT << 8) | (abi.RECV_MULTISHOT << 16);
 /** WAITALL: the kernel goes on by itself after a partial send, and an attempt that goes short does not count as success. */
 const WAITING_FLAGS = abi.MSG_NOSIGNAL | abi.MSG_WAITALL;

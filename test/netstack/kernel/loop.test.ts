@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ipv4 } from "../../../base/address.ts";
 import * as libc from "../../../netstack/kernel/libc.ts";
-import type { Stream } from "../../../netstack/kernel/loop.ts";
+import { DRAIN_MARK, type Stream } from "../../../netstack/kernel/loop.ts";
 import { ENGINES, listening, open, Probe, pair, pattern, unixPair, until } from "./loop-probe.ts";
 
 describe.each(ENGINES)("a loop on %s: streams", (engine) => {
@@ -127,6 +127,18 @@ describe.each(ENGINES)("a loop on %s: streams", (engine) => {
     for (let turn = 0; turn < 5; turn++) loop.turn(false);
     expect(nearProbe.drains).toBe(0);
     far.resume();
+    until(loop, "drained", () => nearProbe.drains === 1);
+    expect(near.queued).toBe(0);
+  });
+
+  test("drained follows a queue above DRAIN_MARK although the socket took it at once", () => {
+    using loop = open(engine);
+    const { near, nearProbe } = pair(loop);
+    near.write(pattern(DRAIN_MARK));
+    for (let turn = 0; turn < 3; turn++) loop.turn(false);
+    expect([near.queued, nearProbe.drains]).toEqual([0, 0]);
+    near.write(pattern(DRAIN_MARK + 1));
+    // Nothing else happens on this loop: the turn must not wait for another event.
     until(loop, "drained", () => nearProbe.drains === 1);
     expect(near.queued).toBe(0);
   });
