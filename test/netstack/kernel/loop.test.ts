@@ -135,7 +135,7 @@ describe.each(ENGINES)("a loop on %s: streams", (engine) => {
     using loop = open(engine);
     const { near, nearProbe } = pair(loop);
     near.write(pattern(DRAIN_MARK));
-    for (let turn = 0; turn < 3; turn++) loop.turn(false);
+    for (let turn = 0; turn < 10; turn++) loop.turn(false);
     expect([near.queued, nearProbe.drains]).toEqual([0, 0]);
     near.write(pattern(DRAIN_MARK + 1));
     // Nothing else happens on this loop: the turn must not wait for another event.
