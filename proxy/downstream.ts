@@ -30,6 +30,7 @@ export class Downstream extends Timed implements StreamHandler {
   #carryStart = 0;
   #carryEnd = 0;
   #paused = false;
+  #suspected = false;
   #pumping = false;
   /** The client sent FIN. */
   #ended = false;
@@ -104,19 +105,23 @@ export class Downstream extends Timed implements StreamHandler {
 
   /** Reads or stops reading, as the state asks. */
   flow(): void {
-    const stop = this.#state === BUSY ? this.#carryEnd > 0 : this.#state === BODY && this.#exchange.blocked;
-    if (stop === this.#paused || this.#state === CLOSED) return;
-    this.#paused = stop;
-    if (stop) {
-      this.stream.pause();
-      this.#traffic.block(this);
-    } else {
-      this.stream.resume();
-      this.#traffic.unblockOne(this);
-    }
+    const stop = this.#state === BUSY ? this.#carryEnd > 0 : this.#state === BODY && this.#exchange.unready;
+    if (!stop && this.#state === BODY && this.#exchange.serverQueued) {
+      if (this.#suspected) return;
+      this.#suspected = true;
+      this.#traffic.lookSoon(this);
+    } else this.#pause(stop);
   }
   look(): void {
-    this.flow();
+    this.#suspected = false;
+    if (this.#state === BODY && this.#exchange.serverQueued) this.#pause(true);
+    else this.flow();
+  }
+  #pause(stop: boolean): void {
+    if (stop === this.#paused || this.#state === CLOSED) return;
+    this.#paused = stop;
+    if (stop) this.stream.pause();
+    else this.stream.resume();
   }
 
   /** The response is on its way completely; `close`: it said so; `last`: so did the client, which sends nothing more. */
@@ -337,7 +342,6 @@ export class Downstream extends Timed implements StreamHandler {
 
   #forget(): void {
     this.#traffic.wheel.remove(this);
-    this.#traffic.unblockOne(this);
     this.#carry = undefined;
     this.listener.left(this);
   }

@@ -52,10 +52,13 @@ export class Exchange extends Timed implements Waiter {
     this.#record = new Record(traffic);
   }
 
-  /** Body octets cannot be sent now: the client is not read meanwhile. */
-  get blocked(): boolean {
+  /** There is no connection yet that could take the request's body. */
+  get unready(): boolean {
+    return this.#phase < SENT && this.#phase !== NONE;
+  }
+  /** The server does not keep up. */
+  get serverQueued(): boolean {
     const upstream = this.#upstream;
-    if (this.#phase < SENT) return this.#phase !== NONE;
     return upstream !== undefined && upstream.stream.queued > HIGH_WATER;
   }
   /** The client does not keep up. */

@@ -9,7 +9,7 @@ import { RequestIds } from "./http1/request-id.ts";
 import { Stats } from "./stats.ts";
 import { Wheel } from "./wheel.ts";
 
-/** A connection that may be paused. */
+/** A connection that is paused while its sink is full. */
 export interface Source {
   look(): void;
 }
@@ -34,7 +34,7 @@ export class Traffic {
   /** A head is written here before it is sent. */
   readonly out = Buffer.allocUnsafeSlow(OUT);
   readonly #slabs: Buffer[] = [];
-  readonly #blocked = new Set<Source>();
+  #suspects: Source[] = [];
 
   /** `seed`: 12 random octets for request ids. */
   constructor(loop: Loop, log: AccessLog, seed: Uint8Array) {
@@ -51,19 +51,18 @@ export class Traffic {
     this.responseForward = { edits: NO_EDITS, clientMinor: 1, close: false, date: NOTHING };
   }
 
-  /** `source` is paused because its sink is full. */
-  block(source: Source): void {
-    this.#blocked.add(source);
-  }
-  unblockOne(source: Source): void {
-    this.#blocked.delete(source);
-  }
   /**
-   * Once a tick: paused sources look again whether their sinks have room.  Usually `drained` has told them; a sink that
-   * emptied within one turn tells nobody.
+   * Calls `source.look` in the next turn.  What is sent in this turn is offered to the kernel at its end: only what is
+   * still queued after that is more than the sink takes, and worth the price of pausing its source.
    */
-  unblock(): void {
-    for (const source of this.#blocked) source.look();
+  lookSoon(source: Source): void {
+    if (this.#suspects.push(source) > 1) return;
+    const { loop } = this;
+    loop.wakeAt(loop.turnAt(), () => {
+      const suspects = this.#suspects;
+      this.#suspects = [];
+      for (const each of suspects) each.look();
+    });
   }
 
   /** A buffer for one rewritten request head of usual size. */
@@ -75,7 +74,7 @@ export class Traffic {
   }
 }
 
-/** Octets in a stream's send queue above which its source is paused. */
+/** Octets in a stream's send queue above which its source is paused; `drained` of the sink lets it go on. */
 export const HIGH_WATER = 262_144;
 const NOTHING = new Uint8Array(0);
 const OUT = 196_608;

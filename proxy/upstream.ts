@@ -30,6 +30,7 @@ export class Upstream extends Pooled implements StreamHandler {
   #bodyDone = false;
   #reusable = false;
   #paused = false;
+  #suspected = false;
 
   /** Opens a connection to `endpoint`, whose `active` counts it already. */
   constructor(traffic: Traffic, backend: Backend, endpoint: Endpoint, exchange: Exchange) {
@@ -96,11 +97,13 @@ export class Upstream extends Pooled implements StreamHandler {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#traffic.unblockOne(this);
     this.stream.resume();
   }
   look(): void {
-    if (this.#exchange?.clientQueued !== true) this.resume();
+    this.#suspected = false;
+    if (this.#paused || this.#exchange?.clientQueued !== true) return;
+    this.#paused = true;
+    this.stream.pause();
   }
 
   /** The exchange is over: keeps the connection when it can serve another. */
@@ -194,10 +197,9 @@ export class Upstream extends Pooled implements StreamHandler {
   #after(exchange: Exchange): void {
     if (this.#state !== BODY) return;
     if (this.#bodyDone) this.#complete();
-    else if (exchange.clientQueued && !this.#paused) {
-      this.#paused = true;
-      this.#traffic.block(this);
-      this.stream.pause();
+    else if (exchange.clientQueued && !this.#suspected) {
+      this.#suspected = true;
+      this.#traffic.lookSoon(this);
     }
   }
 
@@ -271,7 +273,6 @@ export class Upstream extends Pooled implements StreamHandler {
     this.#state = GONE;
     this.#exchange = undefined;
     this.#carry = undefined;
-    if (this.#paused) this.#traffic.unblockOne(this);
     this.#traffic.wheel.remove(this);
   }
 }

@@ -147,7 +147,6 @@ export class Worker {
     const { loop } = this.#parts;
     traffic.wheel.advance();
     traffic.scarce = loop.stats().chunksLent > loop.pool.chunks / 2;
-    traffic.unblock();
     this.#access.flush();
     plane.retireQuiet(this.#quiet);
     if (++this.#ticks % 10 === 0) this.#second();

@@ -99,10 +99,16 @@ export class FakeLoop implements Loop {
     this.#inside = true;
     try {
       this.#turns++;
-      while (this.#events.length > 0) {
+      for (;;) {
         const events = this.#events;
         this.#events = [];
         for (const event of events) event();
+        const due = this.#alarms.filter((alarm) => alarm.at <= this.#now);
+        for (const alarm of due) {
+          this.#alarms.splice(this.#alarms.indexOf(alarm), 1);
+          alarm.wake();
+        }
+        if (due.length === 0 && this.#events.length === 0) break;
       }
     } finally {
       this.#inside = false;
@@ -165,8 +171,6 @@ export class FakeStream implements Stream {
   handler: StreamHandler;
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined = undefined;
-  /** What the peer has got. */
-  sent: Buffer = Buffer.alloc(0);
   finSent = false;
   paused = false;
   why: Closed | undefined = undefined;
@@ -175,6 +179,7 @@ export class FakeStream implements Stream {
   readonly #loop: FakeLoop;
   readonly #queue: Queued[] = [];
   #inbox: (Buffer | "fin" | { readonly errno: number })[] = [];
+  #sent: Buffer[] = [];
   #blocked = false;
   #ending: "no" | "fin" | "close" = "no";
   #over = false;
@@ -256,6 +261,12 @@ export class FakeStream implements Stream {
     this.room += octets;
     this.#loop.later(() => this.#send());
   }
+  /** What the peer has got. */
+  get sent(): Buffer {
+    const all = Buffer.concat(this.#sent);
+    this.#sent = [all];
+    return all;
+  }
   get text(): string {
     return this.sent.toString("latin1");
   }
@@ -273,7 +284,11 @@ export class FakeStream implements Stream {
     return !this.#over;
   }
   #deliver(): void {
-    while (!this.#over && this.#ending !== "close" && this.#inbox.length > 0) {
+    for (let reads = 0; !this.#over && this.#ending !== "close" && this.#inbox.length > 0; reads++) {
+      if (reads === READS) {
+        this.#loop.later(() => this.#deliver());
+        return;
+      }
       const next = this.#inbox[0] as Buffer | "fin" | { readonly errno: number };
       if (Buffer.isBuffer(next)) {
         if (this.paused) return;
@@ -300,7 +315,7 @@ export class FakeStream implements Stream {
     while (this.#queue.length > 0 && this.room > 0) {
       const first = this.#queue[0] as Queued;
       const taken = Math.min(this.room, first.bytes.length);
-      this.sent = Buffer.concat([this.sent, first.bytes.subarray(0, taken)]);
+      this.#sent.push(first.bytes.subarray(0, taken));
       this.room -= taken;
       if (taken < first.bytes.length) first.bytes = first.bytes.subarray(taken);
       else {
@@ -333,3 +348,6 @@ export class FakeStream implements Stream {
     });
   }
 }
+
+/** Reads of one stream in one turn. */
+const READS = 4;
