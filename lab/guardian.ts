@@ -115,4 +115,4 @@ rm -rf "\${record%.json}"
 rm -f "$record"
 `;
 
-export const RECORDS = "/run/novaedge-lab";
+const RECORDS = "/run/novaedge-lab";

@@ -46,7 +46,7 @@ export function tenures(answers: readonly Answer[]): readonly Tenure[] {
   return found;
 }
 
-export function millis(stamp: bigint): number {
+function millis(stamp: bigint): number {
   return Number(stamp / 1000n) / 1000;
 }
 
