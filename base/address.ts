@@ -49,7 +49,7 @@ export function parseIpv6(text: string): Result<Ipv6, BadAddress> {
   const tail = halves.length === 2 ? group(halves[1] ?? "") : [];
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return bad;
-  const groups = [...head, ...new Array<string>(halves.length === 2 ? missing : 0).fill("0"), ...tail];
+  const groups = [...head, ...zeros(halves.length === 2 ? missing : 0, "0"), ...tail];
   if (!groups.every((each) => /^[0-9a-fA-F]{1,4}$/.test(each))) return bad;
   return ok(ipv6OfGroups(groups.map((each) => Number.parseInt(each, 16))));
 }
@@ -138,7 +138,7 @@ function groupsOfIpv6(ip: Ipv6): number[] {
   const left = group(head);
   if (tail === undefined) return left;
   const right = group(tail);
-  return [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
+  return [...left, ...zeros(8 - left.length - right.length, 0), ...right];
 }
 
 /** RFC 5952 §4: lower case, no leading zeros, the longest run of zero groups (first of equals, at least two) as "::". */
@@ -157,4 +157,8 @@ function ipv6OfGroups(groups: readonly number[]): Ipv6 {
   const hex = groups.map((group) => group.toString(16));
   if (best < 0) return hex.join(":") as Ipv6;
   return `${hex.slice(0, best).join(":")}::${hex.slice(best + bestLength).join(":")}` as Ipv6;
+}
+
+function zeros<T>(length: number, zero: T): readonly T[] {
+  return Array.from({ length }, () => zero);
 }

@@ -18,7 +18,7 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
   { where: /^netstack\//, allowed: ["base/", "netstack/wire/"], because: "an engine is sans-IO" },
   {
     where: /^proxy\/(http1|route)\//,
-    allowed: ["base/", "proxy/config.ts"],
+    allowed: ["base/", "proxy/config.ts", "proxy/http1/"],
     because: "parsing and routing are pure",
   },
   { where: /^proxy\//, allowed: ["base/", "netstack/kernel/"], because: "the data plane knows no protocol engine" },

@@ -1,8 +1,9 @@
 /** `npm test`: everything, in this process's own words at the end: `N passed, N failed`. Arguments filter by path. */
-import { startVitest } from "vitest/node";
+if (!process.stdout.isTTY) process.env["NO_COLOR"] = "1";
+const { startVitest } = await import("vitest/node");
 
 const filters = process.argv.slice(2);
-const vitest = await startVitest("test", filters, { run: true, watch: false, reporters: ["dot"] });
+const vitest = await startVitest("test", filters, { run: true, watch: false, reporters: ["default"] });
 const count = { passed: 0, failed: 0, skipped: 0 };
 const skipped = new Map<string, number>();
 for (const module of vitest.state.getTestModules()) {
