@@ -50,10 +50,11 @@ export interface DrainTimes {
 }
 const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
 
+const FAREWELL = ms(500);
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
 const LONGEST_FOLLOW = seconds(2);
 /** How old the picture of the interfaces may be. */
-const LOOK_EVERY = ms(250);
+const LOOK_EVERY = ms(500);
 
 export class Control {
   readonly #parts: ControlParts;
@@ -186,11 +187,11 @@ export class Control {
     return this.#stopped;
   }
 
-  /** No patience: nobody finishes anything.  Leases end by themselves. */
-  kill(): void {
+  /** No patience: requests under way end, pulse has a moment to say goodbye.  Ends what `stop` waits for. */
+  hurry(): void {
     this.#draining = true;
     this.#parts.dataplanes.kill();
-    this.#parts.vips.kill();
+    void this.#parts.vips.stop(FAREWELL);
   }
 
   async #stop({ handover, withdrawal, grace }: DrainTimes): Promise<void> {
@@ -199,7 +200,7 @@ export class Control {
     events.emit("daemon.draining", { handover, grace });
     await vips.withdraw(handover, withdrawal);
     await dataplanes.drain(grace);
-    await vips.stop();
+    await vips.stop(seconds(3));
   }
 
   #facts(): Facts {

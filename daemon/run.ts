@@ -82,7 +82,9 @@ class Daemon {
       log.setLevel(this.#live.current.settings.log.level);
       this.#control.reconfigured();
     };
-    this.#live = new Live(configuration, { places, flags, events, wall, changed: reconfigured });
+    // Where resources are is decided once: a change of paths.config needs a restart as the other paths do.
+    const fixed: Places = { ...places, resourceDir: configuration.resourceDir };
+    this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
     const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, programs });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
     const vips = new Vips({ supervise: make.pulse, clock, wall, events, changed });
@@ -158,7 +160,7 @@ class Daemon {
     return new Promise((resolve) => {
       const end = (signal: NodeJS.Signals): void => {
         this.#events.emit("daemon.signalled", { signal });
-        if (++this.#signals > 1) this.#control.kill();
+        if (++this.#signals > 1) this.#control.hurry();
         resolve();
       };
       process.on("SIGTERM", end);

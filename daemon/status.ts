@@ -20,6 +20,7 @@ import type { ResourceQuery } from "./admin/server.ts";
 import type { Live } from "./config/live.ts";
 import type { Control } from "./control.ts";
 import type { Dataplanes } from "./dataplanes.ts";
+import { vipAddresses } from "./desired-proxy.ts";
 import { endpointKey, endpointText } from "./facts.ts";
 import type { Vips } from "./vips.ts";
 
@@ -118,14 +119,17 @@ function phaseOf(control: Control): Status["phase"] {
 function vipStatuses({ control, live, vips }: StatusParts): readonly VipStatus[] {
   const segments = control.desired?.vips.segments ?? [];
   const specs = new Map(segments.flatMap(({ ifname, vips }) => vips.map((spec) => [spec.name, { ifname, spec }])));
-  return live.current.resources.vips.map(({ metadata: { name }, spec }) => {
+  return live.current.resources.vips.map((vip) => {
+    const { name } = vip.metadata;
     const planned = specs.get(name);
     const reported = vips.reports.get(name);
     const condition = control.conditions.list.find(({ subject }) => subject === `ProxyVIP/${name}`);
     return {
       name,
-      mode: spec.mode,
-      addresses: [planned?.spec.address4, planned?.spec.address6].filter((each) => each !== undefined),
+      mode: vip.spec.mode,
+      addresses: vipAddresses(vip, control.allocated?.allocations ?? []).map(
+        (ip) => `${formatIp(ip)}/${isIpv4(ip) ? 32 : 128}`,
+      ),
       ifname: planned?.ifname ?? "",
       state: reported?.report.state ?? "unknown",
       owner: reported?.report.owner,

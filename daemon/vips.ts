@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Level } from "../base/log.ts";
 import { unreachable } from "../base/result.ts";
-import { after, type Ms, ms } from "../base/unit.ts";
+import { after, type Ms } from "../base/unit.ts";
 import type { FromPulse, PeerReport, ToPulse, VipPlan, VipReport } from "../netstack/vip/plan.ts";
 import type { ProcessStatus } from "./admin/api.ts";
 import { sameContent } from "./config/canonical.ts";
@@ -106,11 +106,8 @@ export class Vips {
     });
   }
 
-  async stop(): Promise<void> {
-    await this.#child.stop({ kind: "stop" }, ms(3_000));
-  }
-  kill(): void {
-    this.#child.kill();
+  async stop(within: Ms): Promise<void> {
+    await this.#child.stop({ kind: "stop" }, within);
   }
 
   #push(): void {

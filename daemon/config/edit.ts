@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { stringify } from "yaml";
 import { err, ok, type Result } from "../../base/result.ts";
 import { type Diagnostic, isError } from "../../resources/diagnostic.ts";
-import { type AnyResource, everything, idOf } from "../../resources/kinds.ts";
+import { type AnyResource, everything, idOf, type ResourceSet } from "../../resources/kinds.ts";
 import { type Loaded, loadResources, type SourceFile } from "../../resources/load.ts";
 import { type Positioned, parseYaml } from "../../resources/yaml.ts";
 import type { Change } from "../admin/api.ts";
@@ -18,6 +18,8 @@ export interface Edit {
   readonly changes: readonly Edited[];
   readonly files: readonly FileChange[];
   readonly warnings: readonly Diagnostic[];
+  /** All that there is after the edit. */
+  readonly resources: ResourceSet;
 }
 interface Edited extends Change {
   /** The documents as written. */
@@ -72,7 +74,12 @@ export function planApply(
   }
   const rewritten = rewrite(texts, bodies);
   if (!rewritten.ok) return rewritten;
-  return ok({ changes, files: [...rewritten.value, ...created], warnings: judged.diagnostics });
+  return ok({
+    changes,
+    files: [...rewritten.value, ...created],
+    warnings: judged.diagnostics,
+    resources: judged.resources,
+  });
 }
 
 /** undefined: there is no such resource. */
@@ -93,7 +100,7 @@ export function planDelete(
   if (!rewritten.ok) return rewritten;
   const { file, value } = found.source;
   const change: Edited = { ...named(found), change: "deleted", file, before: value, after: undefined };
-  return ok({ changes: [change], files: rewritten.value, warnings: judged.diagnostics });
+  return ok({ changes: [change], files: rewritten.value, warnings: judged.diagnostics, resources: judged.resources });
 }
 
 /** New texts of the files whose documents change; undefined as a body removes. Later documents first: offsets hold. */

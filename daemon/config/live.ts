@@ -6,8 +6,9 @@ import { readFileSync, statSync } from "node:fs";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 import { isError } from "../../resources/diagnostic.ts";
+import type { ResourceSet } from "../../resources/kinds.ts";
 import { everything, idOf } from "../../resources/kinds.ts";
-import { readDirectory } from "../../resources/load.ts";
+import { readDirectory, type SourceFile } from "../../resources/load.ts";
 import { KIND_NAMES, kindOf } from "../../resources/names.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, Refusal, ReloadAnswer } from "../admin/api.ts";
 import type { DesiredCondition } from "../desired.ts";
@@ -15,7 +16,7 @@ import type { Events } from "../events.ts";
 import type { Flags } from "../flags.ts";
 import { fieldChanges, sameContent } from "./canonical.ts";
 import { type Edit, planApply, planDelete } from "./edit.ts";
-import { type Configuration, type NamedSettings, type Places, readConfiguration } from "./read.ts";
+import { type Configuration, type NamedSettings, type Places, readConfiguration, readSettings } from "./read.ts";
 import { commit, recover } from "./transaction.ts";
 
 export interface LiveParts {
@@ -111,8 +112,7 @@ export class Live {
       return err({ code: "NOT_FOUND", message: `there is no kind ${request.kind}`, problems: [] });
     }
     const namespace = KIND_NAMES[kind].namespaced ? request.namespace || "default" : undefined;
-    const files = readDirectory(this.#current.resourceDir);
-    const edit = planDelete(files, { kind, namespace, name: request.name });
+    const edit = planDelete(this.#filesNow(), { kind, namespace, name: request.name });
     if (edit === undefined) {
       const name = namespace === undefined ? request.name : `${namespace}/${request.name}`;
       return err({ code: "NOT_FOUND", message: `there is no ${kind} ${name}`, problems: [] });
@@ -121,17 +121,22 @@ export class Live {
   }
 
   #plan(source: string, documents: string): Result<Edit, Refusal> {
-    const { resourceDir, files } = this.#current;
-    // What is on disk now, not what was read last: an edit must not undo somebody's change.
-    const now = files.length === 0 && !exists(resourceDir) ? [] : readDirectory(resourceDir);
-    const settings = this.#parts.places.settingsFile;
-    const edit = planApply(
-      now.filter(({ file }) => file !== settings),
-      source,
-      documents,
-      resourceDir,
-    );
-    return edit.ok ? edit : err(invalid(edit.error));
+    const { places, flags } = this.#parts;
+    // What an apply leaves behind must be what a reload takes: settings and key are looked at before anything is written.
+    const settings = readSettings(places, flags);
+    if (!settings.ok) return err(invalid(settings.error));
+    const edit = planApply(this.#filesNow(), source, documents, this.#current.resourceDir);
+    if (!edit.ok) return err(invalid(edit.error));
+    const key = keyFor(settings.value, edit.value.resources);
+    if (!key.ok) return err(invalid([key.error]));
+    return edit;
+  }
+
+  /** What is on disk now, not what was read last: an edit must not undo somebody's change. */
+  #filesNow(): readonly SourceFile[] {
+    const { resourceDir } = this.#current;
+    const { settingsFile } = this.#parts.places;
+    return exists(resourceDir) ? readDirectory(resourceDir).filter(({ file }) => file !== settingsFile) : [];
   }
 
   #perform({ changes, files, warnings }: Edit, dryRun: boolean): Result<ApplyAnswer, Refusal> {
@@ -206,9 +211,13 @@ export function readKeyed(places: Places, flags: Flags): Result<KeyedConfigurati
   if (!read.ok) return read;
   if (exists(read.value.resourceDir) && recover(read.value.resourceDir).length > 0) return readKeyed(places, flags);
   const { resources, settings } = read.value;
-  if (resources.vips.length === 0) return ok({ ...read.value, key: "" });
-  const key = readKey(settings.l2.keyFile);
+  const key = keyFor(settings, resources);
   return key.ok ? ok({ ...read.value, key: key.value }) : err([key.error]);
+}
+
+/** Empty while there is nothing that needs one. */
+function keyFor({ l2 }: NamedSettings, { vips }: ResourceSet): Result<string, Diagnostic> {
+  return vips.length === 0 ? ok("") : readKey(l2.keyFile);
 }
 
 function readKey(file: string): Result<string, Diagnostic> {

@@ -61,7 +61,7 @@ export function readConfiguration(places: Places, flags: Flags): Result<Configur
   });
 }
 
-function readSettings(places: Places, flags: Flags): Result<NamedSettings, readonly Diagnostic[]> {
+export function readSettings(places: Places, flags: Flags): Result<NamedSettings, readonly Diagnostic[]> {
   const { settingsFile, settingsOptional } = places;
   const source = attempt(() => (settingsOptional && !existsSync(settingsFile) ? undefined : readSource(settingsFile)));
   if (!source.ok) return source;

@@ -100,6 +100,55 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     expect((await daemon.call("GET /v1/status")).configuration.generation).toBe(1);
   });
 
+  it("what only a restart changes is said and not done; the log's level follows at once", async () => {
+    await using daemon = fake().start();
+    await daemon.logged("daemon.ready");
+    daemon.settings("metrics: {port: 9191}\nlog: {level: debug}");
+    const raised = await daemon.logged("condition.raised", { code: "RESTART_NEEDED" });
+    expect(String(raised["message"])).toContain("metrics.port");
+    expect(daemon.curl("http://127.0.0.1:9090/metrics").status).toBe(200);
+    expect((await daemon.call("GET /v1/status")).vips).toHaveLength(1);
+  });
+
+  it("an apply that a reload would refuse writes nothing: no key for virtual IPs, broken settings", async () => {
+    await using daemon = new TestDaemon("./fixtures/daemon.ts");
+    rmSync(daemon.path("key"));
+    daemon.start();
+    await daemon.logged("daemon.ready");
+    const refused = await daemon.refused("POST /v1/apply", { documents: `${EDGE}---\n${backend("app", 1)}` });
+    expect(refused.problems[0]).toMatchObject({ file: daemon.path("key"), severity: "error" });
+    expect(refused.problems[0]?.hint).toContain("openssl rand -hex 32");
+    daemon.put("novaedge.yaml", "nodes: {}");
+    const broken = await daemon.refused("POST /v1/apply", { documents: backend("app", 1) });
+    expect(broken.problems[0]).toMatchObject({ file: daemon.path("novaedge.yaml"), line: 1, column: 1 });
+    expect(readdirSync(daemon.path("conf.d"))).toEqual([]);
+  });
+
+  it("a second signal ends all patience", async () => {
+    await using daemon = fake().start([], { FAKE: "stubborn" });
+    await daemon.logged("daemon.ready");
+    daemon.signal("SIGTERM");
+    await daemon.logged("child.moved", { child: "dataplane/0", to: "stopping" });
+    daemon.signal("SIGINT");
+    expect(await daemon.ended).toBe(0);
+    expect(daemon.lines).toContainEqual(expect.objectContaining({ child: "dataplane/0", why: "signal SIGKILL" }));
+  });
+
+  it("a data plane that dies at each configuration is restarted ever more slowly, and the daemon stays", async () => {
+    await using daemon = fake().start(["--workers", "1"], { FAKE: "die" });
+    const pauses: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const ended = await daemon.logged("child.moved", { to: "backoff" });
+      const again = await daemon.logged("child.moved", { to: "starting", why: "back-off over" });
+      pauses.push(Date.parse(String(again["at"])) - Date.parse(String(ended["at"])));
+      daemon.mark();
+    }
+    expect(pauses.every((pause, round) => pause >= 99 * 2 ** round)).toBe(true);
+    const { processes, phase } = await daemon.call("GET /v1/status");
+    expect(phase).toBe("starting");
+    expect(processes.find(({ name }) => name === "dataplane/0")).toMatchObject({ lastEnd: "exit 7" });
+  });
+
   it("a data plane that dies is restarted; the VIP stays while the other one listens", async () => {
     await using daemon = fake().start();
     await daemon.logged("daemon.ready");
