@@ -49,9 +49,12 @@ export class NodeDriver implements Disposable {
 
   plan(plan: VipPlan): void {
     this.#plan = plan;
-    const key = Buffer.from(plan.key, "hex");
-    if (key.length !== 32) throw new TypeError(`a key of ${key.length} octets`);
-    this.#sign = (bytes) => createHmac("sha256", key).update(bytes).digest();
+    // A node without virtual IPs may have no key; what it still has to say about former ones goes under the former key.
+    if (plan.segments.length > 0) {
+      const key = Buffer.from(plan.key, "hex");
+      if (key.length !== 32) throw new TypeError(`a key of ${key.length} octets`);
+      this.#sign = (bytes) => createHmac("sha256", key).update(bytes).digest();
+    }
     for (const [ifname, segment] of this.#segments) {
       if (plan.segments.some((each) => each.ifname === ifname)) continue;
       segment.feed({ kind: "withdraw", handover: ms(0) });
