@@ -19,9 +19,9 @@
  */
 import { type Edits, removes } from "./edits.ts";
 import { FULL, type RequestForward } from "./forward.ts";
-import { CHUNKED, type RequestHead } from "./head.ts";
+import { CHUNKED, ORIGIN, type RequestHead } from "./head.ts";
 import { KNOWN } from "./names.ts";
-import { copy, latin1, SP } from "./octets.ts";
+import { copy, latin1, put, SP } from "./octets.ts";
 
 /**
  * Writes to `out` from `at`; returns the offset after the head, or FULL.  `replaced`: how many octets of the path the
@@ -34,62 +34,106 @@ export function writeRequestHead(
   at: number,
   replaced: number | undefined,
 ): number {
-  const { memory, fields } = head;
   const { edits } = forward;
   if (out.length - at < mostOctets(head, forward)) return FULL;
-  let to = copy(memory, head.start, head.methodEnd, out, at);
-  out[to++] = SP;
-  to =
-    edits.rewritePath === undefined ? copyPath(head, out, to) : rewritePath(head, edits.rewritePath, replaced, out, to);
-  to = copy(memory, head.queryStart, head.queryEnd, out, to);
-  to = put(LINE_HOST, out, to);
-  const host = to;
-  to =
-    head.authorityEnd > head.authorityStart
-      ? copy(memory, head.authorityStart, head.authorityEnd, out, to)
-      : copy(forward.fallbackHost, 0, forward.fallbackHost.length, out, to);
-  const hostEnd = to;
-  to = putLineEnd(out, to);
-  to = copyFields(head, edits, out, to);
+  const asItCame = isAsItCame(head, edits);
+  let to = asItCame ? at : writeLineAndHost(head, forward, out, at, replaced);
+  to = copyFields(head, edits, asItCame, out, to);
   if (head.framing === CHUNKED) to = put(CODING, out, to);
   if (head.trailers) to = put(TRAILERS, out, to);
-  const { touched } = edits;
-  if ((touched & FOR) === 0) {
-    to = put(FORWARDED_FOR, out, to);
-    if ((fields.seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
-    to = put(forward.client, out, to);
-    to = putLineEnd(out, to);
-  }
-  if ((touched & PROTO) === 0) {
-    to = put(FORWARDED_PROTO, out, to);
-    to = put(forward.scheme, out, to);
-    to = putLineEnd(out, to);
-  }
-  if ((touched & FORWARDED_HOST_BIT) === 0) {
-    to = put(FORWARDED_HOST, out, to);
-    to = copy(out, host, hostEnd, out, to);
-    to = putLineEnd(out, to);
-  }
-  if ((touched & VIA_BIT) === 0) to = put(VIA, out, to);
-  if (((touched | fields.seen) & ID) === 0) {
-    to = put(REQUEST_ID, out, to);
-    to = put(forward.requestId, out, to);
-    to = putLineEnd(out, to);
-  }
+  to = edits.touched === 0 ? addAll(head, forward, out, to) : addUntouched(head, forward, edits.touched, out, to);
   to = put(edits.add, out, to);
   return putLineEnd(out, to);
 }
 
-/** Lines that are kept, neighbours together. */
-function copyFields(head: RequestHead, edits: Edits, out: Uint8Array, at: number): number {
+/** Whether the request line and Host may be copied as they are: nothing about them is ambiguous or to be changed. */
+function isAsItCame(head: RequestHead, edits: Edits): boolean {
+  const { fields, memory } = head;
+  if (head.minor === 0 || head.form !== ORIGIN || head.pathMemory !== memory || edits.rewritePath !== undefined)
+    return false;
+  const line = fields.find(KNOWN.host);
+  const value = fields.valueStart(line);
+  return (
+    value - fields.nameEnd(line) === 2 && memory[value - 1] === SP && fields.lineEnd(line) - fields.valueEnd(line) === 2
+  );
+}
+
+function writeLineAndHost(
+  head: RequestHead,
+  forward: RequestForward,
+  out: Uint8Array,
+  at: number,
+  replaced: number | undefined,
+): number {
+  const { memory } = head;
+  const { edits } = forward;
+  let to = copy(memory, head.start, head.methodEnd, out, at);
+  out[to++] = SP;
+  to =
+    edits.rewritePath === undefined
+      ? copy(head.pathMemory, head.pathStart, head.pathEnd, out, to)
+      : rewritePath(head, edits.rewritePath, replaced, out, to);
+  to = copy(memory, head.queryStart, head.queryEnd, out, to);
+  to = put(LINE_HOST, out, to);
+  return putLineEnd(out, putAuthority(head, forward, out, to));
+}
+
+function putAuthority(head: RequestHead, { fallbackHost }: RequestForward, out: Uint8Array, at: number): number {
+  const { authorityStart, authorityEnd } = head;
+  if (authorityEnd > authorityStart) return copy(head.memory, authorityStart, authorityEnd, out, at);
+  return put(fallbackHost, out, at);
+}
+
+/** The usual case of what follows: no filter has a say, so constant parts join. */
+function addAll(head: RequestHead, forward: RequestForward, out: Uint8Array, at: number): number {
+  const { seen } = head.fields;
+  let to = put(VIA_AND_FOR, out, at);
+  if ((seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
+  to = put(forward.client, out, to);
+  to = put(AND_PROTO, out, to);
+  to = put(forward.scheme, out, to);
+  to = put(AND_HOST, out, to);
+  to = putAuthority(head, forward, out, to);
+  if ((seen & ID) === 0) {
+    to = put(AND_ID, out, to);
+    to = put(forward.requestId, out, to);
+  }
+  return putLineEnd(out, to);
+}
+
+function addUntouched(
+  head: RequestHead,
+  forward: RequestForward,
+  touched: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const { seen } = head.fields;
+  let to = (touched & VIA_BIT) === 0 ? put(VIA, out, at) : at;
+  if ((touched & FOR) === 0) {
+    to = put(FORWARDED_FOR, out, to);
+    if ((seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
+    to = putLineEnd(out, put(forward.client, out, to));
+  }
+  if ((touched & PROTO) === 0) to = putLineEnd(out, put(forward.scheme, out, put(FORWARDED_PROTO, out, to)));
+  if ((touched & HOST) === 0) to = putLineEnd(out, putAuthority(head, forward, out, put(FORWARDED_HOST, out, to)));
+  if (((touched | seen) & ID) === 0) to = putLineEnd(out, put(forward.requestId, out, put(REQUEST_ID, out, to)));
+  return to;
+}
+
+/** Lines that are kept, neighbours together; with `asItCame` also the request line and Host. */
+function copyFields(head: RequestHead, edits: Edits, asItCame: boolean, out: Uint8Array, at: number): number {
   const { memory, fields } = head;
   const { count, drop, spans } = fields;
   let to = at;
-  let run = -1;
+  let run = asItCame ? head.start : -1;
+  const host = asItCame ? fields.find(KNOWN.host) : -1;
   for (let line = 0; line < count; line++) {
     const start = spans[line * 4] as number;
     const kept =
-      drop[line] === 0 && (edits.remove.length === 0 || !removes(edits, memory, start, spans[line * 4 + 1] as number));
+      line === host ||
+      (drop[line] === 0 &&
+        (edits.remove.length === 0 || !removes(edits, memory, start, spans[line * 4 + 1] as number)));
     if (kept) {
       if (run < 0) run = start;
     } else if (run >= 0) {
@@ -98,10 +142,6 @@ function copyFields(head: RequestHead, edits: Edits, out: Uint8Array, at: number
     }
   }
   return run >= 0 ? copy(memory, run, fields.end, out, to) : to;
-}
-
-function copyPath(head: RequestHead, out: Uint8Array, at: number): number {
-  return copy(head.pathMemory, head.pathStart, head.pathEnd, out, at);
 }
 
 /** The matched prefix, or the whole path, becomes `path`; there is exactly one slash where the two meet. */
@@ -151,9 +191,6 @@ function mostOctets(head: RequestHead, forward: RequestForward): number {
   );
 }
 
-function put(octets: Uint8Array, out: Uint8Array, at: number): number {
-  return copy(octets, 0, octets.length, out, at);
-}
 function putLineEnd(out: Uint8Array, at: number): number {
   out[at] = 13;
   out[at + 1] = 10;
@@ -165,14 +202,18 @@ const COMMA = 0x2c;
 const LINE_HOST = latin1(" HTTP/1.1\r\nHost: ");
 const CODING = latin1("Transfer-Encoding: chunked\r\n");
 const TRAILERS = latin1("TE: trailers\r\nConnection: TE\r\n");
+const VIA = latin1("Via: 1.1 novaedge\r\n");
 const FORWARDED_FOR = latin1("X-Forwarded-For: ");
 const FORWARDED_PROTO = latin1("X-Forwarded-Proto: ");
 const FORWARDED_HOST = latin1("X-Forwarded-Host: ");
-const VIA = latin1("Via: 1.1 novaedge\r\n");
 const REQUEST_ID = latin1("X-Request-ID: ");
+const VIA_AND_FOR = latin1("Via: 1.1 novaedge\r\nX-Forwarded-For: ");
+const AND_PROTO = latin1("\r\nX-Forwarded-Proto: ");
+const AND_HOST = latin1("\r\nX-Forwarded-Host: ");
+const AND_ID = latin1("\r\nX-Request-ID: ");
 const FOR = 1 << KNOWN["x-forwarded-for"];
 const PROTO = 1 << KNOWN["x-forwarded-proto"];
-const FORWARDED_HOST_BIT = 1 << KNOWN["x-forwarded-host"];
+const HOST = 1 << KNOWN["x-forwarded-host"];
 const VIA_BIT = 1 << KNOWN.via;
 const ID = 1 << KNOWN["x-request-id"];
 const FIXED = 512;

@@ -11,7 +11,7 @@ import { removes } from "./edits.ts";
 import { FULL, type ResponseForward } from "./forward.ts";
 import { CHUNKED, type ResponseHead, UNTIL_CLOSE } from "./head.ts";
 import { KNOWN } from "./names.ts";
-import { copy, latin1 } from "./octets.ts";
+import { copy, latin1, put } from "./octets.ts";
 
 /** Whether the body's end can only be told by closing the client's connection. */
 export function mustClose(head: ResponseHead, clientMinor: number): boolean {
@@ -24,7 +24,7 @@ export function writeResponseHead(head: ResponseHead, forward: ResponseForward, 
   const { edits } = forward;
   if (out.length - at < head.end - head.start + edits.add.length + forward.date.length + FIXED) return FULL;
   const { count, drop, spans } = fields;
-  let to = copy(VERSION, 0, VERSION.length, out, at);
+  let to = put(VERSION, out, at);
   // status line and all lines up to the first that is left out are one run
   let run = head.start + VERSION.length;
   const removing = edits.remove.length > 0;
@@ -39,12 +39,11 @@ export function writeResponseHead(head: ResponseHead, forward: ResponseForward, 
   }
   if (run >= 0) to = copy(memory, run, fields.end, out, to);
   if (!head.interim) {
-    if (forward.close) to = copy(CLOSE, 0, CLOSE.length, out, to);
-    else if (forward.clientMinor === 0) to = copy(KEEP, 0, KEEP.length, out, to);
-    if (fields.has(KNOWN["transfer-encoding"]) && forward.clientMinor === 1)
-      to = copy(CODING, 0, CODING.length, out, to);
-    if (((fields.seen | edits.touched) & DATE) === 0) to = copy(forward.date, 0, forward.date.length, out, to);
-    to = copy(edits.add, 0, edits.add.length, out, to);
+    if (forward.close) to = put(CLOSE, out, to);
+    else if (forward.clientMinor === 0) to = put(KEEP, out, to);
+    if (fields.has(KNOWN["transfer-encoding"]) && forward.clientMinor === 1) to = put(CODING, out, to);
+    if (((fields.seen | edits.touched) & DATE) === 0) to = put(forward.date, out, to);
+    to = put(edits.add, out, to);
   }
   out[to] = 13;
   out[to + 1] = 10;

@@ -19,10 +19,10 @@ const forward: RequestForward = {
 };
 const back: ResponseForward = { edits: NO_EDITS, clientMinor: 1, close: false, date: octets("Date: now\r\n") };
 const ADDED = [
+  "Via: 1.1 novaedge",
   "X-Forwarded-For: 192.0.2.9",
   "X-Forwarded-Proto: http",
   "X-Forwarded-Host: h.example",
-  "Via: 1.1 novaedge",
   "X-Request-ID: id-1",
 ];
 
@@ -102,10 +102,10 @@ describe("RFC 9110 §7.6: the forwarded request", () => {
       "GET / HTTP/1.1",
       "Host: h.example",
       "X-Request-Id: theirs",
+      "Via: 1.1 novaedge",
       "X-Forwarded-For: 10.1.1.1, 10.2.2.2, 10.3.3.3, 192.0.2.9",
       "X-Forwarded-Proto: http",
       "X-Forwarded-Host: h.example",
-      "Via: 1.1 novaedge",
     ]);
   });
   test("RFC 9112 §6.1: Transfer-Encoding is written anew", () => {
