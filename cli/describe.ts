@@ -2,7 +2,7 @@
 import { type Action, CommandError, EXIT, flagOf } from "./command.ts";
 import { labelsOf } from "./get.ts";
 import { idOf, kindFrom, nameFrom } from "./kind.ts";
-import { clean, yamlOf } from "./output.ts";
+import { ageOf, clean, yamlOf } from "./output.ts";
 import { conditionTable } from "./status.ts";
 
 export const describe: Action = async (call) => {
@@ -30,8 +30,10 @@ export const describe: Action = async (call) => {
   text += line("Labels", clean(pairs(labelsOf(resource))));
   text += line("Annotations", clean(pairs(metadata?.annotations ?? {})));
   text += line("Read from", clean(`${resource.file}:${resource.line}`));
+  const { conditions: _, loadedAt, ...rest } = resource.status;
+  if (typeof loadedAt === "number") text += line("In force for", ageOf(call.io.now() - loadedAt));
   text += `Spec:\n${indented(await yamlOf(resource.manifest["spec"] ?? {}))}`;
-  if (Object.keys(resource.status).length > 0) text += `Status:\n${indented(await yamlOf(resource.status))}`;
+  if (Object.keys(rest).length > 0) text += `Status:\n${indented(await yamlOf(rest))}`;
   const conditions = status.conditions.filter((each) => each.subject === idOf(resource));
   if (conditions.length > 0) text += `Conditions:\n${indented(conditionTable(call, conditions))}`;
   call.io.out(text);

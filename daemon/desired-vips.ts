@@ -179,12 +179,14 @@ function healthOf(proxy: ProxyConfig, facts: Facts): ReadonlyMap<string, Health>
   );
 }
 
+/** An endpoint without a verdict yet is no news. */
 function backendConditions(proxy: ProxyConfig, health: ReadonlyMap<string, Health>): readonly DesiredCondition[] {
   return proxy.backends.flatMap(({ name }): readonly DesiredCondition[] => {
     const { endpoints = 0, healthy = 0, known = 0 } = health.get(name) ?? {};
-    if (healthy === endpoints || known === 0) return [];
-    const message = `${healthy} of ${endpoints} endpoints are healthy`;
-    const severity = healthy === 0 ? "error" : "warning";
+    const down = known - healthy;
+    if (down === 0) return [];
+    const message = `${down} of ${endpoints} endpoints are down`;
+    const severity = down === endpoints ? "error" : "warning";
     return [{ code: "BACKEND_DOWN", severity, subject: `ProxyBackend/${name}`, message }];
   });
 }

@@ -190,6 +190,23 @@ describe("eligibility from facts", () => {
   it("an ineligible VIP stays in the plan, so that its owner is still known here", () => {
     expect(vipOf(made({ listening: new Set() }), "edge")).toMatchObject({ eligible: false, why: "NOT_LISTENING" });
   });
+  it.each<[string, readonly (readonly [string, boolean])[], string]>([
+    ["no verdict yet", [], ""],
+    ["one verdict of two, down", [["shop/api|10.0.0.1:8080", false]], "warning 1 of 2 endpoints are down"],
+    ["one verdict of two, up", [["shop/api|10.0.0.1:8080", true]], ""],
+    [
+      "both down",
+      [
+        ["shop/api|10.0.0.1:8080", false],
+        ["shop/api|[2001:db8::1]:8081", false],
+      ],
+      "error 2 of 2 endpoints are down",
+    ],
+  ])("a backend's condition with %s", (_what, health, expected) => {
+    const { conditions } = made({ health: new Map(health) });
+    const found = conditions.filter((each) => each.subject === "ProxyBackend/shop/api");
+    expect(found.map((each) => `${each.severity} ${each.message}`).join()).toBe(expected);
+  });
   it("conditions name what is wrong", () => {
     const { conditions } = made({
       listening: new Set(),
