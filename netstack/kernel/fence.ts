@@ -16,6 +16,7 @@
  * virtual machine is paused, so a paused machine resumes with what was left of its lease.
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../base/address.ts";
+import { Fault } from "../../base/fault.ts";
 import { type Ms, ms } from "../../base/unit.ts";
 import {
   type Guard,
@@ -80,7 +81,7 @@ export class Fence implements Disposable {
     const names = [...new Set(guards.map((guard) => guard.ifname))];
     const present = names.filter((name) => this.#route.link(name) !== undefined);
     const { script, changes } = planFence({ guards, present }, this.#have());
-    if (script !== "") this.#nft.transaction(script);
+    if (script !== "") this.#transaction(script);
     this.#sets.apply(changes);
     return {
       changed: script !== "" || changes.length > 0,
@@ -171,6 +172,15 @@ export class Fence implements Disposable {
     this.#sets[Symbol.dispose]();
     this.#route[Symbol.dispose]();
     this.#diag[Symbol.dispose]();
+  }
+
+  #transaction(script: string): void {
+    try {
+      this.#nft.transaction(script);
+    } catch (cause) {
+      const unsupported = cause instanceof Fault && /not supported/.test(String(cause.fields["message"]));
+      throw unsupported ? new Fault("KERNEL_MISSING", { needs: NEEDS }, cause) : cause;
+    }
   }
 
   #endHandover(addresses: readonly Ip[]): void {
@@ -276,6 +286,8 @@ function flowKey(flow: Flow): Uint8Array {
   return join([octetsOfIp(flow.remote), port(flow.remotePort), octetsOfIp(flow.local), port(flow.localPort)]);
 }
 
+const NEEDS =
+  "nftables with CONFIG_NETFILTER_EGRESS (Linux 5.16), CONFIG_NF_TABLES_ARP, CONFIG_NFT_FIB_IPV4 and _IPV6, CONFIG_NFT_DUP_IPV4 and _IPV6";
 /** So that a batch stays below what one netlink message to the kernel may carry. */
 const FLOWS_AT_ONCE = 500;
 const PERMITS = setRef("netdev", "permit");

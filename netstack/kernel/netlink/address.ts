@@ -4,6 +4,7 @@
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeText, attributeU8, attributeU32, type Malformed } from "./attribute.ts";
 import { join, u8, u8Of, u32, u32Of } from "./octets.ts";
 
@@ -96,8 +97,6 @@ export function encodeGetAddresses(family: number, index = 0): Uint8Array {
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
-export const AF_INET = 2;
-export const AF_INET6 = 10;
 const IFADDRMSG = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;

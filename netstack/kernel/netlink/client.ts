@@ -5,7 +5,9 @@
  */
 import { getSystemErrorName } from "node:util";
 import { Fault, type FaultCode } from "../../../base/fault.ts";
+import { EAGAIN } from "../errno.ts";
 import { bind, close, errno, must, recv, sendto, setsockopt, socket } from "../libc.ts";
+import { AF_NETLINK } from "../sockaddr.ts";
 import type { Malformed } from "./attribute.ts";
 import {
   decodeMessages,
@@ -226,7 +228,6 @@ export const ENOENT = 2;
 export const ENODEV = 19;
 export const EEXIST = 17;
 
-const AF_NETLINK = 16;
 /** struct sockaddr_nl of the kernel: family, port 0, no groups. */
 const KERNEL = Uint8Array.of(AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const SOCK_RAW = 3;
@@ -242,7 +243,6 @@ const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
-const EAGAIN = 11;
 /** Larger than the 32 KiB that a dump puts into one datagram. */
 const BUFFER = 128 * 1024;
 const RECEIVE_BUFFER = 1024 * 1024;

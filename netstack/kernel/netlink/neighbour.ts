@@ -4,7 +4,7 @@
  */
 import { type Ip, ipOfOctets, isIpv4, type Mac, macOfOctets, octetsOfIp, octetsOfMac } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
-import { AF_INET, AF_INET6 } from "./address.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeU8, type Malformed } from "./attribute.ts";
 import { i32Of, join, u8, u8Of, u16, u16Of, u32 } from "./octets.ts";
 

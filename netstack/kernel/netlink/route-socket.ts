@@ -6,10 +6,10 @@
 import { type Ip, type Mac, octetsOfMac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import type { Result } from "../../../base/result.ts";
+import { EADDRNOTAVAIL } from "../errno.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import {
   type Address,
-  AF_INET,
-  AF_INET6,
   decodeAddress,
   encodeAddress,
   encodeGetAddresses,
@@ -235,4 +235,3 @@ export class RouteSocket implements Disposable {
 }
 
 const ESRCH = 3;
-const EADDRNOTAVAIL = 99;

@@ -5,7 +5,7 @@
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
-import { AF_INET, AF_INET6 } from "./address.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeU32, type Malformed } from "./attribute.ts";
 import { i32Of, join, u8, u8Of, u16Of, u32, u32Of } from "./octets.ts";
 
@@ -107,8 +107,6 @@ export function encodeGetRoutes(family: number, table = 0, protocol = 0): Uint8A
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
-export const TABLE_MAIN = 254;
-export const TABLE_LOCAL = 255;
 
 function encode(route: NewRoute, scope: number, type: number): Uint8Array {
   const { destination, table, gateway, oif, source, metric } = route;

@@ -4,7 +4,7 @@
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
-import { AF_INET, AF_INET6 } from "./address.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeText, attributeU8, attributeU32, type Malformed } from "./attribute.ts";
 import { join, u8, u8Of, u32 } from "./octets.ts";
 
