@@ -4,7 +4,7 @@
  * from the same pool.  Hosts of one segment agree as long as they started from the same allocations (none, say) and saw
  * the same files; where that cannot be promised, write addresses.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { formatIp, type Ip, isIpv4 } from "../base/address.ts";
 import type { Pool, ResourceSet, Vip } from "./kinds.ts";
 import { ipOf, numberOf, type Range, rangesOf, within } from "./range.ts";

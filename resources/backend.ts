@@ -1,5 +1,5 @@
 /** ProxyBackend: the endpoints that answer, how they are chosen, checked and connected to. */
-import { z } from "zod";
+import * as z from "zod";
 import { duration, integer, path, port, unicast } from "./scalar.ts";
 
 const endpoint = z.strictObject({

@@ -1,5 +1,5 @@
 /** A schema's verdict on a document, as diagnostics with positions.  Every problem is reported, not only the first. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Diagnostic, DiagnosticCode } from "./diagnostic.ts";
 import { nearest } from "./nearest.ts";
 import { refusedField, refusedValue } from "./unsupported.ts";

@@ -1,5 +1,5 @@
 /** ProxyGateway: where HTTP is listened for. */
-import { z } from "zod";
+import * as z from "zod";
 import { flag, fraction, hostname, integer, path, port, size, subdomain } from "./scalar.ts";
 
 const accessLog = z.strictObject({

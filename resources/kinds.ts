@@ -1,5 +1,5 @@
 /** The kinds of resources: their schemas, and what a checked one looks like. */
-import { z } from "zod";
+import * as z from "zod";
 import { type BackendSpec, backendSpec } from "./backend.ts";
 import { type GatewaySpec, gatewaySpec } from "./gateway.ts";
 import { clusterMetadata, type Metadata, namespacedMetadata } from "./metadata.ts";

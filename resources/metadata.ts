@@ -1,5 +1,5 @@
 /** What every resource has, and how labels select. */
-import { z } from "zod";
+import * as z from "zod";
 import { label, subdomain, text } from "./scalar.ts";
 
 export const labels = z

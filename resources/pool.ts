@@ -1,5 +1,5 @@
 /** ProxyIPPool: addresses that VIPs are given. */
-import { z } from "zod";
+import * as z from "zod";
 import { flag, prefix, unicast } from "./scalar.ts";
 
 export const poolSpec = z.strictObject({

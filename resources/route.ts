@@ -1,5 +1,5 @@
 /** ProxyRoute: which requests go where, and what is changed on the way. */
-import { z } from "zod";
+import * as z from "zod";
 import { duration, fieldName, fieldValue, hostname, integer, label, path, size, subdomain, text } from "./scalar.ts";
 
 const parentRef = z.strictObject({

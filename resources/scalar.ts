@@ -2,7 +2,7 @@
  * The values that fields are made of: each is parsed once, here, into a type that cannot be wrong.
  * The error text of each continues "expected …".
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Ip, type Ipv4, type Ipv6, isIpv4, type Prefix, parseIp, parsePrefix } from "../base/address.ts";
 import { type Ms, ms } from "../base/unit.ts";
 

@@ -1,5 +1,5 @@
 /** Settings of one node: /etc/novaedge/novaedge.yaml.  What a node is; resources say what it serves. */
-import { z } from "zod";
+import * as z from "zod";
 import { check, diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { SourceFile } from "./load.ts";

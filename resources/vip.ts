@@ -1,5 +1,5 @@
 /** ProxyVIP: a virtual IP address that one host of a segment answers for. */
-import { z } from "zod";
+import * as z from "zod";
 import { labelSelector } from "./metadata.ts";
 import { duration, flag, hostIpv4, hostIpv6, integer, interfaceName, port, subdomain } from "./scalar.ts";
 

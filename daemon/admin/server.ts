@@ -3,7 +3,7 @@
  * Left out on purpose: authentication (the socket's mode is the permission), compression, ranges.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { z } from "zod";
+import * as z from "zod";
 import { Fault } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
 import type { Result } from "../../base/result.ts";

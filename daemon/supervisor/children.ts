@@ -2,7 +2,7 @@
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { LEVELS, type Log } from "../../base/log.ts";
 import { ms, seconds } from "../../base/unit.ts";

@@ -3,7 +3,7 @@
  * id and its start time: ids are reused, both together are not.
  */
 import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import type { Events } from "../events.ts";
