@@ -45,10 +45,12 @@ export interface DrainTimes {
   readonly handover: Ms;
   /** At most so long until pulse confirms. */
   readonly withdrawal: Ms;
+  /** Connections that began just before may still be half open: their listeners stay for so long. */
+  readonly linger: Ms;
   /** Requests under way get so long. */
   readonly grace: Ms;
 }
-const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), grace: ms(10_000) };
+const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), linger: ms(500), grace: ms(10_000) };
 
 const FAREWELL = ms(500);
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
@@ -70,6 +72,7 @@ export class Control {
   #interfaces: readonly InterfaceFact[] = [];
   #queued = false;
   #draining = false;
+  #hurried = false;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: ControlParts) {
@@ -190,15 +193,19 @@ export class Control {
   /** No patience: requests under way end, pulse has a moment to say goodbye.  Ends what `stop` waits for. */
   hurry(): void {
     this.#draining = true;
+    this.#hurried = true;
     this.#parts.dataplanes.kill();
     void this.#parts.vips.stop(FAREWELL);
   }
 
-  async #stop({ handover, withdrawal, grace }: DrainTimes): Promise<void> {
-    const { vips, dataplanes, events } = this.#parts;
+  async #stop({ handover, withdrawal, linger, grace }: DrainTimes): Promise<void> {
+    const { vips, dataplanes, events, clock } = this.#parts;
     this.#draining = true;
     events.emit("daemon.draining", { handover, grace });
+    const owned = [...vips.reports.values()].some(({ report }) => report.state === "owner");
     await vips.withdraw(handover, withdrawal);
+    if (owned && !this.#hurried)
+      await new Promise<void>((resolve) => void clock.wakeAt(after(clock.now(), linger), resolve));
     await dataplanes.drain(grace);
     await vips.stop(seconds(3));
   }
