@@ -4,6 +4,7 @@
  */
 import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
+import { isConnected } from "./contact.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
 import { isUnrivalled } from "./rival.ts";
@@ -19,7 +20,7 @@ import {
   type State,
   type Vip,
 } from "./state.ts";
-import { detection, isolation, lease, stagger, window } from "./timing.ts";
+import { detection, lease, stagger, window } from "./timing.ts";
 
 /** Does what is due for a virtual IP that we do not own. */
 export function advance(state: State, vip: Vip, now: Instant): void {
@@ -40,14 +41,6 @@ export function dueAt(state: State, vip: Vip): Instant | undefined {
   if (vip.phase.kind === "claiming") return vip.phase.nextProbeAt ?? vip.phase.dueAt;
   if (vip.phase.kind !== "waiting" || !mayClaim(state, vip)) return undefined;
   return vip.turnAt ?? opensAt(vip.evidence);
-}
-
-/** We hear a peer or a witness, or have no witness that could tell (docs/protocols/vip.md §8). */
-export function isConnected(state: State, now: Instant): boolean {
-  return state.config.witnesses.length === 0 || now < connectedUntil(state);
-}
-export function connectedUntil(state: State): Instant {
-  return after(state.contactAt, isolation(state.config.timing));
 }
 
 /** The predecessor named us: no probe, because it has just said that it answers no more. */

@@ -8,16 +8,17 @@
 import type { Ip } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, instant } from "../../base/unit.ts";
-import { advance, claimed, connectedUntil, dueAt, isConnected } from "./claim.ts";
+import { advance, claimed, dueAt } from "./claim.ts";
 import { configure, forget, gate } from "./configure.ts";
 import { asserted, probed } from "./conflict.ts";
+import { askAt, askWitnesses, connectedUntil, contact, isConnected, witnessHeard } from "./contact.ts";
 import { hear } from "./election.ts";
 import type { Action, Event, SegmentConfig, VipId } from "./event.ts";
 import { admit, survey } from "./peers.ts";
 import { isBetter, release, settle, stepDown } from "./release.ts";
 import { reportOf, sameReport } from "./report.ts";
 import { speak } from "./speak.ts";
-import { believe, holdingOf, listening, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
+import { believe, holdingOf, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
 import { lease, window } from "./timing.ts";
 
 export class Segment {
@@ -35,8 +36,10 @@ export class Segment {
     oversleep(state, this.#wakeAt, now);
     if (event.kind === "renewed") renewed(state, event.lost, now);
     for (const vip of state.vips.values()) lapse(state, vip, now);
+    if (!isConnected(state, now)) for (const vip of state.vips.values()) stepDown(state, vip, "isolated", now);
     take(state, event, now);
     if (now >= state.nextTick) tick(state, now);
+    askWitnesses(state, now);
     for (const vip of state.vips.values()) {
       settle(state, vip, now);
       advance(state, vip, now);
@@ -80,6 +83,7 @@ function wakeAt(state: State, now: Instant): Instant {
     if (at !== undefined && at > now && at < next) next = at;
   };
   if (state.link.up) consider(state.announcer.nextAt(now));
+  consider(askAt(state));
   for (const vip of state.vips.values()) {
     consider(dueAt(state, vip));
     consider(vip.releasing?.until);
@@ -152,7 +156,7 @@ function take(state: State, event: Event, now: Instant): void {
     case "asserted":
     case "probed": {
       if (!state.link.up || event.mac === state.link.mac) break;
-      if (event.kind === "asserted" && state.config.witnesses.includes(event.ip)) contact(state, now);
+      if (event.kind === "asserted") witnessHeard(state, event.ip, now);
       const vip = state.byAddress.get(event.ip);
       if (vip === undefined) break;
       if (event.kind === "asserted") asserted(state, vip, event.ip, event.mac, now);
@@ -183,7 +187,6 @@ function tick(state: State, now: Instant): void {
   state.nextTick = next > now ? next : after(now, interval); // ticks that were missed are not made up for
   if (!state.link.up) return;
   const owned = [...state.vips.values()].filter((vip) => vip.phase.kind === "owner");
-  if (!isConnected(state, now)) for (const vip of owned.splice(0)) stepDown(state, vip, "isolated", now);
   if (owned.length > 0) {
     state.renewAt = now;
     state.out.push({ kind: "renew", holdings: owned.map(holdingOf), span: lease(state.config.timing) });
@@ -191,7 +194,6 @@ function tick(state: State, now: Instant): void {
     state.urgent = true; // the heartbeat; an owner's follows the kernel's answer
   }
   survey(state, now);
-  askWitnesses(state, now);
   for (const vip of state.vips.values()) {
     prefer(state, vip, now);
     // An owner whose heartbeats do not come through but whose kernel answers: watch it closely.
@@ -212,27 +214,6 @@ function prefer(state: State, vip: Vip, now: Instant): void {
     ownerSpeaks(state, vip, now) &&
     isBetter(vip.config.priority, ownedCount(state), vip.owner.priority, owner.owned);
   vip.betterSince = better ? (vip.betterSince ?? now) : undefined;
-}
-
-/** Seldom while peers are heard; each interval when the last of them is silent, for then the answers decide. */
-function askWitnesses(state: State, now: Instant): void {
-  const { witnesses, timing } = state.config;
-  if (witnesses.length === 0) return;
-  let heard = false;
-  for (const peer of state.peers.values()) heard ||= now - peer.heardAt < peer.timing.interval * 1.2;
-  if (heard && now - state.witnessAskedAt < WITNESS_GAP) return;
-  state.witnessAskedAt = now;
-  for (const ip of witnesses) state.out.push({ kind: "witness", ip, before: after(now, timing.interval) });
-}
-
-/** A peer or a witness was heard.  After isolation what we believed of owners is worth nothing: listen anew. */
-function contact(state: State, now: Instant): void {
-  if (!isConnected(state, now)) {
-    for (const vip of state.vips.values()) {
-      if (vip.phase.kind === "waiting") believe(vip, listening(state.config.timing, now));
-    }
-  }
-  state.contactAt = now;
 }
 
 function linked(state: State, event: Event & { readonly kind: "link" }, now: Instant): void {
@@ -271,6 +252,3 @@ function finishWithdrawal(state: State): void {
   withdrawn.done = true;
   state.out.push({ kind: "withdrawn" });
 }
-
-/** Between questions to a witness while peers are heard, milliseconds. */
-const WITNESS_GAP = 1000;

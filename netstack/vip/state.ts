@@ -22,6 +22,9 @@ export interface State {
   /** Last sign of a peer or a witness. */
   contactAt: Instant;
   witnessAskedAt: Instant;
+  witnessHeardAt: Instant;
+  /** No witness has answered for long, and that was told. */
+  witnessDumb: boolean;
   nextTick: Instant;
   sequence: number;
   /** When which of our sequence numbers went out: how old an echo is. */
@@ -138,6 +141,8 @@ export function stateOf(config: SegmentConfig, now: Instant): State {
     contactAt: now,
     wokeAt: instant(Number.NEGATIVE_INFINITY),
     witnessAskedAt: instant(Number.NEGATIVE_INFINITY),
+    witnessHeardAt: now,
+    witnessDumb: false,
     nextTick: now,
     sequence: 0,
     sent: [],

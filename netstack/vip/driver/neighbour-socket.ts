@@ -5,10 +5,17 @@
  */
 import { type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
-import { type BpfInstruction, openPacket } from "../../kernel/sockets.ts";
+import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.ts";
 import { arpAnnouncement, arpProbe, arpRequest, decodeArp } from "../../wire/arp.ts";
 import { decodeEthernet, ETHER_ARP, ETHER_IPV6, ETHERNET_HEADER } from "../../wire/ethernet.ts";
-import { dadProbe, decodeNeighbour, solicit, UNSPECIFIED, unsolicitedAdvertisement } from "../../wire/ndp.ts";
+import {
+  dadProbe,
+  decodeNeighbour,
+  solicit,
+  solicitedNode,
+  UNSPECIFIED,
+  unsolicitedAdvertisement,
+} from "../../wire/ndp.ts";
 import type { Event } from "../event.ts";
 
 export class NeighbourSocket implements Disposable, DatagramHandler {
@@ -18,6 +25,9 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   readonly #observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void;
   /** errno → how often sending failed. */
   readonly failures = new Map<number, number>();
+  readonly #loop: Loop;
+  readonly #ifindex: number;
+  #groups: { readonly key: string; readonly member: Datagrams } | undefined;
 
   constructor(
     loop: Loop,
@@ -25,10 +35,28 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     mac: Mac,
     observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void,
   ) {
+    this.#loop = loop;
+    this.#ifindex = ifindex;
     this.#mac = mac;
     this.#observed = observed;
     this.#arp = loop.datagrams(openPacket({ ifindex, ethertype: ETHER_ARP, filter: ARP_FILTER }), this);
     this.#nd = loop.datagrams(openPacket({ ifindex, ethertype: ETHER_IPV6, filter: ND_FILTER }), this);
+  }
+
+  /**
+   * Joins the solicited-node groups of all virtual addresses, owned or not: so that probes of others are heard, and so
+   * that an address answers at once when it is added.  The kernel would join by a worker of ordinary priority, which a
+   * busy host runs late.
+   */
+  join(addresses: readonly Ip[]): void {
+    const groups = [...new Set(addresses.filter((ip): ip is Ipv6 => !isIpv4(ip)).map(solicitedNode))];
+    const key = groups.join(" ");
+    if (this.#groups?.key === key) return;
+    const before = this.#groups;
+    const multicast = { ifindex: this.#ifindex, groups, loop: false };
+    const member = this.#loop.datagrams(openUdp({ bind: { ip: UNSPECIFIED, port: 0 }, multicast }), this);
+    this.#groups = { key, member };
+    before?.member[Symbol.dispose]();
   }
 
   probe(ip: Ip): void {
@@ -55,7 +83,7 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     if (!frame.ok) return;
     const payload = bytes.subarray(ETHERNET_HEADER);
     if (socket === this.#arp) this.#arpReceived(payload);
-    else this.#ndReceived(payload, frame.value.source);
+    else if (socket === this.#nd) this.#ndReceived(payload, frame.value.source);
   }
   failed(_socket: Datagrams, errno: number): void {
     this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
@@ -64,6 +92,7 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   [Symbol.dispose](): void {
     this.#arp[Symbol.dispose]();
     this.#nd[Symbol.dispose]();
+    this.#groups?.member[Symbol.dispose]();
   }
 
   #arpReceived(payload: Uint8Array): void {

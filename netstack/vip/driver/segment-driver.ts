@@ -59,6 +59,7 @@ export class SegmentDriver implements Disposable {
   configure(config: SegmentConfig, transport: Transport): void {
     const same = JSON.stringify(transport) === JSON.stringify(this.#transport);
     this.#transport = transport;
+    this.#neighbours?.join(config.vips.flatMap((vip) => vip.addresses));
     if (!same && this.#view !== undefined) this.#openHeartbeats(this.#view);
     this.feed({ kind: "configured", config });
   }
@@ -75,6 +76,7 @@ export class SegmentDriver implements Disposable {
         this.#neighbours = new NeighbourSocket(this.#parts.loop, view.ifindex, view.mac, (event) => {
           if (this.#segment.concerns(event.ip)) this.feed(event);
         });
+        this.#neighbours.join(this.#segment.config.vips.flatMap((vip) => vip.addresses));
       }
     }
     const gone = { up: false, mac: 0 as Mac, addresses: [] };

@@ -61,6 +61,16 @@ describe.each([
     );
   });
 
+  test("G5: filtered heartbeats move nothing, with or without a witness", () => {
+    fc.assert(
+      fc.property(scenarios(["filter-heartbeats", "heal"], fc.boolean()), (scenario) => {
+        const run = new Run(scenario, timing).play();
+        expect(run.world.claims.length).toBe(scenario.vips);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
   test("G4: each take-over has a higher term, as long as nobody is cut off from what is said", () => {
     const kinds: readonly Fault["kind"][] = ["freeze", "thaw", "ineligible", "eligible"];
     fc.assert(

@@ -145,7 +145,11 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
       lab.nft(name, "table inet test { chain in { type filter hook input priority 0; udp dport 9477 drop; }; }\n");
     }
     const watching = lab.pulse(standby);
-    await watching.until("owner answers", () => watching.reports.get("v")?.why === "owner-answers");
+    await watching
+      .until("owner answers", () => watching.reports.get("v")?.why === "owner-answers")
+      .catch((error: unknown) => {
+        throw new Error(JSON.stringify(lab.pulse(owner).messages), { cause: error });
+      });
     expect(lab.answers()).toEqual([[owner], [owner]]);
     lab.pulse(owner).child.kill("SIGKILL");
     await watching.state("v", "owner");
@@ -214,7 +218,8 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
     const [owner, standby] = await lab.both();
     lab.pulse(owner).hangUp();
     await lab.pulse(standby).state("v", "owner");
-    expect(lab.pulse(standby).reports.get("v")?.why).toBe("released-to-us");
+    // Released to it or, when it was not ready, free; dead would mean that nobody said anything.
+    expect(lab.pulse(standby).reports.get("v")?.why).toMatch(/^(released-to-us|was-free)$/);
     await ended(lab.pulse(owner));
     expectNothingLeft(lab.host(owner));
   });
