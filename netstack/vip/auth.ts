@@ -11,7 +11,6 @@ export type Sign = (bytes: Uint8Array) => Uint8Array;
 
 export type Unproven =
   | { readonly kind: "ttl"; readonly got: number | undefined }
-  | { readonly kind: "truncated" }
   | { readonly kind: "no-trailer"; readonly have: number }
   | { readonly kind: "mac-mismatch" };
 
