@@ -29,7 +29,10 @@ export interface Loop extends Clock, Disposable {
   readonly why: string;
   readonly pool: Pool;
 
-  /** Takes `listener` (a listening stream socket, non-blocking or not) and accepts until the result is disposed; disposing closes it. */
+  /**
+   * Takes `listener` (a listening stream socket, non-blocking or not) and accepts until the result is disposed.  Disposing
+   * stops the kernel from taking more; connections that it had completed still come in the next turn, then it is closed.
+   */
   accept(listener: Fd, on: Acceptor): Disposable;
   /** Opens a TCP connection; `on.opened` or `on.closed` follows.  `from` binds the source address. */
   connect(to: Endpoint, on: StreamHandler, from?: Endpoint): Stream;

@@ -9,10 +9,10 @@ import type { Loop, LoopOptions } from "./loop.ts";
 import { RingLoop } from "./ring/ring-loop.ts";
 
 export function openLoop(options: LoopOptions): Loop {
-  const chunkSize = options.chunkSize ?? 16384;
+  const chunkSize = options.chunkSize ?? 32768;
   const sizes = {
     chunkSize,
-    chunks: options.chunks ?? 2048,
+    chunks: options.chunks ?? 1024,
     blocks: Math.floor(SEND_OCTETS / chunkSize),
   };
   if (options.engine === "epoll") return chosen(new EpollLoop(sizes, "configured"), options);

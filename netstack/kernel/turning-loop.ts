@@ -69,7 +69,7 @@ export abstract class TurningLoop<S extends QueuedStream> {
     try {
       this.spoke = false;
       this.flush();
-      this.wait(wait && !this.stopping && !this.spoke ? this.patience() : 0);
+      this.wait(wait && !this.stopping && !this.spoke ? this.timers.next() : 0);
       this.turns++;
       this.at = bootNow();
       this.dispatch();
@@ -119,14 +119,7 @@ export abstract class TurningLoop<S extends QueuedStream> {
   protected abstract flush(): void;
   /** Hands what `flush` prepared to the kernel without looking at what happened meanwhile. */
   protected abstract submit(): void;
-  /** Waits for an event: at most `timeout` nanoseconds; 0 not at all, negative as long as it takes. */
-  protected abstract wait(timeout: number): void;
+  /** Waits for an event, not beyond `deadline` (and never waking before it without one); 0: does not wait. */
+  protected abstract wait(deadline: number): void;
   protected abstract dispatch(): void;
-
-  private patience(): number {
-    const next = this.timers.next();
-    if (next === Number.POSITIVE_INFINITY) return -1;
-    // Rounded up: a deadline is never early.
-    return Math.max(0, Math.ceil((next - bootNow()) * 1e6));
-  }
 }

@@ -109,6 +109,8 @@ export class EpollLoop extends TurningLoop<EpollStream> implements Loop {
 
   [Symbol.dispose](): void {
     for (const part of this.parts) part?.[Symbol.dispose]();
+    // Listeners would accept once more; not now.
+    for (const part of this.parts) part?.finish();
     for (const stream of this.streams) stream?.abort();
     this.flush();
     this.poller.dispose();
@@ -124,9 +126,9 @@ export class EpollLoop extends TurningLoop<EpollStream> implements Loop {
     // Flushing has sent it: nothing is left.
   }
 
-  protected override wait(timeout: number): void {
+  protected override wait(deadline: number): void {
     // Readers that had no chunk wait for a release, which only an event can bring about.
-    this.poller.wait(this.readers.length > 0 && this.pool.free > 0 ? 0 : timeout);
+    this.poller.wait(this.readers.length > 0 && this.pool.free > 0 ? 0 : deadline);
   }
 
   protected override dispatch(): void {

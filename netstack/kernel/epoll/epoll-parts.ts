@@ -1,7 +1,7 @@
 /** What an epoll loop drives besides streams: listeners and watched descriptors, level-triggered. */
 import { Fault } from "../../../base/fault.ts";
 import { after } from "../../../base/unit.ts";
-import { ACCEPT_PAUSE, EXHAUSTED, PASSING, REFUSED } from "../accepting.ts";
+import { ACCEPT_PAUSE, acceptOne, acceptRest, EXHAUSTED, PASSING, REFUSED, setNonBlocking } from "../accepting.ts";
 import { errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import type { Acceptor, Fd } from "../loop.ts";
@@ -30,8 +30,17 @@ export abstract class Part implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     this.loop.poller.remove(this.source);
+    this.last();
+  }
+  /** Gives up what it holds; once. */
+  finish(): void {
     this.leave();
     this.loop.forgetPart(this.slot);
+  }
+
+  /** What dispose does beyond silence; the part may take its time. */
+  protected last(): void {
+    this.finish();
   }
 
   abstract happened(events: number): void;
@@ -50,7 +59,7 @@ export class EpollListener extends Part {
 
   override happened(): void {
     for (let share = SHARE; share > 0 && !this.disposed; share--) {
-      const fd = accept4(this.source, 0, 0, SOCK_CLOEXEC);
+      const fd = acceptOne(this.source);
       if (fd >= 0) {
         this.accepted(fd);
         continue;
@@ -63,6 +72,15 @@ export class EpollListener extends Part {
       else this.loop.poller.remove(this.source);
       return;
     }
+  }
+  /** Connections that the kernel has completed are not thrown away: the last of them come after dispose. */
+  protected override last(): void {
+    const exhausted = this.pause !== undefined;
+    this.pause?.[Symbol.dispose]();
+    this.pause = this.loop.wakeAt(this.loop.turnAt(), () => {
+      if (!exhausted) acceptRest(this.source, (fd) => this.accepted(fd));
+      this.finish();
+    });
   }
   protected override leave(): void {
     this.pause?.[Symbol.dispose]();
@@ -103,20 +121,7 @@ export class EpollWatch extends Part {
   }
 }
 
-function setNonBlocking(fd: Fd): void {
-  const flags = libc.must(fcntl(fd, F_GETFL, 0), "fcntl");
-  libc.must(fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
-}
-
 /** The tag of parts; streams' tags are multiples of 256. */
 export const PART = 1;
 const SHARE = 64;
 const EAGAIN = 11;
-const SOCK_CLOEXEC = 0x80000;
-const F_GETFL = 3;
-const F_SETFL = 4;
-const O_NONBLOCK = 0x800;
-const accept4 = libc.declare<(fd: Fd, address: number, length: number, flags: number) => number>(
-  "int accept4(int, size_t, size_t, int)",
-);
-const fcntl = libc.declare<(fd: Fd, command: number, value: number) => number>("int fcntl(int, int, int)");

@@ -3,6 +3,7 @@
  * struct epoll_event is packed on x86-64 (12 octets, data at 4) and not elsewhere (16, data at 8).
  */
 import { Fault } from "../../../base/fault.ts";
+import { bootNow } from "../clock.ts";
 import { EINTR, errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import { type Mapping, mapAnonymous, unmap } from "../mapping.ts";
@@ -31,15 +32,15 @@ export class Poller {
     this.control(EPOLL_CTL_DEL, fd, 0, 0, 0);
   }
 
-  /** Fills the events; `timeout` in nanoseconds, negative as long as it takes. */
-  wait(timeout: number): void {
+  /** Fills the events, waiting not beyond `deadline` (milliseconds of CLOCK_BOOTTIME, or Infinity; 0 does not wait). */
+  wait(deadline: number): void {
     const { words, mapping } = this;
     let at = 0;
-    if (timeout >= 0) {
+    if (deadline !== Number.POSITIVE_INFINITY) {
       // CLOCK_MONOTONIC stands still in suspend, so no wait is longer than a second: deadlines are seen soon after.
-      const short = timeout > 1e9 ? 1e9 : timeout;
-      words[0] = short === 1e9 ? 1 : 0;
-      words[2] = short === 1e9 ? 0 : short;
+      const span = deadline === 0 ? 0 : Math.max(0, Math.ceil((deadline - bootNow()) * 1e6));
+      words[0] = span >= 1e9 ? 1 : 0;
+      words[2] = span >= 1e9 ? 0 : span;
       at = mapping.address;
     }
     const count = epollPwait2(SYS_EPOLL_PWAIT2, this.fd, mapping.address + SCRATCH, EVENTS, at, 0, 8);

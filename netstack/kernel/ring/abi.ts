@@ -38,6 +38,7 @@ export const SQ_CQ_OVERFLOW = 1 << 1;
 /** io_uring_enter */
 export const ENTER_GETEVENTS = 1;
 export const ENTER_EXT_ARG = 8;
+export const ENTER_ABS_TIMER = 1 << 5;
 
 /** io_uring_register */
 export const REGISTER_PBUF_RING = 22;

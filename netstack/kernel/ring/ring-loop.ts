@@ -31,6 +31,8 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   readonly buffers: Buffers;
   /** Operations that the kernel holds. */
   inFlight = 0;
+  /** The loop is being disposed: nothing new is taken. */
+  ending = false;
   /** Something depends on the outcome of an attempt to send. */
   settleSoon = false;
   /** Streams that try to send: the first `attempts`. */
@@ -42,18 +44,17 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   private readonly freeParts: number[] = [];
   private readonly starved: RingStream[] = [];
 
-  constructor(sizes: LoopSizes, why: string) {
+  constructor(sizes: LoopSizes, why: string, entries = ENTRIES) {
     super(sizes);
     this.why = why;
     try {
-      this.ring = new Ring(ENTRIES);
+      this.ring = new Ring(entries);
     } catch (cause) {
       this.pool.dispose();
       throw cause;
     }
     this.buffers = new Buffers(this.ring, this.pool);
     this.searched = this.ring.words[this.ring.completionHead] ?? 0;
-    this.ring.register(abi.REGISTER_CLOCK, CLOCK_BOOTTIME, 0);
   }
 
   accept(listener: Fd, on: Acceptor): Disposable {
@@ -113,6 +114,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   }
 
   [Symbol.dispose](): void {
+    this.ending = true;
     for (const part of this.parts) part?.[Symbol.dispose]();
     for (const stream of this.streams) stream?.abort();
     // Cancelled operations complete within a turn or two; what a handler opens meanwhile is not waited for.
@@ -136,21 +138,21 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     this.flushTouched();
   }
   protected override submit(): void {
-    this.ring.enter(0, -1);
+    this.ring.enter(0, 0);
   }
-  protected override wait(timeout: number): void {
-    let least = timeout === 0 ? 0 : 1;
+  protected override wait(deadline: number): void {
+    let least = deadline === 0 ? 0 : 1;
     // Closing after a last answer, say: settle, let the streams act, and only then wait.
     while (this.attempts > 0 && (this.settleSoon || this.starved.length > 0) && least > 0) {
       this.settleSoon = false;
-      this.ring.enter(0, -1);
+      this.ring.enter(0, 0);
       if (!this.settle()) break;
       this.flush();
       if (this.spoke) break;
     }
     this.settleSoon = false;
     if (this.spoke) least = 0;
-    this.ring.enter(least, timeout);
+    this.ring.enter(least, deadline);
     if (this.attempts > 0) this.settle();
   }
 
@@ -240,5 +242,3 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
 const ENTRIES = 4096;
 const IGNORE = 0xff;
 const CANCELLING = abi.OP_ASYNC_CANCEL | (abi.SQE_CQE_SKIP_SUCCESS << 8);
-/** struct io_uring_clock_register {clockid, …}: where it is known (6.12), waits go on counting during suspend. */
-const CLOCK_BOOTTIME = Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);

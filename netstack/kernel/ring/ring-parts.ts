@@ -1,7 +1,7 @@
 /** What a ring loop drives besides streams: listeners and watched descriptors.  They live as long as an operation of theirs. */
 
 import { after } from "../../../base/unit.ts";
-import { ACCEPT_PAUSE, EXHAUSTED, PASSING, REFUSED } from "../accepting.ts";
+import { ACCEPT_PAUSE, acceptRest, EXHAUSTED, PASSING, REFUSED } from "../accepting.ts";
 import { ECANCELED } from "../errno.ts";
 import * as libc from "../libc.ts";
 import type { Acceptor, Fd } from "../loop.ts";
@@ -88,13 +88,17 @@ export class RingListener extends Part {
     } else if (PASSING.has(-result)) return;
     else this.on.refused?.(-result);
   }
+  /** Connections that the kernel has completed are not thrown away: the last of them come after dispose. */
   protected override discarded(result: number): void {
-    if (result >= 0) libc.close(result);
+    if (result < 0) return;
+    if (this.loop.ending) libc.close(result);
+    else this.happened(result);
   }
   protected override again(result: number): boolean {
     return result >= 0 || PASSING.has(-result);
   }
   protected override leave(): void {
+    if (this.pause === undefined && !this.loop.ending) acceptRest(this.listener, (fd) => this.happened(fd));
     this.pause?.[Symbol.dispose]();
     libc.close(this.listener);
     super.leave();

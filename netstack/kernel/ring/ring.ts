@@ -9,6 +9,7 @@
  * (FEAT_SUBMIT_STABLE).
  */
 import { Fault } from "../../../base/fault.ts";
+import { bootNow } from "../clock.ts";
 import { errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import { type Mapping, mapAnonymous, mapShared, unmap } from "../mapping.ts";
@@ -35,6 +36,8 @@ export class Ring {
   private readonly scratchAddress: number;
   private readonly argument: number;
   private readonly argumentWord: number;
+  /** Deadlines are given as such (6.12), and go on in suspend; before that as spans of CLOCK_MONOTONIC. */
+  private readonly absolute: boolean;
   private tail: number;
 
   constructor(entries: number) {
@@ -75,6 +78,7 @@ export class Ring {
     this.argumentWord = (this.size * SCRATCH) >> 2;
     this.scratchWords[this.argumentWord + 4] = low(this.argument + 32);
     this.scratchWords[this.argumentWord + 5] = high(this.argument + 32);
+    this.absolute = this.register(abi.REGISTER_CLOCK, BOOTTIME, 0) >= 0;
   }
 
   /**
@@ -91,7 +95,7 @@ export class Ring {
     tag: number,
     group: number,
   ): number {
-    if (((this.tail - Atomics.load(this.words, this.submitHead)) | 0) >= this.size) this.enter(0, -1);
+    if (((this.tail - Atomics.load(this.words, this.submitHead)) | 0) >= this.size) this.enter(0, 0);
     const { entries } = this;
     const index = this.tail & this.mask;
     const at = index << 4;
@@ -131,19 +135,25 @@ export class Ring {
     return this.scratchAddress + scratch;
   }
 
-  /** Submits all entries and waits for `least` completions, at most `timeout` nanoseconds (negative: as long as it takes). */
-  enter(least: number, timeout: number): void {
+  /**
+   * Submits all entries and, with `least` above 0, waits for as many completions, not beyond `deadline` (milliseconds of
+   * CLOCK_BOOTTIME, or Infinity).
+   */
+  enter(least: number, deadline: number): void {
     const { words } = this;
     Atomics.store(words, this.submitTail, this.tail);
     const count = (this.tail - Atomics.load(words, this.submitHead)) | 0;
     let result: number;
-    if (timeout < 0 || least === 0) {
+    if (least === 0 || deadline === Number.POSITIVE_INFINITY) {
       result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, abi.ENTER_GETEVENTS, 0, 0);
     } else {
-      const seconds = Math.floor(timeout / 1e9);
-      this.scratchWords[this.argumentWord + 8] = seconds;
-      this.scratchWords[this.argumentWord + 10] = timeout - seconds * 1e9;
-      const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG;
+      // Nanoseconds are rounded up: a deadline is never early.
+      const span = this.absolute ? deadline : Math.max(0, deadline - bootNow());
+      const seconds = Math.floor(span / 1000);
+      const rest = Math.ceil((span - seconds * 1000) * 1e6);
+      this.scratchWords[this.argumentWord + 8] = rest < 1e9 ? seconds : seconds + 1;
+      this.scratchWords[this.argumentWord + 10] = rest < 1e9 ? rest : 0;
+      const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG | (this.absolute ? abi.ENTER_ABS_TIMER : 0);
       result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, flags, this.argument, ARGUMENT);
     }
     if (result >= 0) return;
@@ -201,6 +211,8 @@ const registerCall = libc.declare<
   (number: number, fd: number, opcode: number, argument: Uint8Array, count: number) => number
 >("int syscall(long, int, uint32, void *, uint32)");
 
+/** struct io_uring_clock_register {CLOCK_BOOTTIME, …} */
+const BOOTTIME = Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 /** Octets per entry: struct msghdr (56), then a vector of up to 8 pieces, or a socket address. */
 const SCRATCH = 256;
 const ARGUMENT = 24;
