@@ -128,6 +128,10 @@ export class FakeLoop implements Loop {
     this.#now = until;
     this.turn();
   }
+  /** Time passes without a turn: the process was stopped. */
+  freeze(span: number): void {
+    this.#now += span;
+  }
   stats(): LoopStats {
     return { streams: 0, chunksLent: this.#lent.size, turns: this.#turns, inFlight: 0 };
   }
