@@ -6,9 +6,10 @@
  */
 import { err, ok, type Result } from "../../../base/result.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
-import { Attributes, attribute, attributeText, decodeAttributes, type Malformed, nested } from "./attribute.ts";
-import { encodeMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST } from "./message.ts";
-import { aligned, join, LITTLE, u32be, u64be, view } from "./octets.ts";
+import { Attributes, attribute, decodeAttributes, type Malformed } from "./attribute.ts";
+import { Builder } from "./builder.ts";
+import { NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST } from "./message.ts";
+import { aligned, join, LITTLE, text, view } from "./octets.ts";
 
 export type Family = "inet" | "ip" | "arp" | "netdev" | "bridge" | "ip6";
 
@@ -41,12 +42,13 @@ export interface Change {
  * change asks for an acknowledgement; refusals come unasked.
  */
 export function encodeBatch(changes: readonly Change[]): Uint8Array {
-  const last = changes.length - 1;
-  return join([
-    encodeMessage(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, 0, head(0, NFNL_SUBSYS_NFTABLES)),
-    ...changes.map((change, index) => encodeChange(change, index === last ? NLM_F_ACK : 0)),
-    encodeMessage(NFNL_MSG_BATCH_END, NLM_F_REQUEST, 0, head(0, NFNL_SUBSYS_NFTABLES)),
-  ]);
+  const batch = new Builder();
+  batch.message(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST).put(NFTABLES_HEAD);
+  changes.forEach((change, index) => {
+    writeChange(batch, change, index === changes.length - 1 ? NLM_F_ACK : 0);
+  });
+  batch.message(NFNL_MSG_BATCH_END, NLM_F_REQUEST).put(NFTABLES_HEAD);
+  return batch.built();
 }
 
 /**
@@ -84,7 +86,8 @@ export function stamp(batch: Uint8Array, sequence: number): void {
 
 /** The request that dumps a set's elements. */
 export function encodeListElements(set: SetRef): Uint8Array {
-  return join([head(FAMILIES[set.family], 0), ...named(set)]);
+  const [table, name] = [text(set.table), text(set.name)];
+  return join([HEADS[set.family], attribute(NFTA_SET_ELEM_LIST_TABLE, table), attribute(NFTA_SET_ELEM_LIST_SET, name)]);
 }
 
 export function decodeElements(payload: Uint8Array): Result<readonly Element[], Malformed> {
@@ -120,48 +123,50 @@ function decodeElement(value: Uint8Array): Result<Element, Malformed> {
   });
 }
 
-function encodeChange(change: Change, flags: number): Uint8Array {
-  const type = (NFNL_SUBSYS_NFTABLES << 8) | (change.kind === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
-  const create = change.kind === "add" ? NLM_F_CREATE : 0;
-  return encodeMessage(
-    type,
-    NLM_F_REQUEST | create | flags,
-    0,
-    head(FAMILIES[change.set.family], 0),
-    ...named(change.set),
-    nested(NFTA_SET_ELEM_LIST_ELEMENTS, ...change.elements.map(encodeElement)),
-  );
+function writeChange(batch: Builder, change: Change, flags: number): void {
+  const { set, kind, elements } = change;
+  const type = (NFNL_SUBSYS_NFTABLES << 8) | (kind === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
+  batch
+    .message(type, NLM_F_REQUEST | (kind === "add" ? NLM_F_CREATE : 0) | flags)
+    .put(HEADS[set.family])
+    .attribute(NFTA_SET_ELEM_LIST_TABLE, text(set.table))
+    .attribute(NFTA_SET_ELEM_LIST_SET, text(set.name));
+  const list = batch.begin(NFTA_SET_ELEM_LIST_ELEMENTS);
+  for (const element of elements) writeElement(batch, element);
+  batch.end(list);
 }
 
-function encodeElement(element: Element): Uint8Array {
-  const parts = [nested(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, element.key))];
-  if (element.data !== undefined) parts.push(nested(NFTA_SET_ELEM_DATA, attribute(NFTA_DATA_VALUE, element.data)));
-  if (element.goto !== undefined) {
-    const verdict = [attribute(NFTA_VERDICT_CODE, u32be(NFT_GOTO)), attributeText(NFTA_VERDICT_CHAIN, element.goto)];
-    parts.push(nested(NFTA_SET_ELEM_DATA, nested(NFTA_DATA_VERDICT, ...verdict)));
+function writeElement(batch: Builder, element: Element): void {
+  const whole = batch.begin(NFTA_LIST_ELEM);
+  const key = batch.begin(NFTA_SET_ELEM_KEY);
+  batch.attribute(NFTA_DATA_VALUE, element.key).end(key);
+  if (element.data !== undefined || element.goto !== undefined) {
+    const data = batch.begin(NFTA_SET_ELEM_DATA);
+    if (element.data !== undefined) batch.attribute(NFTA_DATA_VALUE, element.data);
+    if (element.goto !== undefined) {
+      const verdict = batch.begin(NFTA_DATA_VERDICT);
+      batch.u32be(NFTA_VERDICT_CODE, NFT_GOTO).attribute(NFTA_VERDICT_CHAIN, text(element.goto)).end(verdict);
+    }
+    batch.end(data);
   }
-  if (element.timeout !== undefined) {
-    parts.push(attribute(NFTA_SET_ELEM_TIMEOUT, u64be(Math.ceil(element.timeout))));
-  }
-  if (element.expires !== undefined) {
-    parts.push(attribute(NFTA_SET_ELEM_EXPIRATION, u64be(Math.ceil(element.expires))));
-  }
-  return nested(NFTA_LIST_ELEM, ...parts);
-}
-
-function named(set: SetRef): readonly Uint8Array[] {
-  return [attributeText(NFTA_SET_ELEM_LIST_TABLE, set.table), attributeText(NFTA_SET_ELEM_LIST_SET, set.name)];
-}
-
-/** struct nfgenmsg: family, version 0, resource id in network order. */
-function head(family: number, resource: number): Uint8Array {
-  return Uint8Array.of(family, 0, resource >>> 8, resource & 0xff);
+  if (element.timeout !== undefined) batch.u64be(NFTA_SET_ELEM_TIMEOUT, Math.ceil(element.timeout));
+  if (element.expires !== undefined) batch.u64be(NFTA_SET_ELEM_EXPIRATION, Math.ceil(element.expires));
+  batch.end(whole);
 }
 
 export const NFT_LIST_ELEMENTS = (10 << 8) | 13;
-const FAMILIES: Record<Family, number> = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 };
+/** struct nfgenmsg: family, version 0, resource id in network order. */
+const HEADS: Record<Family, Uint8Array> = {
+  inet: Uint8Array.of(1, 0, 0, 0),
+  ip: Uint8Array.of(2, 0, 0, 0),
+  arp: Uint8Array.of(3, 0, 0, 0),
+  netdev: Uint8Array.of(5, 0, 0, 0),
+  bridge: Uint8Array.of(7, 0, 0, 0),
+  ip6: Uint8Array.of(10, 0, 0, 0),
+};
 const HEAD = 4;
 const NFNL_SUBSYS_NFTABLES = 10;
+const NFTABLES_HEAD = Uint8Array.of(0, 0, 0, NFNL_SUBSYS_NFTABLES);
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NFT_MSG_NEWSETELEM = 12;

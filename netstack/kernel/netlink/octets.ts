@@ -33,24 +33,14 @@ export function u32(value: number): Uint8Array {
   view(out).setUint32(0, value, LITTLE);
   return out;
 }
-export function u32be(value: number): Uint8Array {
-  const out = new Uint8Array(4);
-  view(out).setUint32(0, value, false);
-  return out;
-}
-export function u64be(value: number): Uint8Array {
-  const out = new Uint8Array(8);
-  view(out).setBigUint64(0, BigInt(value), false);
-  return out;
-}
 /** Text with its closing NUL, as the kernel's NLA_NUL_STRING policies ask for. */
 export function text(value: string): Uint8Array {
-  return new TextEncoder().encode(`${value}\0`);
+  return encoder.encode(`${value}\0`);
 }
 /** Text up to the first NUL; octets that are not UTF-8 become U+FFFD. */
 export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 export function join(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -69,3 +59,6 @@ export function aligned(length: number): number {
 export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
 }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
