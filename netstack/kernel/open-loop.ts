@@ -21,7 +21,7 @@ export function openLoop(options: LoopOptions): Loop {
     return chosen(new RingLoop(sizes, "the kernel offers io_uring with deferred task work"), options);
   } catch (cause) {
     if (!(cause instanceof Fault) || cause.code !== "RING_SETUP") throw cause;
-    return chosen(new EpollLoop(sizes, reason(cause)), options);
+    return chosen(new EpollLoop(sizes, whyNot(cause, sysctl("/proc/sys/kernel/io_uring_disabled"))), options);
   }
 }
 
@@ -30,11 +30,14 @@ function chosen<L extends Loop>(loop: L, options: LoopOptions): L {
   return loop;
 }
 
-function reason(fault: Fault): string {
-  const disabled = sysctl("/proc/sys/kernel/io_uring_disabled");
-  if (fault.fields["errno"] === "EPERM" && disabled !== undefined && disabled !== "0")
-    return `kernel.io_uring_disabled is ${disabled}`;
-  if (fault.fields["errno"] === "EINVAL") return "the kernel is older than 6.1 (no deferred task work)";
+/** What an operator can do about a ring that could not be set up; `disabled` is kernel.io_uring_disabled. */
+export function whyNot(fault: Fault, disabled: string | undefined): string {
+  const errno = fault.fields["errno"];
+  if (errno === "EPERM" && disabled !== undefined && disabled !== "0") return `kernel.io_uring_disabled is ${disabled}`;
+  if (errno === "EPERM" || errno === "EACCES") return "io_uring is forbidden to this process (a seccomp filter?)";
+  if (errno === "ENOSYS") return "the kernel is built without io_uring";
+  if (errno === "EINVAL" || fault.fields["why"] === "features")
+    return "the kernel is older than 6.1 (no deferred task work)";
   return fault.message;
 }
 

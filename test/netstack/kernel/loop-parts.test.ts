@@ -111,6 +111,32 @@ describe.each(ENGINES)("a loop on %s: listeners and watched descriptors", (engin
     expect(first.why).toBeUndefined();
   });
 
+  test("connections that were complete when the listener was disposed still come", () => {
+    using loop = open(engine);
+    const { fd, endpoint } = listening();
+    let accepted = 0;
+    const far = new Probe(loop);
+    const listener = loop.accept(fd, {
+      accepted() {
+        accepted++;
+        return accepted === 1 ? far : new Probe(loop);
+      },
+    });
+    using other = open(engine);
+    const clients = Array.from({ length: 3 }, () => new Probe(other));
+    for (const client of clients) other.connect(endpoint, client);
+    until(other, "three connections", () => clients.every((client) => client.opens === 1));
+    listener[Symbol.dispose]();
+    expect(accepted).toBe(0);
+    until(loop, "all three", () => accepted === 3);
+    for (let turn = 0; turn < 3; turn++) loop.turn(false);
+    const late = new Probe(other);
+    other.connect(endpoint, late);
+    until(other, "refusal", () => late.why !== undefined);
+    expect(late.why).toEqual({ kind: "failed", errno: 111 });
+    expect(clients.every((client) => client.why === undefined)).toBe(true);
+  });
+
   test("out of descriptors, accepting rests and goes on when some are free again", () => {
     using loop = open(engine);
     const { fd, endpoint } = listening();
