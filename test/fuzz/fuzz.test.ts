@@ -4,14 +4,18 @@ import { fuzz } from "./run.ts";
 import { must, type Target } from "./target.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
+import { RESOURCES } from "./targets-resources.ts";
 
 const INPUTS = 15_000;
 
 describe("random and mutated inputs: nothing thrown, nothing that must hold broken", () => {
-  test.each([...HTTP1, ...NETSTACK].map((target) => [target.name, target] as const))("%s", (_name, target) => {
-    // another seed each day: the same on every machine that day
-    expect(fuzz(target, Math.floor(Date.now() / 86_400_000), 0, INPUTS)).toBeUndefined();
-  });
+  test.each([...HTTP1, ...NETSTACK, ...RESOURCES].map((target) => [target.name, target] as const))(
+    "%s",
+    (_name, target) => {
+      // another seed each day: the same on every machine that day
+      expect(fuzz(target, Math.floor(Date.now() / 86_400_000), 0, INPUTS / (target.slow ?? 1))).toBeUndefined();
+    },
+  );
 });
 
 test("a finding is made again by its seed and number", () => {

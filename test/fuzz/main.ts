@@ -10,6 +10,7 @@ import { type Finding, fuzz } from "./run.ts";
 import type { Target } from "./target.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
+import { RESOURCES } from "./targets-resources.ts";
 
 interface Job {
   readonly target: string;
@@ -38,29 +39,31 @@ async function main(args: readonly string[]): Promise<number> {
       only: { type: "string" },
     },
   });
-  const each = Math.ceil(Number(values.inputs) / values.target.length);
+  const targets = values.target.map(targetNamed);
+  const share = Number(values.inputs) / targets.reduce((sum, { slow = 1 }) => sum + 1 / slow, 0);
   let total = 0;
   let failed = 0;
   const begun = performance.now();
-  for (const target of values.target) {
+  for (const target of targets) {
+    const { name, slow = 1 } = target;
     const only = values.only === undefined ? undefined : Number(values.only);
     const from = only ?? 0;
-    const to = only === undefined ? each : only + 1;
+    const to = only === undefined ? Math.ceil(share / slow) : only + 1;
     const start = performance.now();
-    const finding = await watched(targetNamed(target), Number(values.seed), from, to);
+    const finding = await watched(target, Number(values.seed), from, to);
     const took = (performance.now() - start) / 1000;
     const rate = Math.round((to - from) / took);
     console.log(
-      `${target.padEnd(16)} ${String(to - from).padStart(10)} inputs ${took.toFixed(1).padStart(7)} s ${String(rate).padStart(9)} inputs/s`,
+      `${name.padEnd(16)} ${String(to - from).padStart(10)} inputs ${took.toFixed(1).padStart(7)} s ${String(rate).padStart(9)} inputs/s`,
     );
     total += to - from;
     if (finding === undefined) continue;
     failed++;
     console.log(`  ${finding.what}\n  input: ${JSON.stringify(finding.input)}`);
-    console.log(`  again: node test/fuzz/main.ts --target ${target} --seed ${finding.seed} --only ${finding.number}`);
+    console.log(`  again: node test/fuzz/main.ts --target ${name} --seed ${finding.seed} --only ${finding.number}`);
   }
   const seconds = (performance.now() - begun) / 1000;
-  console.log(`${total} inputs in ${seconds.toFixed(1)} s, ${failed} of ${values.target.length} targets with findings`);
+  console.log(`${total} inputs in ${seconds.toFixed(1)} s, ${failed} of ${targets.length} targets with findings`);
   return failed === 0 ? 0 : 1;
 }
 
@@ -93,7 +96,7 @@ function targetNamed(name: string): Target {
   return target;
 }
 
-const TARGETS: readonly Target[] = [...HTTP1, ...NETSTACK];
+const TARGETS: readonly Target[] = [...HTTP1, ...NETSTACK, ...RESOURCES];
 /** The loaded machine of a CI may stop a thread for long; an input takes microseconds. */
 const STALL = 10_000;
 

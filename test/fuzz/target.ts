@@ -9,6 +9,8 @@ export interface Target {
   readonly tokens: readonly Uint8Array[];
   /** Inputs that random changes of octets would hardly ever make; beside mutation. */
   readonly generate?: (random: Random) => Uint8Array;
+  /** Takes so many times as long as a decoder of packets, and gets so many times fewer inputs. */
+  readonly slow?: number;
   /**
    * Runs the decoder over memory[start, end) and checks what must hold whatever the input; throws a Violation when it
    * does not.  Anything else that is thrown is a finding too.
