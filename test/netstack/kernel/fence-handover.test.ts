@@ -116,6 +116,9 @@ describe.skipIf(UNABLE !== undefined)("flow handover", () => {
     expect(await ask("say two hello")).toBe("two heard b:hello");
     expect(await ask("say one more")).toBe("one heard a:more");
     expect(await ask("say two more")).toBe("two heard b:more");
+    // Segments that the new owner receives joined (GRO) are passed on whole.
+    const long = "x".repeat(300_000);
+    expect(await ask(`say one ${long}`)).toBe(`one heard a:${long}`);
     expect(ownerSeen()).toBe(b.mac);
   });
 
