@@ -1,6 +1,14 @@
 /** Brings a described network up, and takes it down whatever happens. */
 import { Fault } from "../base/fault.ts";
-import { cables, fabricDefaults, fabricScript, hostDefaults, hostScript, settleScript } from "./commands.ts";
+import {
+  cables,
+  fabricDefaults,
+  fabricScript,
+  fabricSettles,
+  hostDefaults,
+  hostScript,
+  hostSettles,
+} from "./commands.ts";
 import { type Description, isPort, type Port } from "./description.ts";
 import { type Faults, faultsIn } from "./fabric.ts";
 import { type Guardian, guard, sweep } from "./guardian.ts";
@@ -46,7 +54,7 @@ export async function buildLab(description: Description, options: LabOptions = {
     await everywhere((name) => hostDefaults(spec(name)), fabricDefaults());
     await run("ip", ["-batch", "-"], { input: cables(description, { of }) });
     await everywhere((name) => hostScript(name, spec(name), description), fabricScript(description));
-    await everywhere(settleScript, ":");
+    await everywhere(hostSettles, fabricSettles());
     const hosts = new Map(names.map((name) => [name, hostIn(name, of(name))]));
     const fabric = hostIn("fabric", fabricName);
     const relay = await startRelay(fabric, description, options.seed ?? 1);

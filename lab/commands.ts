@@ -99,14 +99,26 @@ export function relayEnds(
     : { left, right: `${index}.l`, inner: `${index}.s` };
 }
 
-/** Waits until no address is tentative, then turns duplicate address detection on, as a host of today has it. */
-export function settleScript(): string {
-  return `tries=0
-while awk 'length($5) == 2 && $5 ~ /^[4567c-f]/ { found = 1 } END { exit !found }' /proc/net/if_inet6; do
-  tries=$((tries + 1)); [ $tries -le 200 ] || { echo "addresses stay tentative" >&2; exit 1; }
-  sleep 0.01
-done
+/**
+ * A carrier is seen at once, but a device sends and a bridge forwards only after a worker of the kernel has heard of it:
+ * waits for that and until no address is tentative, then turns duplicate address detection on, as a host of today has it.
+ */
+export function hostSettles(): string {
+  return `${until(`! grep -qvxhE 'up|unknown' /sys/class/net/*/operstate`, "interfaces stay down")}
+${until(`! grep -qE '^([^ ]+ ){4}[4567c-f]. ' /proc/net/if_inet6`, "addresses stay tentative")}
 for file in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 1 >"$file"; done`;
+}
+export function fabricSettles(): string {
+  const forwarding = 3; // BR_STATE_FORWARDING
+  return until(`! grep -qvxh ${forwarding} /sys/class/net/*/brport/state 2>/dev/null`, "switches do not forward");
+}
+
+function until(condition: string, complaint: string): string {
+  return `tries=0
+until ${condition}; do
+  tries=$((tries + 1)); [ $tries -le 500 ] || { echo "${complaint}" >&2; exit 1; }
+  sleep 0.01
+done`;
 }
 
 /** Ports of the fabric whose frames vanish, and rules between ports: the whole table, so that a change is one transaction. */

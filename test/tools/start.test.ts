@@ -2,7 +2,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { buildLab } from "../../lab/build.ts";
+import { writeConfiguration } from "../../lab/edges.ts";
 import { run, start } from "../../lab/process.ts";
+import { twoEdges } from "../../lab/topology/two-edges.ts";
 
 const program = join(import.meta.dirname, "../../tools/start.ts");
 
@@ -55,6 +58,23 @@ describe("npm start", () => {
     const refused = await run(process.execPath, [program, "--confg", "x"], { anyCode: true });
     expect([refused.code, refused.stderr.includes("npm start -- --config DIR")]).toEqual([64, true]);
   });
+  test.skipIf(process.getuid?.() !== 0)(
+    "with --config runs the daemon on the host it is called on, and ends with it",
+    async () => {
+      await using lab = await buildLab(twoEdges());
+      writeConfiguration(lab.directory);
+      const backend = lab.host("b1").node(join(import.meta.dirname, "../../lab/programs/backend.ts"), ["b1", "8000"]);
+      await backend.says(/^listening/);
+      const running = lab.host("a").node(program, ["--config", join(lab.directory, "a/novaedge.yaml")]);
+      await running.says(/vip\.moved.*owner/, 30_000);
+      const { stdout } = await lab.host("client").exec("curl", ["-si", "-m", "5", "http://10.77.0.100/"]);
+      expect(stdout).toMatch(/^HTTP\/1\.1 200/);
+      running.signal("SIGTERM");
+      expect((await running.finished).code).toBe(0);
+      expect(lab.host("a").pids()).toEqual([]);
+    },
+    60_000,
+  );
   test.skipIf(process.getuid?.() !== 0)("runs the daemon with a configuration, whose faults it passes on", async () => {
     const missing = await run(process.execPath, [program, "--config", "/nonexistent"], { anyCode: true });
     expect(missing.code).toBe(78);
