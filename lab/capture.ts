@@ -1,6 +1,5 @@
 /** Captures in the fabric: start one, stop it, ask it who answered. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import type { Lab } from "./build.ts";
@@ -43,7 +42,7 @@ export interface Captured {
 }
 
 export async function capture(lab: Lab, options: CaptureOptions = {}): Promise<Capture> {
-  const directory = mkdtempSync(join(tmpdir(), "nv-capture-"));
+  const directory = mkdtempSync(join(lab.directory, "capture-"));
   const ports = options.ports ?? lab.description.links.flatMap((link) => [link.from, link.to]).filter(isPort);
   const order: CaptureOrder = {
     ports: ports.map(fabricPort),

@@ -7,6 +7,8 @@ export interface Host {
   readonly name: string;
   /** As `ip netns` knows it. */
   readonly namespace: string;
+  /** For files that live as long as the lab. */
+  readonly directory: string;
   spawn(command: string, args?: readonly string[], options?: SpawnOptions): Running;
   /** Runs to the end; a non-zero exit is a Fault unless `anyCode` is set. */
   exec(command: string, args?: readonly string[], options?: SpawnOptions & { anyCode?: boolean }): Promise<Finished>;
@@ -18,7 +20,7 @@ export interface Host {
   signalAll(signal: NodeJS.Signals): readonly number[];
 }
 
-export function hostIn(name: string, namespace: string): Host {
+export function hostIn(name: string, namespace: string, directory: string): Host {
   const inside = (command: string, args: readonly string[]): readonly string[] => [
     "netns",
     "exec",
@@ -29,6 +31,7 @@ export function hostIn(name: string, namespace: string): Host {
   return {
     name,
     namespace,
+    directory,
     spawn: (command, args = [], options = {}) => start("ip", inside(command, args), options),
     exec: (command, args = [], options = {}) => run("ip", inside(command, args), options),
     node: (program, args = [], options = {}) =>

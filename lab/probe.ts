@@ -1,6 +1,5 @@
 /** What a client sees while a scenario runs: start a prober on a host, stop it, read its outages. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import type { Host } from "./host.ts";
@@ -36,7 +35,7 @@ export interface Probed {
 }
 
 export async function probe(from: Host, options: ProbeOptions): Promise<Prober> {
-  const directory = mkdtempSync(join(tmpdir(), "nv-probe-"));
+  const directory = mkdtempSync(join(from.directory, "probe-"));
   const late = options.late ?? 50;
   const order: ProbeOrder = {
     targets: options.urls.map((url) => targetOf(url, options.host ?? "")),
