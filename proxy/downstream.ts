@@ -32,6 +32,8 @@ export class Downstream extends Timed implements StreamHandler {
   #paused = false;
   #suspected = false;
   #pumping = false;
+  /** A part of a head has come, and its time runs. */
+  #heading = false;
   /** The client sent FIN. */
   #ended = false;
   #sized = true;
@@ -159,13 +161,14 @@ export class Downstream extends Timed implements StreamHandler {
     }
     if (at === INCOMPLETE) {
       this.#keep(memory, start, end);
-      wheel.arm(this, HEAD_TICKS);
+      this.#awaitHead();
     } else this.#refuse(at);
     loop.release(chunk);
   }
 
   /** A complete head, and what follows it at [at, end): in `chunk`, or in the carry when `chunk` is -1. */
   #begin(head: RequestHead, memory: Buffer, chunk: number, at: number, end: number): void {
+    this.#heading = false;
     if (head.framing === NO_BODY) {
       this.bodyDone = true;
       this.#state = BUSY;
@@ -270,7 +273,7 @@ export class Downstream extends Timed implements StreamHandler {
       }
       const at = parseRequestHead(requestHead, carry, this.#carryStart, this.#carryEnd);
       if (at === INCOMPLETE) {
-        wheel.arm(this, HEAD_TICKS);
+        this.#awaitHead();
         break;
       }
       if (at < 0) this.#refuse(at);
@@ -286,6 +289,13 @@ export class Downstream extends Timed implements StreamHandler {
     this.#pumping = false;
     this.flow();
     if (this.#ended && this.#state === HEAD) this.#close(this.stream);
+  }
+
+  /** The time for a head runs from its first octet; more of them do not prolong it. */
+  #awaitHead(): void {
+    if (this.#heading) return;
+    this.#heading = true;
+    this.#traffic.wheel.arm(this, HEAD_TICKS);
   }
 
   /** The offset after the body, or `end` while it goes on, or a refusal. */

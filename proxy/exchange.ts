@@ -2,6 +2,7 @@
  * One request and its response: rule, backend, connection, retry, deadlines, accounting.  Each client connection owns
  * one and uses it again.  Standards: RFC 9110 §9.2.2 (what may be repeated), §10.1.1 (100-continue), §15.2 (interim).
  */
+import type { Stream } from "../netstack/kernel/loop.ts";
 import { type Answer, answerFor, writeAnswer } from "./answers.ts";
 import type { Downstream } from "./downstream.ts";
 import type { RequestHead, ResponseHead } from "./http1/head.ts";
@@ -114,10 +115,7 @@ export class Exchange extends Timed implements Waiter {
     if (upstream === undefined || start === end) {
       if (chunk >= 0) this.#traffic.loop.release(chunk);
     } else if (chunk < 0) upstream.stream.write(memory, start, end);
-    else if (this.#traffic.scarce) {
-      upstream.stream.write(memory, start, end);
-      this.#traffic.loop.release(chunk);
-    } else upstream.stream.forward(chunk, start, end);
+    else this.#forward(upstream.stream, chunk, start, end);
     this.progressed();
   }
 
@@ -193,19 +191,19 @@ export class Exchange extends Timed implements Waiter {
     if (chunk >= 0 && place >= chunk * loop.pool.chunkSize) {
       // The new head fits over the old one: head and body leave as one piece, where they lie.
       out.copy(memory, place, 0, length);
-      this.#forward(chunk, place, stop);
+      this.#forward(stream, chunk, place, stop);
       return;
     }
     stream.write(out, 0, length);
     if (chunk < 0) stream.write(memory, at, stop);
-    else if (at < stop) this.#forward(chunk, at, stop);
+    else if (at < stop) this.#forward(stream, chunk, at, stop);
     else loop.release(chunk);
   }
   /** More of the response's body. */
   relay(chunk: number, start: number, end: number): void {
     this.#record.octets += end - start;
     this.progressed();
-    this.#forward(chunk, start, end);
+    this.#forward(this.#down.stream, chunk, start, end);
   }
   write(memory: Buffer, start: number, end: number): void {
     this.#record.octets += end - start;
@@ -237,7 +235,7 @@ export class Exchange extends Timed implements Waiter {
       if (backend !== undefined && ++this.#attempts < MOST_ATTEMPTS) return this.#acquire(endpoint);
       return this.#fail(why === "connect-timeout" ? 504 : 503);
     }
-    if (why === "reset" && upstream?.reused === true && !upstream.heard && this.#repeatable()) {
+    if (why === "reset" && upstream?.reused === true && !upstream.heard && this.#repeatable(upstream)) {
       endpoint?.counters.count("retried");
       this.#phase = CHOOSING;
       if (endpoint !== undefined && endpoint.usable()) return this.#connect(endpoint);
@@ -309,11 +307,15 @@ export class Exchange extends Timed implements Waiter {
     this.progressed();
   }
 
-  /** RFC 9110 §9.2.2: once, on a fresh connection, when repeating cannot do harm and the head is all there is to send. */
-  #repeatable(): boolean {
+  /**
+   * RFC 9110 §9.2.2: once, on a fresh connection, when the head is all there is to send and repeating cannot do harm:
+   * the method is idempotent, or the kernel has taken nothing of the request.
+   */
+  #repeatable(upstream: Upstream): boolean {
+    if (this.#bodySent || !this.#down.bodyDone || this.#phase !== SENT) return false;
     const { method } = this;
-    const idempotent = method === GET || method === HEAD || method === OPTIONS || method === PUT || method === DELETE;
-    return idempotent && !this.#bodySent && this.#down.bodyDone && this.#phase === SENT;
+    if (upstream.unsent >= this.#request.length) return true;
+    return method === GET || method === HEAD || method === OPTIONS || method === PUT || method === DELETE;
   }
 
   #writeHead(head: ResponseHead, close: boolean): number {
@@ -324,11 +326,11 @@ export class Exchange extends Timed implements Waiter {
     responseForward.date = this.#traffic.date;
     return writeResponseHead(head, responseForward, out, 0);
   }
-  #forward(chunk: number, start: number, end: number): void {
-    const { stream } = this.#down;
+  #forward(stream: Stream, chunk: number, start: number, end: number): void {
+    const { loop } = this.#traffic;
     if (this.#traffic.scarce) {
-      stream.write(this.#traffic.loop.pool.memory, start, end);
-      this.#traffic.loop.release(chunk);
+      stream.write(loop.pool.memory, start, end);
+      loop.release(chunk);
     } else stream.forward(chunk, start, end);
   }
 

@@ -22,8 +22,6 @@ export class Traffic {
   readonly ids: RequestIds;
   /** Every connection is answered with `Connection: close` from now on. */
   draining = false;
-  /** Half of the receive chunks wait to be sent: octets for a slow reader are copied, so that all others go on. */
-  scarce = false;
 
   readonly requestHead = new RequestHead();
   readonly responseHead = new ResponseHead();
@@ -63,6 +61,11 @@ export class Traffic {
       this.#suspects = [];
       for (const each of suspects) each.look();
     });
+  }
+
+  /** Half of the receive chunks wait to be sent: octets for a slow reader are copied then, so that all others go on. */
+  get scarce(): boolean {
+    return this.loop.stats().chunksLent > this.loop.pool.chunks / 2;
   }
 
   /** A buffer for one rewritten request head of usual size. */

@@ -17,6 +17,8 @@ export class Upstream extends Pooled implements StreamHandler {
   readonly endpoint: Endpoint;
   /** It has carried an exchange before: it may have died meanwhile. */
   reused = false;
+  /** Octets of the request that the kernel had not taken when the connection ended. */
+  unsent = 0;
   /** Some of the response to the exchange under way has come. */
   heard = false;
   readonly #traffic: Traffic;
@@ -257,8 +259,10 @@ export class Upstream extends Pooled implements StreamHandler {
     if (this.#state === GONE) return;
     const exchange = this.#exchange;
     const connecting = this.#state === CONNECTING;
+    this.unsent = this.stream.queued;
     this.#leave();
-    this.stream.close();
+    // What still waits to be sent may be sent again elsewhere: never here as well.
+    this.stream.abort();
     exchange?.failed(connecting ? "connect-failed" : "reset");
   }
 

@@ -146,7 +146,6 @@ export class Worker {
     const { traffic, plane } = this;
     const { loop } = this.#parts;
     traffic.wheel.advance();
-    traffic.scarce = loop.stats().chunksLent > loop.pool.chunks / 2;
     this.#access.flush();
     plane.retireQuiet(this.#quiet);
     if (++this.#ticks % 10 === 0) this.#second();

@@ -166,6 +166,23 @@ describe("a server that dies", () => {
     }
   });
 
+  it("on a reused connection that took nothing of the request: even a POST is sent again", () => {
+    const rig = new Rig();
+    const client = rig.client();
+    rig.say(client, GET);
+    const server = rig.server();
+    rig.say(server, OK);
+    server.room = 0;
+    rig.say(client, GET.replace("GET", "POST"));
+    server.fin();
+    rig.loop.turn();
+    const second = rig.server();
+    expect(second.text).toMatch(/^POST \/a/);
+    rig.say(second, OK);
+    expect(client.text).toBe(OK + OK);
+    expect(server.text).not.toContain("POST");
+  });
+
   it("on a reused connection, but a POST is not repeated, RFC 9110 §9.2.2", () => {
     const rig = new Rig();
     const client = rig.client();
@@ -269,9 +286,9 @@ describe("time", () => {
   it("ends a head that drips, with 408, RFC 9110 §15.5.9", () => {
     const rig = new Rig();
     const client = rig.client();
-    for (const letter of "GET /aaaaaaa") {
-      rig.say(client, letter);
-      rig.pass(seconds(1));
+    for (const drop of ["GET /", "a HTTP/1.1\r\n", "Host: h\r\n", "X: 1\r\n", "X: 2\r\n", "X: 3\r\n"]) {
+      if (client.text === "") rig.say(client, drop);
+      rig.pass(seconds(2));
     }
     expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
     expect(settle(rig)).toEqual(NO_LEAKS);
