@@ -5,7 +5,7 @@
  */
 import { getSystemErrorName } from "node:util";
 import { Fault, type FaultCode } from "../../../base/fault.ts";
-import { EAGAIN } from "../errno.ts";
+import { EAGAIN, EINTR } from "../errno.ts";
 import { bind, close, errno, must, recv, sendto, setsockopt, socket } from "../libc.ts";
 import { AF_NETLINK } from "../sockaddr.ts";
 import type { Malformed } from "./attribute.ts";
@@ -114,9 +114,12 @@ export class NetlinkClient implements Disposable {
   /** The messages of the next datagram; their payloads are valid until the next call. */
   receive(): readonly Message[] {
     this.#check();
-    return this.#read(
-      must(recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC), "recv", { socket: "netlink" }),
-    );
+    for (;;) {
+      const length = recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC);
+      // A socket with a time-out is interrupted when its process is stopped and goes on (signal(7)).
+      if (length < 0 && errno() === EINTR) continue;
+      return this.#read(must(length, "recv", { socket: "netlink" }));
+    }
   }
 
   #ready(): readonly Message[] | undefined {
