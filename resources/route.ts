@@ -31,7 +31,8 @@ function isRoutePath(value: string): boolean {
   if (!/^\/(?:[^?#\\%\s]|%[0-9a-fA-F]{2})*$/.test(value)) return false;
   // RFC 3986 §6.2.2.2: an unreserved octet has no reason to be encoded; NUL and overlong UTF-8 are refused in requests.
   if (/%(?:2e|00|c[01]|e0%[89]|f0%8)/i.test(value)) return false;
-  return !value.split("/").some((segment) => /^\.\.?(?:;|%2f|%5c|$)/i.test(segment));
+  // A dot segment, also one that only a server which decodes slashes first would see.
+  return !value.split(/\/|%2f|%5c/i).some((segment) => /^\.\.?(?:;|$)/.test(segment));
 }
 
 function valueMatch(name: z.ZodType<string, string>, what: string) {

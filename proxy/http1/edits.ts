@@ -4,7 +4,7 @@
  * able to break the message.
  */
 import { err, ok, type Result } from "../../base/result.ts";
-import type { FilterConfig, MatchConfig } from "../config.ts";
+import type { FilterConfig } from "../config.ts";
 import { identify, sameName } from "./names.ts";
 import { latin1, TOKEN } from "./octets.ts";
 
@@ -68,13 +68,6 @@ export function compileEdits(filters: readonly FilterConfig[]): Result<RuleEdits
   const bad = request.bad ?? response.bad;
   if (bad !== undefined) return err(bad);
   return ok({ request: request.done(rewritePath), response: response.done(undefined) });
-}
-
-/** How many octets of the path a rewrite replaces: the matched prefix, or all of it (undefined). */
-export function replacedPrefix(match: MatchConfig | undefined): number | undefined {
-  if (match?.path?.type !== "PathPrefix") return undefined;
-  const { value } = match.path;
-  return value.endsWith("/") ? value.length - 1 : value.length;
 }
 
 /** Whether an edit removes the field whose name is [start, end). */

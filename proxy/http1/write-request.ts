@@ -25,7 +25,7 @@ import { copy, latin1, put, SP } from "./octets.ts";
 
 /**
  * Writes to `out` from `at`; returns the offset after the head, or FULL.  `replaced`: how many octets of the path the
- * rule's rewrite replaces (edits.ts: replacedPrefix); undefined for all.
+ * rule's rewrite replaces (Route.replaced); undefined for all.
  */
 export function writeRequestHead(
   head: RequestHead,
