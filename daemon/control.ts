@@ -237,6 +237,21 @@ export class Control {
       ([key, message]): DesiredCondition => ({ code: "LISTENER_FAILED", severity: "error", subject: key, message }),
     );
     const reports = [...vips.reports.values()].flatMap(({ report }) => vipConditions(report));
+    const late = dataplanes.overdue().map((name): DesiredCondition => {
+      const message = "runs, and has not confirmed the configuration for two seconds";
+      return { code: "DATAPLANE_REFUSED", severity: "error", subject: name, message };
+    });
+    const drift: readonly DesiredCondition[] =
+      vips.drift === undefined
+        ? []
+        : [
+            {
+              code: "KERNEL_DRIFT",
+              severity: "warning",
+              subject: "",
+              message: `repaired what others had changed: ${vips.drift.what}`,
+            },
+          ];
     const { engine, why } = dataplanes.engine;
     const fallback: readonly DesiredCondition[] =
       engine === "epoll" && why !== "configured"
@@ -249,7 +264,7 @@ export class Control {
             },
           ]
         : [];
-    return [...children, ...listeners, ...reports, ...fallback];
+    return [...children, ...listeners, ...late, ...reports, ...drift, ...fallback];
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { unreachable } from "../base/result.ts";
-import { after, ms } from "../base/unit.ts";
+import { after, type Instant, ms, seconds, since } from "../base/unit.ts";
 import type { Fd } from "../netstack/kernel/loop.ts";
 import type { ProxyConfig } from "../proxy/config.ts";
 import type { FromDataplane, ToDataplane } from "../proxy/control.ts";
@@ -113,6 +113,15 @@ export class Dataplanes {
     for (const key of this.#health.keys()) if (!endpoints.has(key)) this.#health.delete(key);
   }
 
+  /** Workers that run and owe their confirmation for too long. */
+  overdue(): readonly string[] {
+    const now = this.#parts.clock.now();
+    return this.#workers
+      .filter(({ child, sent, applied, sentAt }) => {
+        return child.phase === "up" && sent !== applied && sentAt !== undefined && since(sentAt, now) >= LONGEST_APPLY;
+      })
+      .map(({ child }) => child.name);
+  }
   /** Every worker that runs has the wanted configuration in force, and one does run. */
   settled(): boolean {
     const version = this.#config?.version;
@@ -171,8 +180,13 @@ export class Dataplanes {
       else failures.set(socket.key, why);
     }
     if (state.sent === config.version && !fresh) return;
+    const { clock, changed } = this.#parts;
     state.sent = config.version;
+    state.sentAt = clock.now();
     child.send({ kind: "config", config });
+    clock.wakeAt(after(state.sentAt, LONGEST_APPLY), () => {
+      if (state.sent !== state.applied) changed();
+    });
   }
 
   /** Why not, or undefined. */
@@ -244,6 +258,7 @@ class WorkerState {
   engine = { engine: "", why: "" };
   /** Versions of the configuration: last sent to, and last confirmed by this process. */
   sent: string | undefined;
+  sentAt: Instant | undefined;
   applied: string | undefined;
   listening: ReadonlySet<string> = new Set();
   /** Listener keys whose socket this process was given. */
@@ -266,5 +281,6 @@ function relay({ child }: WorkerState, key: string, healthy: boolean): void {
   child.send({ kind: "health", backend: key.slice(0, bar), endpoint: key.slice(bar + 1), healthy });
 }
 
+const LONGEST_APPLY = seconds(2);
 /** A taken port is tried again at this pace. */
 const RETRY = ms(1_000);

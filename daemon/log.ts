@@ -35,9 +35,12 @@ type Dress = (level: Level, name: string, fields: Fields, at: Date) => string;
 const DRESSES: Readonly<Record<LogFormat, Dress>> = {
   journal: (level, name, fields) => `<${PRIORITIES[level]}>${name}${pairs(fields)}\n`,
   json: (level, name, fields, at) => `${JSON.stringify({ at: at.toISOString(), level, name, ...plain(fields) })}\n`,
-  text: (level, name, fields, at) =>
-    `${at.toISOString().slice(11, 23)} ${COLOURS[level]}${level.padEnd(5)}\u001b[0m ${name}${pairs(fields)}\n`,
+  text: (level, name, fields, at) => `${at.toISOString().slice(11, 23)} ${coloured(level)} ${name}${pairs(fields)}\n`,
 };
+
+function coloured(level: Level): string {
+  return process.stderr.isTTY ? `${COLOURS[level]}${level.padEnd(5)}\u001b[0m` : level.padEnd(5);
+}
 
 /** syslog(3) severities. */
 const PRIORITIES: Readonly<Record<Level, number>> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3 };

@@ -11,9 +11,8 @@ process.title = "novaedge";
 const command = parseCommand(process.argv.slice(2));
 if (command.ok) {
   // No top-level await: the bundle is a script.  A rejection ends the process as any bug does.
-  void perform(command.value).then((status) => {
-    process.exitCode = status;
-  });
+  // An alarm that is still set (a condition to be cleared in minutes, say) must not keep an ended daemon alive.
+  void perform(command.value).then((status) => process.exit(status));
 } else {
   process.stderr.write(`novaedge: ${command.error}\n`);
   process.exitCode = EXIT.usage;

@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Level } from "../base/log.ts";
 import { unreachable } from "../base/result.ts";
-import { after, type Ms } from "../base/unit.ts";
+import { after, type Ms, seconds } from "../base/unit.ts";
 import type { FromPulse, PeerReport, ToPulse, VipPlan, VipReport } from "../netstack/vip/plan.ts";
 import type { ProcessStatus } from "./admin/api.ts";
 import { sameContent } from "./config/canonical.ts";
@@ -33,6 +33,8 @@ export class Vips {
   /** Kept over restarts of pulse: it counts for metrics. */
   readonly #failovers = new Map<string, number>();
   readonly #owners = new Map<string, string>();
+  #drift: { readonly what: string } | undefined;
+  #driftOver: Disposable | undefined;
   #plan: VipPlan | undefined;
   #sent: VipPlan | undefined;
   #scheduling = "";
@@ -55,7 +57,11 @@ export class Vips {
   want(plan: VipPlan): void {
     this.#plan = plan;
     const names = new Set(plan.segments.flatMap(({ vips }) => vips.map(({ name }) => name)));
-    for (const name of this.#reports.keys()) if (!names.has(name)) this.#reports.delete(name);
+    for (const each of [this.#reports, this.#owners, this.#failovers]) {
+      for (const name of each.keys()) if (!names.has(name)) each.delete(name);
+    }
+    const segments = new Set(plan.segments.map(({ ifname }) => ifname));
+    for (const [key, { ifname }] of this.#peers) if (!segments.has(ifname)) this.#peers.delete(key);
     this.#push();
   }
 
@@ -70,6 +76,10 @@ export class Vips {
   }
   failovers(name: string): number {
     return this.#failovers.get(name) ?? 0;
+  }
+  /** What others changed of ours and pulse set right, lately. */
+  get drift(): { readonly what: string } | undefined {
+    return this.#drift;
   }
   get scheduling(): string {
     return this.#scheduling;
@@ -147,6 +157,7 @@ export class Vips {
         return;
       }
       case "event":
+        if (DRIFT.has(message.name)) this.#drifted(message.name, message.fields);
         return events.emit(message.name, message.fields, levelOf(message.fields));
       case "withdrawn":
         events.emit("vip.withdrawn");
@@ -156,6 +167,18 @@ export class Vips {
       default:
         unreachable(message);
     }
+  }
+
+  #drifted(name: string, fields: Readonly<Record<string, unknown>>): void {
+    const { clock, changed } = this.#parts;
+    const { vip, address } = fields;
+    this.#drift = { what: [name, vip, address].filter((each) => typeof each === "string").join(" ") };
+    this.#driftOver?.[Symbol.dispose]();
+    this.#driftOver = clock.wakeAt(after(clock.now(), DRIFT_SHOWN), () => {
+      this.#drift = undefined;
+      changed();
+    });
+    changed();
   }
 
   #reported(report: VipReport, at: number): void {
@@ -173,6 +196,11 @@ export class Vips {
     this.#parts.events.emit("vip.moved", { vip: name, from: before?.report.state, to: state, owner, term, why }, level);
   }
 }
+
+/** Events of pulse that tell of somebody else's hand. */
+const DRIFT: ReadonlySet<string> = new Set(["vip.fence-repaired", "vip.address-restored"]);
+/** It is repaired already; what matters is that somebody looks who did it. */
+const DRIFT_SHOWN = seconds(300);
 
 /** An event of pulse may name its own weight. */
 function levelOf(fields: Readonly<Record<string, unknown>>): Level {

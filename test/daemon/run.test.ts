@@ -1,6 +1,7 @@
 /** The real control process with children that carry no traffic: its life, its faces, its configuration. */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { spawnInside } from "../../netstack/kernel/namespace.ts";
 import { gone, TestDaemon } from "./daemon-process.ts";
 import { parseExposition } from "./exposition-parser.ts";
 import { backend, EDGE } from "./resources-fixture.ts";
@@ -124,6 +125,37 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     expect(readdirSync(daemon.path("conf.d"))).toEqual([]);
   });
 
+  it("a taken listening port is a condition with its address, tried again until it is free", async () => {
+    await using daemon = fake();
+    const script = 'require("node:net").createServer().listen(8081, "0.0.0.0", () => console.log("up"))';
+    const holder = spawnInside(daemon.namespace, process.execPath, ["-e", script], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    await new Promise((resolve) => holder.stdout?.once("data", resolve));
+    daemon.start();
+    const failed = await daemon.logged("listener.failed");
+    expect(failed).toMatchObject({
+      key: "default/gw/http@192.0.2.10:8081",
+      why: expect.stringContaining("ADDRESS_TAKEN"),
+    });
+    await daemon.logged("daemon.ready");
+    const { conditions, vips, listeners } = await daemon.call("GET /v1/status");
+    expect(conditions.map(({ code }) => code)).toEqual(expect.arrayContaining(["LISTENER_FAILED", "VIP_INELIGIBLE"]));
+    expect(vips[0]).toMatchObject({ eligible: false, eligibleWhy: "NOT_LISTENING" });
+    expect(listeners[0]).toMatchObject({ workers: 0, wanted: 2, problem: expect.stringContaining("192.0.2.10:8081") });
+    holder.kill("SIGKILL");
+    await daemon.logged("condition.cleared", { code: "LISTENER_FAILED" });
+    await daemon.logged("vip.moved", { vip: "web", to: "owner" });
+  });
+
+  it("a data plane that confirms nothing keeps the daemon from being ready, and is named", async () => {
+    await using daemon = fake().start([], { FAKE: "mute" });
+    await daemon.logged("condition.raised", { code: "DATAPLANE_REFUSED", subject: "dataplane/0" });
+    const { status, body } = daemon.curl("http://127.0.0.1:8080/readyz");
+    expect([status, body.trim()]).toEqual([503, "not ready: a data plane has not applied the configuration"]);
+    expect(daemon.curl("http://127.0.0.1:8080/healthz").status).toBe(200);
+  });
+
   it("a second signal ends all patience", async () => {
     await using daemon = fake().start([], { FAKE: "stubborn" });
     await daemon.logged("daemon.ready");
@@ -144,7 +176,9 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
       daemon.mark();
     }
     expect(pauses.every((pause, round) => pause >= 99 * 2 ** round)).toBe(true);
+    // Nothing of the dead stays open in control.
     const { processes, phase } = await daemon.call("GET /v1/status");
+    expect(readdirSync(`/proc/${daemon.pid}/fd`).length).toBeLessThan(40);
     expect(phase).toBe("starting");
     expect(processes.find(({ name }) => name === "dataplane/0")).toMatchObject({ lastEnd: "exit 7" });
   });
