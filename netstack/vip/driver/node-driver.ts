@@ -8,6 +8,7 @@ import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../kernel/loop.ts";
+import type { Link } from "../../kernel/netlink/link.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import { type Change, watch } from "../../kernel/netlink/watch.ts";
 import type { Sign } from "../auth.ts";
@@ -29,10 +30,13 @@ export class NodeDriver implements Disposable {
   readonly #holdings: Holdings;
   readonly #route = new RouteSocket();
   readonly #segments = new Map<string, SegmentDriver>();
+  readonly #indexes = new Map<string, number>();
   readonly #watch: Disposable;
   /** Segments that have not finished giving up; undefined while nobody asked. */
   #withdrawing: Set<string> | undefined;
   #plan: VipPlan | undefined;
+  /** The guards that were installed last, as text. */
+  #guarded = "";
   #virtual: ReadonlySet<Ip> = new Set();
   #sign: Sign = () => new Uint8Array(32);
 
@@ -73,7 +77,7 @@ export class NodeDriver implements Disposable {
         this.#segments.set(each.ifname, this.#open(each.ifname, config, transport));
       }
     }
-    this.#guard();
+    this.#guard("plan");
     for (const ifname of fresh) this.#look(ifname);
   }
 
@@ -122,7 +126,7 @@ export class NodeDriver implements Disposable {
     this.#parts.tell({ kind: "withdrawn" });
   }
 
-  #guard(): void {
+  #guard(why: "plan" | "link"): void {
     const guards = (this.#plan?.segments ?? []).flatMap(({ ifname, vips }) =>
       vips.flatMap(({ address4, address6 }) =>
         [address4, address6]
@@ -130,6 +134,10 @@ export class NodeDriver implements Disposable {
           .map((each) => ({ ifname, address: ipOf(each.split("/")[0] ?? "") })),
       ),
     );
+    const key = guards.map(({ ifname, address }) => `${ifname} ${address}`).join(",");
+    // A plan with another health verdict is no reason to look at every rule in the kernel.
+    if (why === "plan" && key === this.#guarded) return;
+    this.#guarded = key;
     this.#virtual = new Set(guards.map(({ address }) => address));
     const { changed, missing } = this.#holdings.guard(guards);
     if (changed) this.#parts.log.debug("vip.fence-installed", { guards: guards.length, missing });
@@ -139,7 +147,7 @@ export class NodeDriver implements Disposable {
     switch (change.kind) {
       case "link":
         if (!this.#segments.has(change.link.name)) return;
-        if (!change.gone) this.#guard(); // a new interface by an old name has no fence yet
+        if (!change.gone && this.#isNew(change.link)) this.#guard("link"); // a new interface by an old name has no fence yet
         return this.#look(change.link.name);
       case "address": {
         const { ip, index } = change.address;
@@ -161,6 +169,13 @@ export class NodeDriver implements Disposable {
       default:
         unreachable(change);
     }
+  }
+
+  /** A link is told of at every change of its state; only another index is another interface. */
+  #isNew({ name, index }: Link): boolean {
+    const known = this.#indexes.get(name) === index;
+    this.#indexes.set(name, index);
+    return !known;
   }
 
   #look(ifname: string): void {
