@@ -35,6 +35,8 @@ describe.skipIf(process.getuid?.() !== 0)("npm start (needs root)", () => {
       expect(stdout).toMatch(/^HTTP\/1\.1 200/);
       expect(stdout).toMatch(/x-backend: b[123]/);
     }
+    const asked = await run("sh", [`/run/novaedge-lab/${lab}/novactl-a`, "status"], { anyCode: true });
+    expect(asked.stdout).toContain("10.77.0.100");
     await run("sh", ["-c", edit]);
     await run("sh", ["-c", kill]);
     await running.says(/outages [1-9]/, 10_000);

@@ -1,5 +1,5 @@
 /** The demo's actors: a lab with two edges, three backends, a client that probes, a door from this shell; and their facts. */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AdminEvent, Status } from "../../daemon/admin/api.ts";
 import { buildLab, type Lab } from "../../lab/build.ts";
@@ -45,7 +45,7 @@ export async function openScene(port: number, say: (step: string) => void): Prom
     await probe(lab.host("client"), {
       urls: [`http://${VIP4}/`, `http://[${VIP6}]/`],
       every: 10,
-      late: 100, // a machine that is busy otherwise answers late; that is no outage of the virtual IP
+      late: 250, // a machine that is busy otherwise answers late; that is no outage of the virtual IP
       reportEvery: 500,
       reported: (report) => client.reported(report),
     }),
@@ -88,6 +88,9 @@ class EdgeActor implements AsyncDisposable {
       this.#after = 0;
       return this.#edge.running;
     });
+    const cli = join(import.meta.dirname, "../../cli/main.ts");
+    const novactl = `exec '${process.execPath}' '${cli}' "$@" --socket '${this.#edge?.socket ?? ""}'\n`;
+    writeFileSync(join(lab.directory, `novactl-${name}`), novactl);
     this.#timer = setInterval(() => void this.#ask(), ASK_EVERY);
   }
 

@@ -8,7 +8,7 @@ export interface Try {
   readonly effect: string;
 }
 
-/** Three things to try; each command works as it stands when pasted into another shell of this host, as root. */
+/** Three things to try, and two to look at; each command works as it stands in another shell of this host, as root. */
 export function tries(facts: Facts): readonly Try[] {
   const owner = ownerOf(facts);
   const backend = facts.backends.find((each) => each.pid !== undefined);
@@ -30,6 +30,7 @@ export function tries(facts: Facts): readonly Try[] {
       effect: "the canary, b3, gets most requests; no request fails",
     },
     { what: "look yourself", command: `curl -i ${url}`, effect: "x-backend says which server answered" },
+    { what: "ask an edge", command: `sh ${facts.directory}/novactl-a status`, effect: "novactl, with the socket of a" },
   ];
 }
 
