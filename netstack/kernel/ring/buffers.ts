@@ -53,8 +53,7 @@ export class Buffers {
       this.tail = (this.tail + 1) & 0xffff;
       this.held++;
     }
-    // The ring's tail shares the first entry's reserved field.  x86 keeps stores in order; the system call that follows
-    // orders them everywhere, and the kernel reads only inside our calls (DEFER_TASKRUN).
+    // The ring's tail shares the first entry's reserved field; ring.ts says why a plain store is enough.
     halves[7] = this.tail;
   }
 

@@ -167,7 +167,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     // Very rare: too many completions for the queue, or the kernel short of memory.  The next turn settles.
     if (!ring.settled()) return false;
     const { words, completions, completionMask } = ring;
-    const tail = Atomics.load(words, ring.completionTail);
+    const tail = words[ring.completionTail] ?? 0;
     for (let at = this.searched; at !== tail; at = (at + 1) | 0) {
       const entry = completions + ((at & completionMask) << 2);
       const tag = words[entry + 1] ?? 0;
@@ -199,7 +199,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     const { ring, streams } = this;
     const { words, completions, completionMask } = ring;
     let head = words[ring.completionHead] ?? 0;
-    const tail = Atomics.load(words, ring.completionTail);
+    const tail = words[ring.completionTail] ?? 0;
     try {
       while (head !== tail) {
         const entry = completions + ((head & completionMask) << 2);
@@ -233,7 +233,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
         } else if (operation !== IGNORE) this.parts[slot]?.completed(result, flags);
       }
     } finally {
-      Atomics.store(words, ring.completionHead, head);
+      words[ring.completionHead] = head;
       if (((head - this.searched) | 0) > 0) this.searched = head;
     }
   }

@@ -1,9 +1,9 @@
 /**
  * One io_uring: its queues as typed arrays over mapped memory, and the only two calls that a running loop makes into it.
  *
- * Ordering: the kernel reads the submission tail and writes the completion tail; both words are accessed with Atomics,
- * everything else between them with plain loads and stores.  With SINGLE_ISSUER and DEFER_TASKRUN all completion work
- * happens inside our own `enter`, so nothing changes under a running turn.
+ * Ordering: with SINGLE_ISSUER and DEFER_TASKRUN the kernel reads submissions and writes completions only inside our own
+ * `enter`, on our thread.  So plain loads and stores are in order on every machine, and nothing changes under a running
+ * turn; without these flags the heads and tails would need Atomics.
  *
  * What an entry points to (socket addresses, vectors) lies in its own scratch and is needed only until `enter` returns
  * (FEAT_SUBMIT_STABLE).
@@ -95,7 +95,7 @@ export class Ring {
     tag: number,
     group: number,
   ): number {
-    if (((this.tail - Atomics.load(this.words, this.submitHead)) | 0) >= this.size) this.enter(0, 0);
+    if (((this.tail - (this.words[this.submitHead] ?? 0)) | 0) >= this.size) this.enter(0, 0);
     const { entries } = this;
     const index = this.tail & this.mask;
     const at = index << 4;
@@ -141,8 +141,8 @@ export class Ring {
    */
   enter(least: number, deadline: number): void {
     const { words } = this;
-    Atomics.store(words, this.submitTail, this.tail);
-    const count = (this.tail - Atomics.load(words, this.submitHead)) | 0;
+    words[this.submitTail] = this.tail;
+    const count = (this.tail - (words[this.submitHead] ?? 0)) | 0;
     let result: number;
     if (least === 0 || deadline === Number.POSITIVE_INFINITY) {
       result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, abi.ENTER_GETEVENTS, 0, 0);
@@ -166,10 +166,7 @@ export class Ring {
   /** Everything prepared has been issued, and every completion of it is in the queue. */
   settled(): boolean {
     const { words } = this;
-    return (
-      Atomics.load(words, this.submitHead) === this.tail &&
-      (Atomics.load(words, this.submitFlags) & abi.SQ_CQ_OVERFLOW) === 0
-    );
+    return (words[this.submitHead] ?? 0) === this.tail && ((words[this.submitFlags] ?? 0) & abi.SQ_CQ_OVERFLOW) === 0;
   }
 
   register(opcode: number, argument: Uint8Array, count: number): number {
