@@ -39,7 +39,6 @@ export interface ResourceSet {
   readonly vips: readonly Vip[];
   readonly pools: readonly Pool[];
 }
-export const NO_RESOURCES: ResourceSet = { gateways: [], routes: [], backends: [], vips: [], pools: [] };
 
 export const SPECS: Readonly<Record<Kind, z.ZodType>> = {
   ProxyGateway: gatewaySpec,

@@ -7,6 +7,7 @@ import { type AnyResource, type Gateway, qualifiedName, type ResourceSet, type R
 import type { Kind } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { overlap, type Range, rangesOf, within } from "./range.ts";
+import { shadowed } from "./shadow.ts";
 import type { Path } from "./yaml.ts";
 
 /** `declared` names what the files define, also where it has errors of its own ("ProxyVIP/edge"). */
@@ -25,6 +26,7 @@ export function references(set: ResourceSet, declared: ReadonlySet<string>): rea
   addresses(world);
   listeners(world);
   pools(world);
+  world.out.push(...shadowed(set));
   return world.out;
 }
 

@@ -3,7 +3,7 @@ import { type Prefix, parsePrefix } from "../../base/address.ts";
 import { type Desired, desired } from "../../daemon/desired.ts";
 import type { Facts } from "../../daemon/facts.ts";
 import { type Allocated, allocate } from "../../resources/allocate.ts";
-import { formatDiagnostic } from "../../resources/diagnostic.ts";
+import { formatDiagnostic, isError } from "../../resources/diagnostic.ts";
 import type { ResourceSet } from "../../resources/kinds.ts";
 import { loadResources } from "../../resources/load.ts";
 import { loadSettings, type Settings } from "../../resources/settings.ts";
@@ -208,7 +208,7 @@ export function world(
   const items = documents.map((each) => ({ apiVersion: API, ...each }));
   const loaded = loadResources([{ file: "f", content: JSON.stringify({ kind: "List", items }) }]);
   const own = loadSettings({ file: "s", content: JSON.stringify(settings) });
-  const problems = [...loaded.diagnostics, ...own.diagnostics];
+  const problems = [...loaded.diagnostics, ...own.diagnostics].filter(isError);
   if (problems.length > 0 || own.settings === undefined) return { why: problems.map(formatDiagnostic).join("\n") };
   const allocated = allocate(loaded.resources, []);
   return {

@@ -111,6 +111,49 @@ describe("references between resources", () => {
   });
 });
 
+describe("rules that no request reaches", () => {
+  const rule = (match: string): string => `{matches: [${match}], backendRef: {name: api}}`;
+  const named = (name: string, hosts: string, ...rules: readonly string[]): string =>
+    resource("ProxyRoute", name, `{parentRefs: [{name: web}], hostnames: [${hosts}], rules: [${rules.join(", ")}]}`);
+  const A = "{path: {type: Exact, value: /a}}";
+  const B = "{path: {type: Exact, value: /b}}";
+  it.each<[string, readonly string[], readonly string[]]>([
+    [
+      "the same host and path in two routes",
+      [named("x", "h", rule(A)), named("y", "h", rule(A))],
+      ["rule 0 of ProxyRoute default/x"],
+    ],
+    ["the same in one route", [named("x", "h", rule(A), rule(A))], ["rule 0 of ProxyRoute default/x"]],
+    [
+      "spelt otherwise",
+      [
+        named("x", "H, g", rule("{headers: [{name: X-A, value: '1'}, {name: B, value: '2'}]}")),
+        named("y", "h", rule("{headers: [{name: b, value: '2'}, {name: x-a, value: '1'}]}")),
+      ],
+      ["rule 0 of ProxyRoute default/x"],
+    ],
+    [
+      "everything, twice",
+      [named("x", "", "{backendRef: {name: api}}"), named("y", "'*'", "{backendRef: {name: api}}")],
+      ["rule 0 of ProxyRoute default/x"],
+    ],
+    ["another path", [named("x", "h", rule(A)), named("y", "h", rule(B))], []],
+    ["another host", [named("x", "h", rule(A)), named("y", "g", rule(A))], []],
+    ["one alternative is left", [named("x", "h", rule(A)), named("y", "h", rule(`${A}, ${B}`))], []],
+    ["one host is left", [named("x", "h", rule(A)), named("y", "h, g", rule(A))], []],
+    ["another method", [named("x", "h", rule("{method: GET}")), named("y", "h", rule("{method: POST}"))], []],
+  ])("%s", (_what, routes, owners) => {
+    const { diagnostics } = loadResources([
+      { file: "f", content: [gateway("web", HTTP), backend, ...routes].join("") },
+    ]);
+    expect(diagnostics.map((each) => `${each.severity} ${each.message}`)).toEqual(
+      owners.map(
+        (owner) => `warning no request reaches this rule: ${owner} has the same hosts and matches, and comes first`,
+      ),
+    );
+  });
+});
+
 describe("patterns of host names overlap", () => {
   it.each<[string, string, boolean]>([
     ["a.b", "a.b", true],
