@@ -1,6 +1,6 @@
 /** What both engines know about accepting: which failures pass, which need a rest, and who handles a refused connection. */
 import { ms } from "../../base/unit.ts";
-import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from "./errno.ts";
+import * as errno from "./errno.ts";
 import * as libc from "./libc.ts";
 import type { Fd, StreamHandler } from "./loop.ts";
 
@@ -23,9 +23,21 @@ export function setNonBlocking(fd: Fd): void {
 /** How long accepting rests when descriptors or memory ran out. */
 export const ACCEPT_PAUSE = ms(100);
 /** What ends by itself when somebody closes something. */
-export const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+export const EXHAUSTED: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM]);
 /** EINTR, EAGAIN, and what accept(2) reports about the one connection: the next may be fine. */
-export const PASSING: ReadonlySet<number> = new Set([4, 11, 64, 71, 92, 95, 100, 101, 103, 112, 113]);
+export const PASSING: ReadonlySet<number> = new Set([
+  errno.EINTR,
+  errno.EAGAIN,
+  errno.ENONET,
+  errno.EPROTO,
+  errno.ENOPROTOOPT,
+  errno.EOPNOTSUPP,
+  errno.ENETDOWN,
+  errno.ENETUNREACH,
+  errno.ECONNABORTED,
+  errno.EHOSTDOWN,
+  errno.EHOSTUNREACH,
+]);
 /** Until the acceptor has named a handler, and for connections that it refuses. */
 export const REFUSED: StreamHandler = {
   received(stream, chunk, start) {

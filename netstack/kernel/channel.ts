@@ -8,7 +8,7 @@
 import { Socket } from "node:net";
 import { Fault } from "../../base/fault.ts";
 import { receiveDescriptor, sendDescriptor } from "./descriptors.ts";
-import { EAGAIN, errnoName } from "./errno.ts";
+import { EAGAIN, ETOOMANYREFS, errnoName } from "./errno.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import * as libc from "./libc.ts";
 import type { Closed, Fd, Loop, Stream, StreamHandler } from "./loop.ts";
@@ -242,7 +242,6 @@ const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0x80000;
 const F_DUPFD_CLOEXEC = 1030;
-const ETOOMANYREFS = 109;
 /** Octets that may wait for a peer that does not read before it counts as gone. */
 const BACKLOG_MAX = 80 << 20;
 /** Milliseconds until a full descriptor queue is tried again. */

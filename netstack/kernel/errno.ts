@@ -1,20 +1,24 @@
 /** errno(3) numbers of Linux (x86-64 and arm64 agree on all of these) and their names. */
-export const EPERM = 1;
 export const EINTR = 4;
-export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
-export const EINVAL = 22;
+export const EBUSY = 16;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
-export const ENOSYS = 38;
+export const ETIME = 62;
+export const ENONET = 64;
 export const EPROTO = 71;
+export const ENOPROTOOPT = 92;
+export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
-export const EADDRNOTAVAIL = 99;
+export const ENETDOWN = 100;
+export const ENETUNREACH = 101;
 export const ECONNABORTED = 103;
-export const ECONNRESET = 104;
 export const ENOBUFS = 105;
+export const ETOOMANYREFS = 109;
+export const EHOSTDOWN = 112;
+export const EHOSTUNREACH = 113;
 export const EINPROGRESS = 115;
 export const ECANCELED = 125;
 
@@ -47,6 +51,8 @@ const NAMES: Readonly<Record<number, string>> = {
   32: "EPIPE",
   36: "ENAMETOOLONG",
   38: "ENOSYS",
+  62: "ETIME",
+  64: "ENONET",
   71: "EPROTO",
   75: "EOVERFLOW",
   88: "ENOTSOCK",
@@ -66,6 +72,7 @@ const NAMES: Readonly<Record<number, string>> = {
   105: "ENOBUFS",
   106: "EISCONN",
   107: "ENOTCONN",
+  109: "ETOOMANYREFS",
   110: "ETIMEDOUT",
   111: "ECONNREFUSED",
   112: "EHOSTDOWN",

@@ -43,11 +43,6 @@ export function nameProcess(name: string): void {
   libc.must(prctlName(PR_SET_NAME, short, 0, 0, 0), "prctl");
 }
 
-/** The kernel sends `signal` to us when the thread that started us ends.  Dropping privileges forgets it: call it last. */
-export function dieWithParent(signal: number): void {
-  libc.must(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl", { option: "PR_SET_PDEATHSIG" });
-}
-
 export interface User {
   readonly uid: number;
   readonly gid: number;
@@ -130,7 +125,6 @@ const PRIO_PROCESS = 0;
 const MCL_CURRENT = 1;
 const MCL_FUTURE = 2;
 const MCL_ONFAULT = 4;
-const PR_SET_PDEATHSIG = 1;
 const PR_SET_NAME = 15;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_TIMERSLACK = 29;

@@ -2,7 +2,7 @@
 import { Fault } from "../../../base/fault.ts";
 import { after } from "../../../base/unit.ts";
 import { ACCEPT_PAUSE, acceptOne, acceptRest, EXHAUSTED, PASSING, REFUSED, setNonBlocking } from "../accepting.ts";
-import { errnoName } from "../errno.ts";
+import { EAGAIN, errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import type { Acceptor, Fd } from "../loop.ts";
 import type { EpollLoop } from "./epoll-loop.ts";
@@ -124,4 +124,3 @@ export class EpollWatch extends Part {
 /** The tag of parts; streams' tags are multiples of 256. */
 export const PART = 1;
 const SHARE = 64;
-const EAGAIN = 11;

@@ -3,7 +3,7 @@
  * is to go, they are cancelled, and only when the last has completed are the descriptor closed, the units put back and the
  * slot given to another.  So no completion can meet a stranger, and the kernel never reads memory that was put back.
  */
-import { ECANCELED, EPIPE } from "../errno.ts";
+import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPIPE } from "../errno.ts";
 import * as libc from "../libc.ts";
 import { DRAIN_MARK, type Endpoint, type Fd, type StreamHandler } from "../loop.ts";
 import {
@@ -290,6 +290,3 @@ const WAITING_FLAGS = abi.MSG_NOSIGNAL | abi.MSG_WAITALL;
 const TRYING_FLAGS = WAITING_FLAGS | abi.MSG_DONTWAIT;
 const MSGHDR = 56;
 const VECTOR = 8;
-const ENOBUFS = 105;
-const EINTR = 4;
-const EAGAIN = 11;

@@ -10,7 +10,7 @@
  */
 import { Fault } from "../../../base/fault.ts";
 import { bootNow } from "../clock.ts";
-import { errnoName } from "../errno.ts";
+import { EAGAIN, EBUSY, EINTR, ETIME, errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import { type Mapping, mapAnonymous, mapShared, unmap } from "../mapping.ts";
 import * as abi from "./abi.ts";
@@ -216,7 +216,3 @@ const ARGUMENT = 24;
 const FLAGS =
   abi.SETUP_CQSIZE | abi.SETUP_SUBMIT_ALL | abi.SETUP_COOP_TASKRUN | abi.SETUP_SINGLE_ISSUER | abi.SETUP_DEFER_TASKRUN;
 const FEATURES = abi.FEAT_NODROP | abi.FEAT_SUBMIT_STABLE | abi.FEAT_EXT_ARG | abi.FEAT_CQE_SKIP;
-const EINTR = 4;
-const EAGAIN = 11;
-const EBUSY = 16;
-const ETIME = 62;
