@@ -172,6 +172,13 @@ export const subdomain = pattern(
   /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
   253,
 );
+/** As `subdomain`, but short enough for a heartbeat (netstack/vip/packet.ts, MOST_NAME). */
+export const nodeName = pattern(
+  "name",
+  "a name of at most 63 lower-case letters, digits, '-' and '.'",
+  /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+  63,
+);
 /** IFNAMSIZ - 1 octets, no '/' and no white space (dev_valid_name in the kernel). */
 export const interfaceName = pattern(
   "interface",

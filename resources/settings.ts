@@ -1,10 +1,11 @@
 /** Settings of one node: /etc/novaedge/novaedge.yaml.  What a node is; resources say what it serves. */
 import * as z from "zod";
+import { err, ok, type Result } from "../base/result.ts";
 import { check, diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { SourceFile } from "./load.ts";
 import { labels } from "./metadata.ts";
-import { absoluteFile, duration, integer, interfaceName, ip, port, subdomain, unicast } from "./scalar.ts";
+import { absoluteFile, duration, integer, interfaceName, ip, nodeName, port, unicast } from "./scalar.ts";
 import { parseYaml } from "./yaml.ts";
 
 export const SETTINGS_FILE = "/etc/novaedge/novaedge.yaml";
@@ -21,7 +22,7 @@ export const settingsSchema = z
   .strictObject({
     node: z
       .strictObject({
-        name: subdomain.optional().describe("Unique on the segment. Without it: the host's name."),
+        name: nodeName.optional().describe("Unique on the segment. Without it: the host's name, in lower case."),
         labels: labels.default({}).describe("What node selectors select by."),
         priority: integer(1, 255)
           .default(100)
@@ -39,7 +40,7 @@ export const settingsSchema = z
           .describe("Interface of virtual IPs that name none. Without it: the one whose network contains the address."),
         peers: z
           .array(unicast)
-          .max(64, "at most 64 peers")
+          .max(31, "at most 31 peers")
           .default([])
           .describe(
             "Addresses of the other nodes, where multicast does not pass. Empty: the link-local multicast group.",
@@ -126,6 +127,15 @@ export const settingsSchema = z
 export type Settings = z.output<typeof settingsSchema>;
 
 export const DEFAULT_SETTINGS: Settings = settingsSchema.parse({});
+
+/** The node's name where it is decided from (the file, a flag, the host), or why it cannot be one. */
+export function nodeNameFrom(written: string | undefined, hostname: string): Result<string, string> {
+  const name = written ?? hostname.toLowerCase();
+  const parsed = nodeName.safeParse(name);
+  if (parsed.success) return ok(parsed.data);
+  const whose = written === undefined ? "the host's name" : "the node's name";
+  return err(`${whose} is ${JSON.stringify(name)}; expected ${parsed.error.issues[0]?.message ?? "a name"}`);
+}
 
 export interface LoadedSettings {
   /** undefined when there is an error. */

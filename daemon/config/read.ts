@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../../base/result.ts";
 import { type Diagnostic, isError } from "../../resources/diagnostic.ts";
 import { everything, idOf, type ResourceSet } from "../../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../../resources/load.ts";
-import { DEFAULT_SETTINGS, loadSettings, type Settings } from "../../resources/settings.ts";
+import { DEFAULT_SETTINGS, loadSettings, nodeNameFrom, type Settings } from "../../resources/settings.ts";
 import { type Flags, withFlags } from "../flags.ts";
 import { contentHash } from "./canonical.ts";
 
@@ -69,8 +69,10 @@ export function readSettings(places: Places, flags: Flags): Result<NamedSettings
     source.value === undefined ? { settings: DEFAULT_SETTINGS, diagnostics: [] } : loadSettings(source.value);
   if (loaded.settings === undefined) return err(loaded.diagnostics);
   const settings = withFlags(loaded.settings, flags);
-  const name = settings.node.name ?? hostname();
-  return ok({ ...settings, node: { ...settings.node, name } });
+  const name = nodeNameFrom(settings.node.name, hostname());
+  if (name.ok) return ok({ ...settings, node: { ...settings.node, name: name.value } });
+  const problem = { severity: "error", file: settingsFile, line: 1, column: 1, code: "VALUE" } as const;
+  return err([{ ...problem, message: name.error, hint: "write node.name, or give --node-name" }]);
 }
 
 /** conf.d beside the settings file, unless the settings name another place. */

@@ -1,7 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_SETTINGS, loadSettings } from "../../resources/settings.ts";
+import { DEFAULT_SETTINGS, loadSettings, nodeNameFrom } from "../../resources/settings.ts";
 
 const load = (content: string): ReturnType<typeof loadSettings> => loadSettings({ file: "novaedge.yaml", content });
+
+describe("the node's name", () => {
+  it.each<[string | undefined, string, string | undefined]>([
+    [undefined, "Edge-1.Example", "edge-1.example"],
+    ["one", "two", "one"],
+    [undefined, "a_b", undefined],
+    ["Upper", "two", undefined],
+    [undefined, "a".repeat(64), undefined],
+  ])("%j on host %j", (written, hostname, expected) => {
+    const name = nodeNameFrom(written, hostname);
+    expect(name.ok ? name.value : undefined).toBe(expected);
+  });
+});
 
 describe("settings of a node", () => {
   it("an empty file means the defaults", () => {
@@ -31,6 +44,12 @@ log: {level: debug, format: json}
     ["an interval above 1 s", "l2: {heartbeat: {interval: 1001ms}}", "VALUE"],
     ["a witness that is no address", "l2: {witnesses: gateway}", "VALUE"],
     ["an empty list of witnesses", "l2: {witnesses: []}", "VALUE"],
+    ["a node name that no heartbeat can carry", `node: {name: ${"a".repeat(64)}}`, "VALUE"],
+    [
+      "more peers than a heartbeat answers",
+      `l2: {peers: [${Array.from({ length: 32 }, (_, n) => `10.0.0.${n + 1}`).join(", ")}]}`,
+      "VALUE",
+    ],
     ["workers", "dataplane: {workers: 0}", "VALUE"],
     ["a relative path", "paths: {config: conf.d}", "VALUE"],
     ["one port for two servers", "metrics: {port: 8080}", "CONTRADICTION"],
