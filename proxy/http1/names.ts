@@ -2,7 +2,7 @@
 import { FOLD } from "./octets.ts";
 
 export type KnownField = (typeof KNOWN)[keyof typeof KNOWN];
-/** Below 31, so that a set of them fits a number. */
+/** Below 31 (LOOKALIKE), so that a set of them fits a number. */
 export const KNOWN = {
   host: 1,
   connection: 2,
@@ -26,16 +26,23 @@ export const KNOWN = {
   referer: 20,
 } as const;
 export const OTHER = 0;
+/** A known name with "_" for "-": servers that make variables of fields (RFC 3875 §4.1.18) take it for the known one. */
+export const LOOKALIKE = 31;
 
-/** The number of a name, whatever its case, or OTHER.  The octets must be those of a token. */
+/** The number of a name, whatever its case; or OTHER, or LOOKALIKE.  The octets must be those of a token. */
 export function identify(memory: Uint8Array, start: number, end: number): number {
   const known = SLOTS[slotOf(end - start, memory[start] as number, memory[end - 1] as number)] as number;
   if (known === OTHER) return OTHER;
   const name = NAMES[known] as Uint8Array;
   if (name.length !== end - start) return OTHER;
   // Setting bit 5 folds letters, and no octet of a token becomes a digit or "-" by it.
-  for (let i = 0; i < name.length; i++) if (((memory[start + i] as number) | 0x20) !== name[i]) return OTHER;
-  return known;
+  let alike: number = known;
+  for (let i = 0; i < name.length; i++) {
+    if (((memory[start + i] as number) | 0x20) === name[i]) continue;
+    if (name[i] !== HYPHEN || memory[start + i] !== UNDERSCORE) return OTHER;
+    alike = LOOKALIKE;
+  }
+  return alike;
 }
 
 /** Whether the octets from `start` are `lower` (lower case), whatever their case. */
@@ -50,6 +57,8 @@ function slotOf(length: number, first: number, last: number): number {
   return (length * 3 + (first | 0x20) * 5 + (last | 0x20) * FACTOR) & (SIZE - 1);
 }
 
+const HYPHEN = 0x2d;
+const UNDERSCORE = 0x5f;
 const SIZE = 256;
 /** Found by trying: no two names share a slot. */
 const FACTOR = 7;

@@ -8,7 +8,7 @@ import { isChunked, listHas, parseConnection, parseContentLength } from "./conne
 import { parseFields } from "./fields.ts";
 import { CHUNKED, NO_BODY, type RequestHead, SIZED } from "./head.ts";
 import { CONNECT, identifyMethod, TRACE } from "./method.ts";
-import { KNOWN } from "./names.ts";
+import { KNOWN, LOOKALIKE } from "./names.ts";
 import { CR, LF, latin1, SP, TOKEN } from "./octets.ts";
 import { INCOMPLETE, refusal } from "./refusal.ts";
 import { parseAuthority, parseTarget } from "./target.ts";
@@ -156,6 +156,7 @@ const RARE = CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION | UPGRADE | TE | EX
 
 /** What is not forwarded as it came: hop-by-hop (RFC 9110 §7.6.1), or written anew (write-request.ts). */
 const DROPPED = new Uint8Array(32);
+DROPPED[LOOKALIKE] = 1;
 for (const name of [
   "host",
   "connection",

@@ -4,7 +4,7 @@
  * we forward trailers as they come, and no recipient may take such a field from them.
  */
 import type { Limits } from "./limits.ts";
-import { identify, KNOWN } from "./names.ts";
+import { identify, KNOWN, LOOKALIKE } from "./names.ts";
 import { CR, HTAB, LF, SP, TOKEN } from "./octets.ts";
 import { refusal } from "./refusal.ts";
 
@@ -87,6 +87,7 @@ export class TrailerScanner {
 }
 
 const FORBIDDEN_NAMES: ReadonlySet<number> = new Set([
+  LOOKALIKE,
   KNOWN.host,
   KNOWN.connection,
   KNOWN["content-length"],

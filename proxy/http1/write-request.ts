@@ -12,9 +12,11 @@
  * | X-Forwarded-For | the client's address appended |
  * | X-Forwarded-Proto, X-Forwarded-Host | set; what the client said is left out |
  * | X-Request-ID | kept, or added |
- * | Via | a line "1.1 novaedge" added |
+ * | Via | a line with the version of the request is added: "1.1 novaedge" |
+ * | names that differ from a known one by "_" for "-" | left out: some servers take one for the other |
  * | others | kept, unless a filter removes them; what filters add comes last |
  *
+ * Left out on purpose: Max-Forwards (RFC 9110 §7.6.2), Forwarded (RFC 7239: passed on as it came).
  * A filter that adds or removes one of the fields that we would add (X-Forwarded-*, Via, X-Request-ID) takes it over.
  */
 import { type Edits, removes } from "./edits.ts";
@@ -88,6 +90,7 @@ function putAuthority(head: RequestHead, { fallbackHost }: RequestForward, out: 
 function addAll(head: RequestHead, forward: RequestForward, out: Uint8Array, at: number): number {
   const { seen } = head.fields;
   let to = put(VIA_AND_FOR, out, at);
+  out[at + VIA_MINOR_AT] = ZERO + head.minor;
   if ((seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
   to = put(forward.client, out, to);
   to = put(AND_PROTO, out, to);
@@ -109,7 +112,11 @@ function addUntouched(
   at: number,
 ): number {
   const { seen } = head.fields;
-  let to = (touched & VIA_BIT) === 0 ? put(VIA, out, at) : at;
+  let to = at;
+  if ((touched & VIA_BIT) === 0) {
+    to = put(VIA, out, at);
+    out[at + VIA_MINOR_AT] = ZERO + head.minor;
+  }
   if ((touched & FOR) === 0) {
     to = put(FORWARDED_FOR, out, to);
     if ((seen & FOR) !== 0) to = copyForwardedFor(head, out, to);
@@ -203,6 +210,8 @@ const LINE_HOST = latin1(" HTTP/1.1\r\nHost: ");
 const CODING = latin1("Transfer-Encoding: chunked\r\n");
 const TRAILERS = latin1("TE: trailers\r\nConnection: TE\r\n");
 const VIA = latin1("Via: 1.1 novaedge\r\n");
+const VIA_MINOR_AT = 7;
+const ZERO = 0x30;
 const FORWARDED_FOR = latin1("X-Forwarded-For: ");
 const FORWARDED_PROTO = latin1("X-Forwarded-Proto: ");
 const FORWARDED_HOST = latin1("X-Forwarded-Host: ");

@@ -108,6 +108,17 @@ describe("RFC 9110 §7.6: the forwarded request", () => {
       "X-Forwarded-Host: h.example",
     ]);
   });
+  test("§7.6.3: Via says what version came", () => {
+    expect(forwarded("GET / HTTP/1.0\r\nHost: h.example\r\n\r\n")).toContain("Via: 1.0 novaedge");
+    const { request } = edits({ type: "RemoveHeader", remove: ["X-Forwarded-Proto"] });
+    expect(forwarded("GET / HTTP/1.0\r\n\r\n", { edits: request })).toContain("Via: 1.0 novaedge");
+    expect(forwarded("GET / HTTP/1.1\r\nHost: h\r\n\r\n", { edits: request })).toContain("Via: 1.1 novaedge");
+  });
+  test("names that only look like ours are left out", () => {
+    const text =
+      "GET / HTTP/1.1\r\nHost: h.example\r\nX_Forwarded-For: 1.1.1.1\r\ncontent_length: 5\r\nX_A: b\r\nX_Request_ID: c\r\n\r\n";
+    expect(forwarded(text)).toEqual(["GET / HTTP/1.1", "Host: h.example", "X_A: b", ...ADDED]);
+  });
   test("RFC 9112 §6.1: Transfer-Encoding is written anew", () => {
     expect(forwarded("POST / HTTP/1.1\r\nHost: h.example\r\nTRANSFER-encoding:  CHUNKED\r\n\r\n")).toEqual([
       "POST / HTTP/1.1",

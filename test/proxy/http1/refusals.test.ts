@@ -200,6 +200,7 @@ const chunks: readonly Vector[] = [
   ["trailer-forbidden", "0\r\nContent-Length: 5\r\n\r\n"],
   ["trailer-forbidden", "0\r\ntransfer-encoding: chunked\r\n\r\n"],
   ["trailer-forbidden", "0\r\nHost: a\r\n\r\n"],
+  ["trailer-forbidden", "0\r\nContent_Length: 5\r\n\r\n"],
   ["trailer-forbidden", "0\r\nA: b\r\nConnection: close\r\n\r\n"],
   ["field-name-missing", "0\r\n: b\r\n\r\n"],
   ["field-name-invalid", "0\r\nA : b\r\n\r\n"],

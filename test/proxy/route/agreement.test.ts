@@ -140,7 +140,7 @@ function agree<T>(guesses: fc.Arbitrary<T>, specOf: (guess: T) => object): numbe
         expect(compileRouter([rule], hostnames)).toMatchObject({ ok: true });
       }
     }),
-    { numRuns: 4_000 },
+    { numRuns: RUNS },
   );
   return accepted;
 }
@@ -156,3 +156,5 @@ describe("what the schema of a route accepts, the data plane compiles", () => {
     expect(agree(filter, (each) => spec({ filters: [each] }))).toBeGreaterThan(200);
   });
 });
+
+const RUNS = Number(process.env["NOVAEDGE_RUNS"] ?? 4_000);
