@@ -7,8 +7,9 @@ process.once("SIGINT", () => stop.abort());
 process.once("SIGTERM", () => stop.abort());
 // `novactl events | head` closes our output: that is an end, not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`novactl: error: standard output: ${error.message} [OUTPUT]\n`);
+  process.exit(1);
 });
 
 // No top-level await: the bundle is a script.

@@ -11,7 +11,10 @@ import { parseYaml } from "./yaml.ts";
 export const SETTINGS_FILE = "/etc/novaedge/novaedge.yaml";
 
 const heartbeat = z.strictObject({
-  interval: duration("10ms", "1s").prefault("100ms").describe("Time between two heartbeats to the other nodes."),
+  interval: duration("10ms", "1s")
+    .refine(Number.isInteger, { error: "a duration of whole milliseconds" })
+    .prefault("100ms")
+    .describe("Time between two heartbeats to the other nodes."),
   multiplier: integer(2, 10)
     .default(3)
     .describe("Heartbeats missed before a node counts as dead: it is detected after interval × multiplier."),

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -142,7 +143,9 @@ describe("novactl apply, diff, delete, reload", () => {
     writeFileSync(b, "three\nwrong\n");
     const { exit, err } = await refusing.novactl(["apply", "-f", a, "-f", b]);
     expect(exit).toBe(EXIT.configuration);
-    expect(err).toBe(`${b}:2:1: error: is wrong [VALUE]\nnovactl: error: refused for 1 error; nothing has changed [INVALID]\n`);
+    expect(err).toBe(
+      `${b}:2:1: error: is wrong [VALUE]\nnovactl: error: refused for 1 error; nothing has changed [INVALID]\n`,
+    );
   });
   it("diff shows fields and exits with 1 only when asked", async () => {
     const { exit, out } = await daemon.novactl(["diff", "-f", "-"]);
@@ -242,9 +245,20 @@ describe("failures have codes and never a stack", () => {
     expect(exit).toBe(EXIT.notRunning);
     expect(err).toMatch(/^novactl: error: the daemon does not run .*\[NOT_RUNNING\]\n {2}hint: /);
   });
-  it.skipIf(process.getuid?.() === 0)("no permission: 77", async () => {
-    chmodSync(daemon.socket, 0);
-    expect((await daemon.novactl(["status"])).exit).toBe(EXIT.permission);
+  it.skipIf(process.getuid?.() !== 0)("no permission: 77 (changing the user needs root)", () => {
+    chmodSync(daemon.dir, 0o755);
+    chmodSync(daemon.socket, 0o600);
+    const words = ["cli/main.ts", "status", "--socket", daemon.socket];
+    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", process.execPath];
+    const ran = spawnSync("setpriv", [...nobody, ...words], { encoding: "utf8" });
+    expect(ran.stderr).toMatch(/^novactl: error: no access to .*\[PERMISSION\]\n/);
+    expect(ran.status).toBe(EXIT.permission);
+  });
+  it("a reader that has seen enough is no error", () => {
+    const ran = spawnSync("bash", ["-c", `set -o pipefail; "${process.execPath}" cli/main.ts help | head -1`], {
+      encoding: "utf8",
+    });
+    expect([ran.status, ran.stderr]).toEqual([0, ""]);
   });
   it("an error inside the daemon: 1, with its code", async () => {
     await using broken = await new FakeDaemon({

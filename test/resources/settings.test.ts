@@ -50,6 +50,7 @@ log: {level: debug, format: json}
       `l2: {peers: [${Array.from({ length: 32 }, (_, n) => `10.0.0.${n + 1}`).join(", ")}]}`,
       "VALUE",
     ],
+    ["a fraction of a millisecond", "l2: {heartbeat: {interval: 10.5ms}}", "VALUE"],
     ["workers", "dataplane: {workers: 0}", "VALUE"],
     ["a relative path", "paths: {config: conf.d}", "VALUE"],
     ["one port for two servers", "metrics: {port: 8080}", "CONTRADICTION"],
