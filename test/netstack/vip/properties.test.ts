@@ -3,9 +3,29 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ms } from "../../../base/unit.ts";
 import { detection, type Timing } from "../../../netstack/vip/timing.ts";
-import { type Fault, Run, scenarios } from "./schedule.ts";
+import { type Fault, Run, type Scenario, scenarios } from "./schedule.ts";
 import { DEFAULT } from "./sim.ts";
 
+/** Schedules that broke earlier drafts. */
+const BROKEN: readonly Scenario[] = [
+  // A release that names a sleeper, which hears of it when it wakes: by then another had claimed.
+  scenario(3, 2, 0, [
+    [0, { kind: "ineligible", node: 0 }],
+    [0, { kind: "freeze", node: 1 }],
+    [0, { kind: "eligible", node: 0 }],
+  ]),
+  // Two claim at once; one does not hear the other.
+  scenario(3, 1, 0, [
+    [0, { kind: "filter-heartbeats", node: 1, towards: 0 }],
+    [58, { kind: "isolate", node: 2 }],
+    [304, { kind: "ineligible", node: 0 }],
+  ]),
+  // The same, while it still counts as alive.
+  scenario(3, 2, 17914650, [
+    [254, { kind: "filter-heartbeats", node: 1, towards: 2 }],
+    [0, { kind: "isolate", node: 0 }],
+  ]),
+];
 const RUNS = Number(process.env["VIP_RUNS"] ?? 300);
 const FAST: Timing = { interval: ms(10), multiplier: 3 };
 const HOST: readonly Fault["kind"][] = ["kill", "start", "freeze", "thaw", "freeze-after", "starve"];
@@ -29,6 +49,14 @@ describe.each([
       }),
       { numRuns: RUNS },
     );
+  });
+
+  test.each(BROKEN)("G1, schedule %#", (each) => {
+    const run = new Run(each, timing)
+      .play()
+      .recover()
+      .pass(10 * detection(timing));
+    expect(run.doubleAnswers()).toEqual([]);
   });
 
   test("G2: two owners that hear each other do not last one detection time, whatever happens", () => {
@@ -88,3 +116,7 @@ describe.each([
     );
   });
 });
+
+function scenario(nodes: number, vips: number, seed: number, steps: readonly (readonly [number, Fault])[]): Scenario {
+  return { nodes, vips, seed, witness: true, steps: steps.map(([wait, fault]) => ({ wait, fault })) };
+}
