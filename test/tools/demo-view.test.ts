@@ -88,7 +88,7 @@ describe("the demo's view", () => {
   test("without a terminal says a line when something changed, and now and then", () => {
     const first = plainLine(facts, undefined);
     expect(first).toBe(
-      "00:01:40 owner a, a owner (configuration 2), b ended (configuration none), b1 down, b2 up, outages 1 " +
+      "00:01:40 owner a, a owner (configuration 2), b ended (SIGKILL), b1 down, b2 up, outages 1 " +
         "(last 312 ms, worst 312 ms), 100 answers/s (b1 0 b2 49), 10 failed",
     );
     expect(plainLine({ ...facts, at: 100_250 }, facts)).toBeUndefined();

@@ -30,7 +30,7 @@ export class Kept implements AsyncDisposable {
     this.now = running;
     this.restartsAt = undefined;
     running.finished.then(
-      ({ code, signal }) => this.#ended(signal ?? `exit ${code}`),
+      ({ code, signal, stderr }) => this.#ended(signal ?? `exit ${code}${causeIn(stderr)}`),
       (error: unknown) => this.#ended(String(error)),
     );
   }
@@ -42,4 +42,11 @@ export class Kept implements AsyncDisposable {
     this.restartsAt = Date.now() + this.#pause;
     this.#timer = setTimeout(() => this.#begin(), this.#pause);
   }
+}
+
+/** What a program that failed said last that is neither its log nor the path of an exception. */
+function causeIn(stderr: string): string {
+  const said = stderr.split("\n").filter((line) => /^\S/.test(line) && !/^(\{|Node\.js v|file:)/.test(line));
+  const last = said.at(-1);
+  return last === undefined ? "" : `: ${last}`;
 }

@@ -95,7 +95,7 @@ export function plainLine(facts: Facts, before: Facts | undefined): string | und
   const state = (of: Facts): string =>
     [
       `owner ${ownerOf(of)?.name ?? "none"}`,
-      ...of.edges.map((edge) => `${edge.name} ${edge.state} (configuration ${edge.generation ?? "none"})`),
+      ...of.edges.map((edge) => `${edge.name} ${edge.state} (${aboutEdge(edge)})`),
       ...of.backends.map((backend) => `${backend.name} ${backend.pid === undefined ? "down" : "up"}`),
       `outages ${of.report?.outage.count ?? 0}`,
     ].join(", ");
@@ -108,6 +108,11 @@ export function plainLine(facts: Facts, before: Facts | undefined): string | und
 
 /** Milliseconds between two lines when nothing happens. */
 const PLAIN_EVERY = 10_000;
+
+function aboutEdge(edge: EdgeFacts): string {
+  if (edge.state === "ended") return edge.why;
+  return `configuration ${edge.generation ?? "none"}`;
+}
 
 type Paint = (style: keyof typeof STYLES, text: string) => string;
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
