@@ -1,10 +1,54 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatFor, type LogFormat, openLog } from "../../daemon/log.ts";
+import { formatFor, journalRecord, type LogFormat, openLog } from "../../daemon/log.ts";
 
 function lines(format: LogFormat): { readonly out: string[]; readonly log: ReturnType<typeof openLog> } {
   const out: string[] = [];
-  return { out, log: openLog(format, "info", (line) => void out.push(line)) };
+  return { out, log: openLog(format, "info", (line) => void out.push(line), "/nonexistent/journal") };
 }
+
+/** What journald would read: fields of a native record. */
+function fieldsOf(record: Buffer): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (let at = 0; at < record.length; ) {
+    const end = record.indexOf("\n", at);
+    const line = record.toString("utf8", at, end);
+    const equals = line.indexOf("=");
+    if (equals >= 0) {
+      fields.set(line.slice(0, equals), line.slice(equals + 1));
+      at = end + 1;
+      continue;
+    }
+    const length = Number(record.readBigUInt64LE(end + 1));
+    fields.set(line, record.toString("utf8", end + 9, end + 9 + length));
+    at = end + 9 + length + 1;
+  }
+  return fields;
+}
+
+describe("the journal's native protocol", () => {
+  it("every field is a journal field; values with line feeds carry their length", () => {
+    const fields = { vip: "web", eligibleWhy: "a=b", lines: "one\ntwo=2\n", n: 3, list: ["x"], none: undefined };
+    expect(Object.fromEntries(fieldsOf(journalRecord("warn", "vip.moved", fields)))).toEqual({
+      MESSAGE: 'vip.moved vip=web eligibleWhy="a=b" lines="one\\ntwo=2\\n" n=3 list=["x"]',
+      PRIORITY: "4",
+      SYSLOG_IDENTIFIER: "novaedge",
+      NOVAEDGE_EVENT: "vip.moved",
+      NOVAEDGE_VIP: "web",
+      NOVAEDGE_ELIGIBLE_WHY: "a=b",
+      NOVAEDGE_LINES: "one\ntwo=2\n",
+      NOVAEDGE_N: "3",
+      NOVAEDGE_LIST: '["x"]',
+    });
+  });
+  it("any text survives", () => {
+    fc.assert(
+      fc.property(fc.string(), (value) => {
+        expect(fieldsOf(journalRecord("info", "x", { value })).get("NOVAEDGE_VALUE")).toBe(value);
+      }),
+    );
+  });
+});
 
 describe("log lines", () => {
   it("under journald carry their priority (sd-daemon(3)) and quote what would break a pair", () => {
