@@ -1,12 +1,14 @@
 /** The lease that the kernel holds, proved by frames on the wire. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Ip, ipv4 } from "../../../base/address.ts";
 import { ms } from "../../../base/unit.ts";
 import { Fence, type Guard } from "../../../netstack/kernel/fence.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
+import { writeSysctl } from "../../../netstack/kernel/sysctl.ts";
 import { arpAnnouncement, arpProbe } from "../../../netstack/wire/arp.ts";
 import { dadProbe, unsolicitedAdvertisement } from "../../../netstack/wire/ndp.ts";
 import { Port } from "./port.ts";
@@ -51,6 +53,13 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     fence.install(GUARDS);
     a.route.addAddress({ ip: NET.vip4, prefixLength: 32, index: a.index });
     a.route.addAddress({ ip: NET.vip6, prefixLength: 128, index: a.index, noDad: true });
+    // A kernel worker joins the address's solicited-node group; before that, multicast questions for it go unheard.
+    const group = "ff0200000000000000000001ff000100";
+    a.do(() => {
+      while (!readFileSync("/proc/thread-self/net/igmp6", "utf8").includes(group)) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      }
+    });
     return { segment, a, c, fence, client: use(new Station(c.namespace, "e0")) };
   }
 
@@ -61,7 +70,11 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     });
     children.push(child);
     if (child.stdout === null) throw new Error("no output");
-    await once(child.stdout, "data");
+    const ended = once(child, "exit").then(() => {
+      throw new Error("the holder ended before it was ready");
+    });
+    await Promise.race([once(child.stdout, "data"), ended]);
+    ended.catch(() => undefined);
     return child;
   }
 
@@ -233,6 +246,25 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     fence.remove();
     expect(stranger.whoHas(NET.vip4, ipv4("10.67.0.1"), asker)).toBeDefined();
     expect(segment.hosts.size).toBe(2);
+  });
+
+  test("a router that guards the address and does not have it passes packets on to the owner", () => {
+    const near = use(new Segment({ a: [NET.a4], b: [NET.b4] }));
+    const far = use(new Segment({ d: [ipv4("10.67.0.9")] }));
+    const [router, owner, asker] = [near.host("a"), near.host("b"), far.host("d")];
+    far.attach("d1", router, "e1", [ipv4("10.67.0.1")]);
+    router.do(() => writeSysctl("net/ipv4/ip_forward", "1"));
+    for (const host of [router, owner]) use(host.do(() => new Fence())).install(GUARDS);
+    use(owner.do(() => new Fence())).claim([NET.vip4], LONG, LONG, () => true);
+    owner.route.addAddress({ ip: NET.vip4, prefixLength: 32, index: owner.index });
+    const everywhere = { destination: { ip: ipv4("0.0.0.0"), length: 0 }, table: 254, protocol: 4 };
+    asker.route.addRoute({ ...everywhere, gateway: ipv4("10.67.0.1") });
+    owner.route.addRoute({ ...everywhere, gateway: NET.a4 });
+    const [there, here] = [use(new Port(owner, NET.vip4)), use(new Port(asker, ipv4("10.67.0.9")))];
+    here.send(NET.vip4, "hello");
+    expect(there.next(2000)).toBe("hello");
+    there.send(ipv4("10.67.0.9"), "welcome");
+    expect(here.next(2000)).toBe("welcome");
   });
 
   test("a second install plans nothing; damage is repaired and living leases go on", () => {
