@@ -41,6 +41,8 @@ export class Downstream extends Timed implements StreamHandler {
   #most = Number.POSITIVE_INFINITY;
   #scanner: ChunkedScanner | undefined = undefined;
   #discarded = 0;
+  /** Octets queued when the end of the connection was last looked at. */
+  #unsent = 0;
 
   constructor(traffic: Traffic, listener: Listener, stream: Stream) {
     super();
@@ -95,14 +97,24 @@ export class Downstream extends Timed implements StreamHandler {
   }
 
   closed(): void {
-    if (this.#state !== CLOSED) this.#exchange.clientGone();
     this.#state = CLOSED;
-    this.#forget();
+    this.#exchange.clientGone();
+    this.#traffic.wheel.remove(this);
+    this.#carry = undefined;
+    this.listener.left(this);
   }
 
   expired(): void {
+    const { stream } = this;
     if (this.#state === HEAD && this.#carryEnd > 0) this.#refuse(HEAD_TIMEOUT);
-    else this.#close(this.stream);
+    else if (this.#state < LINGER) this.#close(stream);
+    else if (stream.queued < this.#unsent) this.#awaitSent();
+    else if (this.#state === LINGER && stream.queued === 0) this.#close(stream);
+    else {
+      // It does not take its last answer.
+      this.#state = CLOSED;
+      stream.abort();
+    }
   }
 
   /** Reads or stops reading, as the state asks. */
@@ -139,11 +151,13 @@ export class Downstream extends Timed implements StreamHandler {
       this.flow();
     } else this.#next();
   }
-  /** The response was cut off: the client must not take what it has for all of it. */
-  cut(): void {
-    if (this.#state === CLOSED) return;
-    this.#state = CLOSED;
-    this.stream.abort();
+  /** The response was cut off; unless it is `delimited` a FIN would look like its end. */
+  cut(delimited: boolean): void {
+    if (delimited) this.#close(this.stream);
+    else {
+      this.#state = CLOSED;
+      this.stream.abort();
+    }
   }
   /** Closes an idle connection. */
   retire(): void {
@@ -338,22 +352,22 @@ export class Downstream extends Timed implements StreamHandler {
   #linger(): void {
     this.#state = LINGER;
     this.#carryStart = this.#carryEnd = 0;
-    this.#traffic.wheel.arm(this, LINGER_TICKS);
     this.stream.end();
+    this.#awaitSent();
     this.flow();
   }
 
   #close(stream: Stream): void {
     if (this.#state === CLOSED) return;
     this.#state = CLOSED;
-    this.#traffic.wheel.remove(this);
     stream.close();
+    this.#awaitSent();
   }
 
-  #forget(): void {
-    this.#traffic.wheel.remove(this);
-    this.#carry = undefined;
-    this.listener.left(this);
+  /** The end of the connection waits for what is queued, as long as that gets less. */
+  #awaitSent(): void {
+    this.#unsent = this.stream.queued;
+    this.#traffic.wheel.arm(this, this.#unsent > 0 ? UNSENT_TICKS : LINGER_TICKS);
   }
 }
 
@@ -372,6 +386,7 @@ const CLOSED = 5;
 const HEAD_TICKS = ticksOf(seconds(10));
 const IDLE_TICKS = ticksOf(seconds(75));
 const LINGER_TICKS = ticksOf(seconds(5));
+const UNSENT_TICKS = ticksOf(seconds(30));
 const MOST_DISCARDED = 1_048_576;
 const CARRY = 4_096;
 const LF = 10;

@@ -2,13 +2,13 @@
  * One request and its response: rule, backend, connection, retry, deadlines, accounting.  Each client connection owns
  * one and uses it again.  Standards: RFC 9110 §9.2.2 (what may be repeated), §10.1.1 (100-continue), §15.2 (interim).
  */
-import type { Stream } from "../netstack/kernel/loop.ts";
 import { type Answer, answerFor, writeAnswer } from "./answers.ts";
 import type { Downstream } from "./downstream.ts";
+import { NO_EDITS } from "./http1/edits.ts";
 import type { RequestHead, ResponseHead } from "./http1/head.ts";
 import { CONNECT, DELETE, GET, HEAD, OPTIONS, PUT, TRACE } from "./http1/method.ts";
 import { refusalOf } from "./http1/refusal.ts";
-import { mustClose, writeResponseHead } from "./http1/write-response.ts";
+import { mustClose } from "./http1/write-response.ts";
 import type { Backend, Waiter } from "./pool/backend.ts";
 import type { Endpoint } from "./pool/endpoint.ts";
 import { Record } from "./record.ts";
@@ -44,6 +44,8 @@ export class Exchange extends Timed implements Waiter {
   /** The tick at which the rule's timeout ends the exchange; 0 = never. */
   #deadline: Ticks = 0;
   #status = 0;
+  /** The end of the response under way is not told by the end of the connection. */
+  #delimited = true;
 
   constructor(traffic: Traffic, down: Downstream) {
     super();
@@ -111,11 +113,13 @@ export class Exchange extends Timed implements Waiter {
       if (chunk >= 0) this.#traffic.loop.release(chunk);
       return;
     }
-    this.#bodySent = true;
     if (upstream === undefined || start === end) {
       if (chunk >= 0) this.#traffic.loop.release(chunk);
-    } else if (chunk < 0) upstream.stream.write(memory, start, end);
-    else this.#forward(upstream.stream, chunk, start, end);
+      return;
+    }
+    this.#bodySent = true;
+    if (chunk < 0) upstream.stream.write(memory, start, end);
+    else this.#traffic.forward(upstream.stream, chunk, start, end);
     this.progressed();
   }
 
@@ -136,9 +140,12 @@ export class Exchange extends Timed implements Waiter {
   }
 
   clientGone(): void {
-    if (this.#phase === NONE) return;
-    this.#drop();
-    this.#over(CLIENT_GONE);
+    if (this.#phase !== NONE) {
+      this.#drop();
+      this.#over(CLIENT_GONE);
+    }
+    // Nothing of us stays in the wheel: connections come and go faster than its slots come round.
+    this.#traffic.wheel.remove(this);
   }
   clientDrained(): void {
     if (this.#phase === NONE) return;
@@ -164,46 +171,46 @@ export class Exchange extends Timed implements Waiter {
     this.progressed();
     if (this.minor === 0) return;
     const { out } = this.#traffic;
-    const length = this.#writeHead(head, false);
+    const length = this.#traffic.writeResponse(head, NO_EDITS, this.minor, false);
     if (length >= 0) this.#down.stream.write(out, 0, length);
   }
 
   /** The response's head, and octets [at, stop) of its body; `chunk`, unless -1, is taken. */
   respond(head: ResponseHead, memory: Buffer, chunk: number, at: number, stop: number): void {
-    const { loop, out } = this.#traffic;
-    const { stream } = this.#down;
+    const traffic = this.#traffic;
+    const { loop, out } = traffic;
     const down = this.#down;
-    this.#phase = ANSWERING;
-    this.#status = head.status;
-    this.#record.octets = stop - at;
+    const { stream } = down;
     // A client that waits for 100 and gets an answer need not send its body: where its next request starts is unknown.
     if (mustClose(head, this.minor) || (this.#expects && !down.bodyDone && !this.#bodySent)) this.#close = true;
-    if (this.#traffic.draining || down.listener.closing) this.#close = true;
-    this.progressed();
-    const length = this.#writeHead(head, this.#close);
+    if (traffic.draining || down.listener.closing) this.#close = true;
+    const length = traffic.writeResponse(head, (this.#rule as Rule).response, this.minor, this.#close);
     if (length < 0) {
       if (chunk >= 0) loop.release(chunk);
-      this.#drop();
-      this.#fail(502);
-      return;
+      return this.#fail(502);
     }
+    this.#phase = ANSWERING;
+    this.#status = head.status;
+    this.#delimited = !mustClose(head, this.minor);
+    this.#record.octets = stop - at;
+    this.progressed();
     const place = at - length;
     if (chunk >= 0 && place >= chunk * loop.pool.chunkSize) {
       // The new head fits over the old one: head and body leave as one piece, where they lie.
       out.copy(memory, place, 0, length);
-      this.#forward(stream, chunk, place, stop);
+      traffic.forward(stream, chunk, place, stop);
       return;
     }
     stream.write(out, 0, length);
     if (chunk < 0) stream.write(memory, at, stop);
-    else if (at < stop) this.#forward(stream, chunk, at, stop);
+    else if (at < stop) traffic.forward(stream, chunk, at, stop);
     else loop.release(chunk);
   }
   /** More of the response's body. */
   relay(chunk: number, start: number, end: number): void {
     this.#record.octets += end - start;
     this.progressed();
-    this.#forward(this.#down.stream, chunk, start, end);
+    this.#traffic.forward(this.#down.stream, chunk, start, end);
   }
   write(memory: Buffer, start: number, end: number): void {
     this.#record.octets += end - start;
@@ -228,7 +235,7 @@ export class Exchange extends Timed implements Waiter {
     const backend = this.#backend;
     this.#upstream = undefined;
     endpoint?.counters.count(why);
-    if (this.#phase === ANSWERING) return this.#fail(502);
+    if (this.#phase === ANSWERING) return this.#cut(this.#delimited);
     if (why === "connect-failed" || why === "connect-timeout") {
       // Nothing was sent: another server may have it.
       this.#phase = CHOOSING;
@@ -318,22 +325,6 @@ export class Exchange extends Timed implements Waiter {
     return method === GET || method === HEAD || method === OPTIONS || method === PUT || method === DELETE;
   }
 
-  #writeHead(head: ResponseHead, close: boolean): number {
-    const { responseForward, out } = this.#traffic;
-    responseForward.edits = (this.#rule as Rule).response;
-    responseForward.clientMinor = this.minor;
-    responseForward.close = close;
-    responseForward.date = this.#traffic.date;
-    return writeResponseHead(head, responseForward, out, 0);
-  }
-  #forward(stream: Stream, chunk: number, start: number, end: number): void {
-    const { loop } = this.#traffic;
-    if (this.#traffic.scarce) {
-      stream.write(loop.pool.memory, start, end);
-      loop.release(chunk);
-    } else stream.forward(chunk, start, end);
-  }
-
   #tooLarge(): void {
     this.#traffic.stats.refuse("body-too-large");
     this.#close = true;
@@ -342,14 +333,15 @@ export class Exchange extends Timed implements Waiter {
   /** Ends with an error of ours; when the response is under way already, by cutting it off. */
   #fail(status: number): void {
     if (this.#upstream !== undefined) this.#drop();
-    if (this.#phase === ANSWERING) {
-      this.#over(this.#status);
-      this.#down.cut();
-      return;
-    }
+    if (this.#phase === ANSWERING) return this.#cut(false);
     // The rest of a body is not worth reading.
     if (!this.#down.bodyDone) this.#close = true;
     this.#answer(answerFor(status));
+  }
+  /** `delimited`: the client notices that something is missing, and may have what there is. */
+  #cut(delimited: boolean): void {
+    this.#over(this.#status);
+    this.#down.cut(delimited);
   }
   #answer(answer: Answer): void {
     const traffic = this.#traffic;

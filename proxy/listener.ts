@@ -58,6 +58,6 @@ export class Listener implements Acceptor {
   }
   /** Ends everything at once. */
   abort(): void {
-    for (const connection of this.#connections) connection.cut();
+    for (const connection of this.#connections) connection.cut(false);
   }
 }

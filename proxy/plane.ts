@@ -28,7 +28,7 @@ export class Plane {
   /** Removed listeners that still have connections. */
   readonly #leaving = new Set<Listener>();
   /** Listening sockets that no configuration has named yet. */
-  readonly #sockets = new Map<string, Fd>();
+  readonly #sockets = new Map<string, { readonly fd: Fd; readonly tick: number }>();
   readonly #close: (fd: Fd) => void;
 
   /** `emptied` is called when a listener's last connection has gone; `close` closes a descriptor. */
@@ -51,8 +51,8 @@ export class Plane {
   /** A listening socket for `key`; it accepts from the configuration on that names it. */
   socket(key: string, fd: Fd): void {
     const before = this.#sockets.get(key);
-    if (before !== undefined) this.#close(before);
-    this.#sockets.set(key, fd);
+    if (before !== undefined) this.#close(before.fd);
+    this.#sockets.set(key, { fd, tick: this.#traffic.wheel.tick });
   }
 
   apply(config: ProxyConfig): Result<Applied, object> {
@@ -105,6 +105,11 @@ export class Plane {
   }
   /** Once a second. */
   trim(): void {
+    for (const [key, { fd, tick }] of this.#sockets) {
+      if (this.#traffic.wheel.tick - tick < UNCLAIMED) continue;
+      this.#sockets.delete(key);
+      this.#close(fd);
+    }
     for (const backend of this.#backends.values()) backend.trim(this.#traffic.wheel.tick);
   }
   /** Cuts off everything that is left. */
@@ -147,17 +152,14 @@ export class Plane {
     const missing: string[] = [];
     for (const [key, site] of sites) {
       const running = this.#listeners.get(key);
-      const fd = this.#sockets.get(key);
-      this.#sockets.delete(key);
-      if (running !== undefined) {
-        running.site = site;
-        // A second socket for a listener that accepts already: the one in use stays.
-        if (fd !== undefined) this.#close(fd);
-      } else if (fd === undefined) missing.push(key);
-      else this.#listeners.set(key, new Listener(this.#traffic, key, fd, site, this.#emptied));
+      const socket = this.#sockets.get(key);
+      if (running !== undefined) running.site = site;
+      else if (socket === undefined) missing.push(key);
+      else {
+        this.#sockets.delete(key);
+        this.#listeners.set(key, new Listener(this.#traffic, key, socket.fd, site, this.#emptied));
+      }
     }
-    for (const fd of this.#sockets.values()) this.#close(fd);
-    this.#sockets.clear();
     return { listening: [...this.#listeners.keys()], missing };
   }
 
@@ -183,3 +185,9 @@ function drop(endpoint: Endpoint): void {
   endpoint.gone = true;
   endpoint.trim(0, Number.POSITIVE_INFINITY);
 }
+
+/**
+ * Ticks after which a socket that no configuration has named is closed.  Not at once: sockets overtake configurations, so
+ * what the present one does not name may be for the next.
+ */
+const UNCLAIMED = 300;

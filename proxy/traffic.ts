@@ -1,11 +1,12 @@
 /** What all connections of one worker share.  One JavaScript thread owns all of it, so heads and buffers are used again. */
-import type { Loop } from "../netstack/kernel/loop.ts";
+import type { Loop, Stream } from "../netstack/kernel/loop.ts";
 import type { AccessLog } from "./access-log.ts";
-import { NO_EDITS } from "./http1/edits.ts";
+import { type Edits, NO_EDITS } from "./http1/edits.ts";
 import type { RequestForward, ResponseForward } from "./http1/forward.ts";
 import { RequestHead, ResponseHead } from "./http1/head.ts";
 import { latin1 } from "./http1/octets.ts";
 import { RequestIds } from "./http1/request-id.ts";
+import { writeResponseHead } from "./http1/write-response.ts";
 import { Stats } from "./stats.ts";
 import { Wheel } from "./wheel.ts";
 
@@ -66,6 +67,25 @@ export class Traffic {
   /** Half of the receive chunks wait to be sent: octets for a slow reader are copied then, so that all others go on. */
   get scarce(): boolean {
     return this.loop.stats().chunksLent > this.loop.pool.chunks / 2;
+  }
+
+  /** Sends octets of `chunk`, which is taken. */
+  forward(stream: Stream, chunk: number, start: number, end: number): void {
+    const { loop } = this;
+    if (this.scarce) {
+      stream.write(loop.pool.memory, start, end);
+      loop.release(chunk);
+    } else stream.forward(chunk, start, end);
+  }
+
+  /** Writes the head as it is forwarded into `out`; returns its length, or FULL. */
+  writeResponse(head: ResponseHead, edits: Edits, clientMinor: number, close: boolean): number {
+    const { responseForward } = this;
+    responseForward.edits = edits;
+    responseForward.clientMinor = clientMinor;
+    responseForward.close = close;
+    responseForward.date = this.date;
+    return writeResponseHead(head, responseForward, this.out, 0);
   }
 
   /** A buffer for one rewritten request head of usual size. */

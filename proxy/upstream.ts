@@ -172,7 +172,7 @@ export class Upstream extends Pooled implements StreamHandler {
     this.#state = BODY;
     if (unchunk) {
       exchange.respond(head, memory, -1, at, at);
-      this.#unchunk(memory, at, end);
+      if (this.#state === BODY) this.#unchunk(memory, at, end);
       if (chunk >= 0) this.#traffic.loop.release(chunk);
     } else exchange.respond(head, memory, chunk, at, stop);
     this.#after(exchange);

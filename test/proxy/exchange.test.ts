@@ -198,8 +198,10 @@ describe("one exchange", () => {
   it("closes after a final answer instead of 100, because the body may or may not come, RFC 9110 §10.1.1", () => {
     const rig = new Rig();
     const client = rig.client();
-    rig.say(client, POST.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"));
+    rig.say(client, GET);
     const server = rig.server();
+    rig.say(server, OK);
+    rig.say(client, POST.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"));
     rig.say(server, OK.replace("200 OK", "401 No"));
     expect(client.text).toContain("Connection: close");
     expect(client.finSent).toBe(true);

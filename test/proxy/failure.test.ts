@@ -233,6 +233,18 @@ describe("a server that dies", () => {
     expect(client.text).toBe(OK + OK);
   });
 
+  it("within a body whose end only the connection tells: the client sees a reset, not an end", () => {
+    const rig = new Rig();
+    const client = rig.client();
+    rig.say(client, GET);
+    const server = rig.server();
+    rig.say(server, "HTTP/1.1 200 OK\r\nDate: d\r\n\r\nsome");
+    server.reset();
+    rig.loop.turn();
+    expect(client.finSent).toBe(false);
+    expect(client.aborted).toBe(true);
+  });
+
   it("or speaks unasked while idle: is dropped, and its words reach nobody", () => {
     const rig = new Rig();
     const client = rig.client();
@@ -244,6 +256,25 @@ describe("a server that dies", () => {
     rig.say(rig.server(), OK);
     expect(client.text).toBe(OK + OK);
     expect(settle(rig)).toEqual(NO_LEAKS);
+  });
+});
+
+describe("a client that does not read its last answer", () => {
+  it("is given up when nothing moves for 30 s", () => {
+    for (const request of [GET, GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"), "junk\r\n\r\n"]) {
+      const rig = new Rig();
+      const client = rig.client();
+      client.room = 3;
+      rig.say(client, request);
+      if (rig.loop.dialled.length > 0) rig.say(rig.server(), OK.replace("5\r\n\r\nhello", "9\r\n\r\n123456789"));
+      rig.pass(seconds(25));
+      client.take(2);
+      rig.pass(seconds(25));
+      expect(client.open).toBe(true);
+      rig.pass(seconds(200));
+      expect(client.open).toBe(false);
+      expect(rig.leaks()).toEqual(NO_LEAKS);
+    }
   });
 });
 

@@ -176,6 +176,7 @@ export class FakeStream implements Stream {
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined = undefined;
   finSent = false;
+  aborted = false;
   paused = false;
   why: Closed | undefined = undefined;
   /** Octets the kernel still takes at once. */
@@ -231,6 +232,7 @@ export class FakeStream implements Stream {
   }
   abort(): void {
     if (this.#over) return;
+    this.aborted = true;
     this.#finish({ kind: "finished" });
   }
 

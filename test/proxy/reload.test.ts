@@ -111,15 +111,26 @@ describe("a reload", () => {
     expect(client.text).toBe(OK);
   });
 
-  it("closes sockets that no listener takes, and says which are missing", () => {
+  it("says which sockets are missing, keeps those that came early for the next configuration, not for ever", () => {
     const rig = new Rig();
-    rig.plane.socket("stray", 777);
-    const two = proxy();
-    const applied = rig.plane.apply({
-      ...two,
-      listeners: [...two.listeners, ...proxy([{}], [{}], { key: "other" }).listeners],
-    });
-    expect(applied).toEqual({ ok: true, value: { listening: ["web"], missing: ["other"] } });
-    expect(rig.loop.closedFds).toEqual([777]);
+    const one = proxy();
+    const two = { ...one, listeners: [...one.listeners, ...proxy([{}], [{}], { key: "other" }).listeners] };
+    expect(rig.plane.apply(two)).toEqual({ ok: true, value: { listening: ["web"], missing: ["other"] } });
+    rig.plane.socket("other", 777);
+    rig.plane.socket("stray", 778);
+    expect(rig.plane.apply(one).ok).toBe(true);
+    expect(rig.plane.apply(two)).toEqual({ ok: true, value: { listening: ["web", "other"], missing: [] } });
+    expect(rig.loop.closedFds).toEqual([]);
+    rig.pass(seconds(31));
+    rig.plane.trim();
+    expect(rig.loop.closedFds).toEqual([778]);
+  });
+
+  it("gives a listener that was removed and comes back its new socket, even when that came before the removal", () => {
+    const rig = new Rig();
+    rig.plane.socket("web", 555);
+    rig.apply({ ...proxy(), listeners: [] });
+    expect(rig.plane.apply(proxy())).toMatchObject({ value: { listening: ["web"] } });
+    expect(rig.loop.acceptors.has(555)).toBe(true);
   });
 });
