@@ -50,6 +50,7 @@ export class PulseHost implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = (): void => {
       if (seen()) resolve();
+      else if (this.ended !== undefined) reject(new Error(`${what}: the process ended (${this.ended})`));
     };
     const limit = setTimeout(() => {
       reject(

@@ -7,7 +7,7 @@ import { formatIp, formatMac, type Ip, isIpv4, type Mac } from "../../../base/ad
 import { ADDRESS_PROTOCOL, VIP_TABLE } from "../../../netstack/kernel/marks.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
-import type { VipPlan, VipSpec } from "../../../netstack/vip/plan.ts";
+import type { SegmentPlan, VipPlan, VipSpec } from "../../../netstack/vip/plan.ts";
 import { type Host, Segment, sweep, UNABLE } from "../kernel/segment.ts";
 import { answerIn, NET, Station } from "../kernel/station.ts";
 import { PulseHost } from "./pulse-host.ts";
@@ -38,9 +38,14 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
   };
 
   class Lab {
-    readonly segment = use(new Segment({ a: [NET.a4, NET.a6], b: [NET.b4, NET.b6], c: [NET.c4, NET.c6] }));
-    readonly client = use(new Station(this.host("c").namespace, "e0"));
+    readonly segment: Segment;
+    readonly client: Station;
     readonly pulses = new Map<string, PulseHost>();
+
+    constructor(hosts: Readonly<Record<string, readonly Ip[]>> = OWN) {
+      this.segment = use(new Segment({ ...hosts, c: [NET.c4, NET.c6] }));
+      this.client = use(new Station(this.host("c").namespace, "e0"));
+    }
 
     host(name: string): Host {
       return this.segment.host(name);
@@ -55,7 +60,7 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
       if (mac === undefined) throw new Error(`no MAC on ${name}`);
       return mac;
     }
-    async start(name: string, changes: Partial<VipSpec> = {}): Promise<PulseHost> {
+    async start(name: string, changes: Partial<SegmentPlan> = {}): Promise<PulseHost> {
       const pulse = use(new PulseHost(this.host(name).namespace));
       this.pulses.set(name, pulse);
       await pulse.until("hello", () => pulse.messages.some((each) => each.kind === "hello"));
@@ -63,8 +68,8 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
       return pulse;
     }
     /** Both run; the owner's name and the other's. */
-    async both(): Promise<[string, string]> {
-      const [a, b] = await Promise.all([this.start("a"), this.start("b")]);
+    async both(changes: Partial<SegmentPlan> = {}): Promise<[string, string]> {
+      const [a, b] = await Promise.all([this.start("a", changes), this.start("b", changes)]);
       const owned = (pulse: PulseHost): boolean => pulse.reports.get("v")?.state === "owner";
       const known = (pulse: PulseHost): boolean => pulse.reports.get("v")?.owner !== undefined;
       await Promise.race([a.state("v", "owner"), b.state("v", "owner")]);
@@ -227,7 +232,9 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
   test("not healthy: released at once; healthy again: stands by", async () => {
     const lab = new Lab();
     const [owner, standby] = await lab.both();
-    lab.pulse(owner).send({ kind: "plan", plan: plan(owner, { eligible: false, why: "BACKENDS_DOWN" }) });
+    lab
+      .pulse(owner)
+      .send({ kind: "plan", plan: plan(owner, { vips: [{ ...VIP, eligible: false, why: "BACKENDS_DOWN" }] }) });
     await lab.pulse(owner).state("v", "ineligible");
     expect(lab.pulse(owner).reports.get("v")?.why).toBe("BACKENDS_DOWN");
     await lab.pulse(standby).state("v", "owner");
@@ -254,6 +261,45 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
     expect(pulse.reports.get("v")).toMatchObject({ state: "owner", term: 1 });
   });
 
+  test("unicast peers: no datagram goes to the group", async () => {
+    const lab = new Lab();
+    const [owner, standby] = await lab.both({ peers: [formatIp(NET.a4), formatIp(NET.b4)] });
+    lab.client.drain();
+    lab.pulse(owner).child.kill("SIGKILL");
+    await lab.pulse(standby).state("v", "owner");
+    const heartbeat = lab.client.next((frame) => (isHeartbeat(frame) ? true : undefined), 300);
+    expect(heartbeat).toBeUndefined();
+  });
+
+  test("a segment without IPv4: heartbeats by link-local IPv6, one owner, taken over", async () => {
+    const lab = new Lab({ a: [NET.a6], b: [NET.b6] });
+    const changes = { witnesses: [formatIp(NET.c6)], vips: [{ ...VIP, address4: undefined }] };
+    const [owner, standby] = await lab.both(changes);
+    const peers = lab.pulse(standby).messages.flatMap((each) => (each.kind === "peer" ? [each.peer.address] : []));
+    expect(peers[0]).toMatch(/^fe80::/);
+    expect(lab.client.whoHas(NET.vip6, owner === "a" ? NET.a6 : NET.b6, CLIENT)).toBe(lab.mac(owner));
+    lab.pulse(owner).child.kill("SIGKILL");
+    await lab.pulse(standby).state("v", "owner");
+    expect(lab.client.whoHas(NET.vip6, standby === "a" ? NET.a6 : NET.b6, CLIENT)).toBe(lab.mac(standby));
+  });
+
+  test("10 ms x 3: taken over, and nothing moves while a processor hog runs beside", async () => {
+    const lab = new Lab();
+    const [owner, standby] = await lab.both({ interval: 10 });
+    const hog = spawnInside(lab.host("c").namespace, process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+    children.push(hog);
+    const before = lab.pulse(standby).messages.length;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const moved = lab
+      .pulse(standby)
+      .messages.slice(before)
+      .filter((each) => each.kind === "vip" && each.vip.owner !== owner);
+    expect(moved).toEqual([]);
+    lab.pulse(owner).child.kill("SIGKILL");
+    await lab.pulse(standby).state("v", "owner");
+    expect(lab.answers()).toEqual([[standby], [standby]]);
+  });
+
   async function program(host: Host, name: string, ...args: readonly string[]): Promise<[ChildProcess, Interface]> {
     const path = new URL(`../kernel/programs/${name}.ts`, import.meta.url).pathname;
     const child = spawnInside(host.namespace, process.execPath, [path, ...args], {
@@ -272,6 +318,13 @@ async function ended(pulse: PulseHost): Promise<void> {
   expect(pulse.child.exitCode).toBe(0);
 }
 
+/** UDP over IPv4 or IPv6 to our port. */
+function isHeartbeat(frame: Uint8Array): boolean {
+  const type = (frame[12] ?? 0) * 256 + (frame[13] ?? 0);
+  const at = type === 0x0800 ? 14 + ((frame[14] ?? 0) & 15) * 4 : type === 0x86dd ? 54 : undefined;
+  return at !== undefined && (frame[at + 2] ?? 0) * 256 + (frame[at + 3] ?? 0) === 9477;
+}
+
 function expectNothingLeft({ route, index, ...host }: Host): void {
   expect(route.addresses(index).filter((each) => each.protocol === ADDRESS_PROTOCOL)).toEqual([]);
   expect(tables({ route, index, ...host })).toBe(0);
@@ -282,32 +335,27 @@ function tables(host: Host): number {
   return nft.listTables(VIP_TABLE).length;
 }
 
-function plan(node: string, changes: Partial<VipSpec> = {}): VipPlan {
-  return {
-    node,
-    key: "5e".repeat(32),
-    segments: [
-      {
-        ifname: "e0",
-        interval: 100,
-        multiplier: 3,
-        port: 9477,
-        peers: [],
-        witnesses: [formatIp(NET.c4)],
-        vips: [
-          {
-            name: "v",
-            address4: `${formatIp(NET.vip4)}/32`,
-            address6: `${formatIp(NET.vip6)}/128`,
-            priority: 100,
-            preemptDelay: undefined,
-            onConflict: "defend",
-            eligible: true,
-            why: "",
-            ...changes,
-          },
-        ],
-      },
-    ],
+function plan(node: string, changes: Partial<SegmentPlan> = {}): VipPlan {
+  const segment: SegmentPlan = {
+    ifname: "e0",
+    interval: 100,
+    multiplier: 3,
+    port: 9477,
+    peers: [],
+    witnesses: [formatIp(NET.c4)],
+    vips: [VIP],
+    ...changes,
   };
+  return { node, key: "5e".repeat(32), segments: [segment] };
 }
+
+const VIP: VipSpec = {
+  name: "v",
+  address4: `${formatIp(NET.vip4)}/32`,
+  address6: `${formatIp(NET.vip6)}/128`,
+  priority: 100,
+  preemptDelay: undefined,
+  onConflict: "defend",
+  eligible: true,
+  why: "",
+};
