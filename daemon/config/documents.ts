@@ -54,13 +54,22 @@ export function bodyOf(text: string, piece: Piece): string {
   return `${body.trimEnd()}\n`;
 }
 
-/** `text` with `piece` replaced by `body`. */
-export function withBody(text: string, piece: Piece, body: string): string {
-  const all = pieces(text);
-  if (all.length === 1) return body;
-  const before = text.slice(0, piece.start);
-  const after = text.slice(piece.end);
-  return `${before}---\n${body}${after === "" || /^(---|\.\.\.|%)/.test(after) ? "" : "---\n"}${after}`;
+/** `text`, which consists of `all`, with the pieces that start at these offsets replaced: one pass, however many. */
+export function withBodies(text: string, all: readonly Piece[], bodies: ReadonlyMap<number, string>): string {
+  const [only] = all;
+  if (all.length === 1 && only !== undefined) return bodies.get(only.start) ?? text;
+  let result = "";
+  for (const [index, { start, end }] of all.entries()) {
+    const body = bodies.get(start);
+    const next = all[index + 1];
+    if (body === undefined) result += text.slice(start, end);
+    else {
+      // What is replaced next brings its own marker.
+      const marked = next === undefined || bodies.has(next.start) || /^(---|\.\.\.|%)/.test(text.slice(end, end + 3));
+      result += `---\n${body}${marked ? "" : "---\n"}`;
+    }
+  }
+  return result;
 }
 
 /** `text` without `piece`; undefined when no document is left. */

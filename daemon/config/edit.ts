@@ -11,7 +11,7 @@ import { type Loaded, loadResources, type SourceFile } from "../../resources/loa
 import { type Positioned, parseYaml } from "../../resources/yaml.ts";
 import type { Change } from "../admin/api.ts";
 import { sameContent } from "./canonical.ts";
-import { bodyOf, pieceAt, pieces, withBody, without } from "./documents.ts";
+import { bodyOf, type Piece, pieceAt, pieces, withBodies, without } from "./documents.ts";
 import type { FileChange } from "./transaction.ts";
 
 export interface Edit {
@@ -44,25 +44,32 @@ export function planApply(
   const incoming = parseYaml(name, documents);
   const existing = loadResources(files).resources;
   const wanted = new Set(incoming.documents.flatMap(listed).map(declaredId));
-  const replaced = everything(existing).filter((each) => wanted.has(idOf(each)));
+  const replaced = new Map(
+    everything(existing)
+      .map((each) => [idOf(each), each] as const)
+      .filter(([id]) => wanted.has(id)),
+  );
   // Judged with the replaced documents blanked out, so that all line numbers are those of the files.
-  const judged = loadResources([...blanked(texts, replaced), { file: name, content: documents }]);
+  const judged = loadResources([...blanked(texts, [...replaced.values()]), { file: name, content: documents }]);
   if (judged.diagnostics.some(isError)) return err(judged.diagnostics);
   const changes: Edited[] = [];
   const bodies = new Map<AnyResource, string>();
   const created: FileChange[] = [];
+  const taken = new Set([...texts.keys()].map((each) => basename(each)));
+  const all = pieces(documents);
   for (const resource of everything(judged.resources).filter((each) => each.source.file === name)) {
     const id = idOf(resource);
-    const old = replaced.find((each) => idOf(each) === id);
+    const old = replaced.get(id);
     const after = resource.source.value;
     if (old === undefined) {
-      const path = freshPath(directory, resource, [...texts.keys(), ...created.map((each) => each.path)]);
-      created.push({ path, text: textOfDocument(documents, resource.source) });
+      const path = freshPath(directory, resource, taken);
+      taken.add(basename(path));
+      created.push({ path, text: textOfDocument(documents, all, resource.source) });
       changes.push({ ...named(resource), change: "created", file: path, before: undefined, after });
     } else if (sameContent(old.source.value, after)) {
       changes.push({ ...named(resource), change: "unchanged", file: old.source.file, before: after, after });
     } else {
-      bodies.set(old, textOfDocument(documents, resource.source));
+      bodies.set(old, textOfDocument(documents, all, resource.source));
       changes.push({
         ...named(resource),
         change: "configured",
@@ -103,32 +110,43 @@ export function planDelete(
   return ok({ changes: [change], files: rewritten.value, warnings: judged.diagnostics, resources: judged.resources });
 }
 
-/** New texts of the files whose documents change; undefined as a body removes. Later documents first: offsets hold. */
+/** New texts of the files whose documents change; undefined as a body removes (one resource at a time). */
 function rewrite(
   texts: ReadonlyMap<string, string>,
   bodies: ReadonlyMap<AnyResource, string | undefined>,
 ): Result<readonly FileChange[], readonly Diagnostic[]> {
-  const changed = new Map<string, string | undefined>();
-  const order = [...bodies].toSorted(([a], [b]) => b.source.at([]).line - a.source.at([]).line);
-  for (const [resource, body] of order) {
-    const { file } = resource.source;
-    const text = changed.has(file) ? changed.get(file) : texts.get(file);
-    const piece = text === undefined ? undefined : pieceAt(pieces(text), resource.source.at([]).line);
-    if (text === undefined || piece === undefined) throw new TypeError(`${idOf(resource)} is not where it was read`);
-    if (isListed(file, text, resource)) return err([inList(resource)]);
-    changed.set(file, body === undefined ? without(text, piece) : withBody(text, piece, body));
+  const changes: FileChange[] = [];
+  for (const [path, resources] of Map.groupBy(bodies.keys(), ({ source }) => source.file)) {
+    const text = texts.get(path);
+    if (text === undefined) throw new TypeError(`${path} was not read`);
+    const all = pieces(text);
+    const lists = listPieces(path, text, all);
+    const replacements = new Map<number, string>();
+    for (const resource of resources) {
+      const piece = pieceAt(all, resource.source.at([]).line);
+      if (piece === undefined) throw new TypeError(`${idOf(resource)} is not where it was read`);
+      if (lists.has(piece)) return err([inList(resource)]);
+      const body = bodies.get(resource);
+      if (body === undefined) return ok([{ path, text: without(text, piece) }]);
+      replacements.set(piece.start, body);
+    }
+    changes.push({ path, text: withBodies(text, all, replacements) });
   }
-  return ok([...changed].map(([path, text]) => ({ path, text })));
+  return ok(changes);
 }
 
 /** The same files with these resources' documents emptied, line by line. */
 function blanked(texts: ReadonlyMap<string, string>, gone: readonly AnyResource[]): readonly SourceFile[] {
+  const byFile = Map.groupBy(gone, ({ source }) => source.file);
   return [...texts].map(([file, text]) => {
+    const here = byFile.get(file);
+    if (here === undefined) return { file, content: text };
     const lines = text.split("\n");
     const all = pieces(text);
-    for (const resource of gone.filter(({ source }) => source.file === file && !isListed(file, text, { source }))) {
+    const lists = listPieces(file, text, all);
+    for (const resource of here) {
       const piece = pieceAt(all, resource.source.at([]).line);
-      if (piece === undefined) continue;
+      if (piece === undefined || lists.has(piece)) continue;
       for (let line = piece.firstLine; line <= piece.lastLine; line++) {
         if (!/^(---|\.\.\.)(\s|$)/.test(lines[line - 1] ?? "")) lines[line - 1] = "";
       }
@@ -137,12 +155,11 @@ function blanked(texts: ReadonlyMap<string, string>, gone: readonly AnyResource[
   });
 }
 
-function isListed(file: string, text: string, { source }: { readonly source: Positioned }): boolean {
-  const piece = pieceAt(pieces(text), source.at([]).line);
-  return parseYaml(file, text).documents.some((document) => {
-    const { line } = document.at([]);
-    return isList(document.value) && piece !== undefined && piece.firstLine <= line && line <= piece.lastLine;
-  });
+/** Pieces that hold a List.  Parses the text once, and only if the word is in it. */
+function listPieces(file: string, text: string, all: readonly Piece[]): ReadonlySet<Piece> {
+  if (!text.includes("List")) return new Set();
+  const lists = parseYaml(file, text).documents.filter(({ value }) => isList(value));
+  return new Set(lists.map((document) => pieceAt(all, document.at([]).line)).filter((each) => each !== undefined));
 }
 
 function inList(resource: AnyResource): Diagnostic {
@@ -153,20 +170,19 @@ function inList(resource: AnyResource): Diagnostic {
 }
 
 /** The text that its author wrote; an item of a List is written anew. */
-function textOfDocument(text: string, source: Positioned): string {
-  const piece = pieceAt(pieces(text), source.at([]).line);
+function textOfDocument(text: string, all: readonly Piece[], source: Positioned): string {
+  const piece = pieceAt(all, source.at([]).line);
   if (piece === undefined) throw new TypeError("a document outside its text");
   const body = bodyOf(text, piece);
   const alone = parseYaml("", body).documents;
   return alone.length === 1 && sameContent(alone[0]?.value, source.value) ? body : stringify(source.value);
 }
 
-function freshPath(directory: string, resource: AnyResource, taken: readonly string[]): string {
+function freshPath(directory: string, resource: AnyResource, taken: ReadonlySet<string>): string {
   const { namespace, name } = resource.metadata;
   const stem = [resource.kind.toLowerCase(), namespace, name].filter((each) => each !== undefined).join("-");
-  const names = new Set(taken.map((each) => basename(each)));
   let file = `${stem}.yaml`;
-  for (let number = 2; names.has(file); number++) file = `${stem}-${number}.yaml`;
+  for (let number = 2; taken.has(file); number++) file = `${stem}-${number}.yaml`;
   return join(directory, file);
 }
 

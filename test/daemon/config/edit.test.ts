@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { fieldChanges } from "../../../daemon/config/canonical.ts";
-import { bodyOf, pieceAt, pieces, withBody, without } from "../../../daemon/config/documents.ts";
+import { bodyOf, pieceAt, pieces, withBodies, without } from "../../../daemon/config/documents.ts";
 import { type Edit, planApply, planDelete } from "../../../daemon/config/edit.ts";
 import { loadResources, type SourceFile } from "../../../resources/load.ts";
+import { parseYaml } from "../../../resources/yaml.ts";
 
 const BACKEND = (name: string, port = 8080): string => `apiVersion: novaedge.io/v1alpha1
 kind: ProxyBackend
@@ -59,8 +60,31 @@ describe("YAML 1.2 §9.1.2: documents of a file", () => {
     const [, second] = pieces(text);
     if (second === undefined) throw new Error("no second document");
     expect(bodyOf(text, second)).toBe("# two\nb: 2\n");
-    expect(withBody(text, second, "b: 9\n")).toBe("# head\na: 1\n---\nb: 9\n---\nc: 3\n");
+    expect(withBodies(text, pieces(text), new Map([[second.start, "b: 9\n"]]))).toBe(
+      "# head\na: 1\n---\nb: 9\n---\nc: 3\n",
+    );
     expect(without(text, second)).toBe("# head\na: 1\n---\nc: 3\n");
+  });
+  it("replacing any of them is the same as writing the file anew", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.boolean(), fc.constantFrom("---\n", "--- # c\n", "...\n---\n")), {
+          minLength: 2,
+          maxLength: 6,
+        }),
+        (parts) => {
+          const text = parts.map(([, marker], index) => `${index === 0 ? "" : marker}k${index}: old\n`).join("");
+          const all = pieces(text).filter((piece) => bodyOf(text, piece).trim() !== "");
+          const bodies = new Map(
+            all.flatMap((piece, index) =>
+              parts[index]?.[0] === true ? [[piece.start, `k${index}: new\n`] as const] : [],
+            ),
+          );
+          const values = parseYaml("", withBodies(text, pieces(text), bodies)).documents.map(({ value }) => value);
+          expect(values).toEqual(parts.map(([changed], index) => ({ [`k${index}`]: changed ? "new" : "old" })));
+        },
+      ),
+    );
   });
   it("a file whose last document goes is no file", () => {
     const text = "# only a comment stays\n---\na: 1\n";
