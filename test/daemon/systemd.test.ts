@@ -1,7 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../base/clock.ts";
 import { type Instant, instant } from "../../base/unit.ts";
-import { serviceManager, watchdogEvery } from "../../daemon/systemd.ts";
+import { openLog } from "../../daemon/log.ts";
+import { serviceManager, serviceManagerOf, watchdogEvery } from "../../daemon/systemd.ts";
+import * as libc from "../../netstack/kernel/libc.ts";
+import { AF_UNIX, encodeUnix } from "../../netstack/kernel/sockaddr.ts";
 
 describe("sd_notify(3)", () => {
   const record = (environment: Parameters<typeof serviceManager>[0]) => {
@@ -58,5 +64,57 @@ describe("sd_notify(3)", () => {
     expect(alarms).toEqual([]);
     expect(watchdogEvery({ WATCHDOG_USEC: "3000000", WATCHDOG_PID: "43" }, 42)).toBeUndefined();
     expect(watchdogEvery({}, 42)).toBeUndefined();
+  });
+});
+
+describe("datagrams of a Unix socket", () => {
+  const receiver = (name: string): Disposable & { next(): string | undefined } => {
+    const fd = libc.must(libc.socket(AF_UNIX, 2 | 0x800, 0), "socket");
+    const address = encodeUnix(name);
+    libc.must(libc.bind(fd, address, address.length), "bind");
+    const buffer = new Uint8Array(65_536);
+    return {
+      next: () => {
+        const got = libc.recv(fd, buffer, buffer.length, 0);
+        return got < 0 ? undefined : Buffer.from(buffer.subarray(0, got)).toString();
+      },
+      [Symbol.dispose]: () => void libc.close(fd),
+    };
+  };
+  it("arrive at a path and at an abstract name; one that nobody reads harms nobody", () => {
+    const dir = mkdtempSync(join(tmpdir(), "nv-notify-"));
+    try {
+      const path = join(dir, "notify");
+      using socket = receiver(path);
+      using abstract = receiver(`\0nv-notify-${process.pid}`);
+      serviceManagerOf({ NOTIFY_SOCKET: path }, 1).ready("a");
+      expect(socket.next()).toBe("READY=1\nSTATUS=a");
+      serviceManagerOf({ NOTIFY_SOCKET: `@nv-notify-${process.pid}` }, 1).ready("b");
+      expect(abstract.next()).toBe("READY=1\nSTATUS=b");
+      const gone = serviceManagerOf({ NOTIFY_SOCKET: join(dir, "gone") }, 1);
+      expect(() => gone.ready("c")).not.toThrow();
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+  it("a log line goes to the journal, and to stderr when it is too large for it or nobody is there", () => {
+    const dir = mkdtempSync(join(tmpdir(), "nv-journal-"));
+    try {
+      const path = join(dir, "socket");
+      const out: string[] = [];
+      {
+        using journal = receiver(path);
+        const log = openLog("journal", "info", (line) => void out.push(line), path);
+        log.warn("vip.moved", { vip: "web" });
+        expect(journal.next()).toContain("NOVAEDGE_VIP=web\n");
+        expect(out).toEqual([]);
+        log.warn("long", { text: "x".repeat(4_000_000) });
+        expect(out).toHaveLength(1);
+      }
+      openLog("journal", "info", (line) => void out.push(line), path).info("alone");
+      expect(out.at(-1)).toBe("<6>alone\n");
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
