@@ -10,6 +10,7 @@ export function machineChecks(): readonly DoctorCheck[] {
     ...capabilities(text("/proc/self/status") ?? ""),
     openFiles(text("/proc/self/limits") ?? ""),
     backlog(text("/proc/sys/net/core/somaxconn")),
+    migration(text("/proc/sys/net/ipv4/tcp_migrate_req")),
     clock(),
     ...conflicts(processes(), text("/proc/net/raw") ?? ""),
   ];
@@ -60,6 +61,18 @@ export function backlog(somaxconn: string | undefined): DoctorCheck {
     name,
     `${somaxconn?.trim() ?? "unreadable"}: bursts of connections are dropped early`,
     "sysctl net.core.somaxconn=4096",
+  );
+}
+
+/** Without it the connections that wait at a data plane are reset when it dies, though another one listens. */
+export function migration(switched: string | undefined): DoctorCheck {
+  const name = "sysctl.net.ipv4.tcp_migrate_req";
+  if (switched === undefined) return fine(name, "not known to this kernel (5.14 has it)");
+  if (switched.trim() === "1") return fine(name, "1");
+  return warned(
+    name,
+    "0: connections waiting at a data plane that dies are reset",
+    "sysctl net.ipv4.tcp_migrate_req=1",
   );
 }
 

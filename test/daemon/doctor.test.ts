@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { backlog, capabilities, conflicts, ioUring, kernelVersion, openFiles } from "../../daemon/doctor/machine.ts";
+import {
+  backlog,
+  capabilities,
+  conflicts,
+  ioUring,
+  kernelVersion,
+  migration,
+  openFiles,
+} from "../../daemon/doctor/machine.ts";
 
 describe("doctor: verdicts on the machine", () => {
   it("kernel and io_uring", () => {
@@ -28,6 +36,11 @@ describe("doctor: verdicts on the machine", () => {
     );
     expect(backlog("128\n").verdict).toBe("warning");
     expect(backlog("4096\n").verdict).toBe("ok");
+    expect([migration("1\n"), migration("0\n"), migration(undefined)].map(({ verdict }) => verdict)).toEqual([
+      "ok",
+      "warning",
+      "ok",
+    ]);
   });
   it("rivals by their name and by the protocol they speak (VRRP, 112)", () => {
     expect(conflicts([{ pid: 7, command: "keepalived" }], "")).toMatchObject([
