@@ -8,8 +8,8 @@ import { ADDRESS_PROTOCOL, VIP_TABLE } from "../../../netstack/kernel/marks.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import type { SegmentPlan, VipPlan, VipSpec } from "../../../netstack/vip/plan.ts";
-import { type Host, Segment, sweep, UNABLE } from "../kernel/segment.ts";
-import { answerIn, NET, Station } from "../kernel/station.ts";
+import { type Host, Segment, sweep, UNABLE } from "../../netstack/kernel/segment.ts";
+import { answerIn, NET, Station } from "../../netstack/kernel/station.ts";
 import { PulseHost } from "./pulse-host.ts";
 
 const CLIENT = { ip4: NET.c4, ip6: NET.c6 };
@@ -301,7 +301,7 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
   });
 
   async function program(host: Host, name: string, ...args: readonly string[]): Promise<[ChildProcess, Interface]> {
-    const path = new URL(`../kernel/programs/${name}.ts`, import.meta.url).pathname;
+    const path = new URL(`../../netstack/kernel/programs/${name}.ts`, import.meta.url).pathname;
     const child = spawnInside(host.namespace, process.execPath, [path, ...args], {
       stdio: ["pipe", "pipe", "inherit"],
     });
