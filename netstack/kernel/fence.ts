@@ -145,16 +145,18 @@ export class Fence implements Disposable {
 
   /**
    * For `span`, TCP flows that this host does not know are passed back to the previous owner: all but those whose SYN
-   * comes from now on, and those it still has from an earlier time as owner.  Call before `claim`.
+   * comes from now on, and those it has already.  Call before the address is announced; best before `claim`, when there
+   * is nothing to look up.
    */
   handover(moves: readonly Handover[], span: Ms): void {
     if (span > LONGEST_HANDOVER) throw new TypeError(`a handover of ${span} ms`);
-    const draining = this.observe().filter((each) => each.set === "draining");
-    for (const { address } of moves) {
-      // Looking through all connections takes a while; only a host that is draining the address can have any.
-      if (draining.some((each) => each.address === address)) this.#remember(address);
-    }
+    // Looking through all connections takes a while; only a host that owns or drains the address can have any.
+    const held = this.observe().filter((each) => each.set !== "handover");
+    const known = moves.filter(({ address }) => held.some((each) => each.address === address));
+    for (const { address } of known) this.#remember(address);
     this.#sets.replace(handoverElements(moves, span).map(([set, elements]) => ({ kind: "add", set, elements })));
+    // Those that began between the first look and the change.
+    for (const { address } of known) this.#remember(address);
   }
 
   /** What the kernel holds now: leases, addresses draining, handovers. */

@@ -96,6 +96,7 @@ const INET_DIAG_BC_S_COND = 7;
 const BYTECODE_OP = 4;
 const SOCKET_ID = 48;
 const MESSAGE = 72;
-const ALL_STATES = 0xfff;
+/** With 12, where a connection waits for the third segment of its handshake. */
+const ALL_STATES = 0x1fff;
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;

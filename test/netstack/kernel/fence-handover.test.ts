@@ -60,9 +60,12 @@ describe.skipIf(UNABLE !== undefined)("flow handover", () => {
       this.#fence.install([{ ifname: "e0", address: vip }]);
       this.#station = use(new Station(host.namespace, "e0"));
     }
+    handover(previous: Ip): void {
+      this.#fence.handover([{ address: this.#vip, previous }], LONG);
+    }
     take(previous?: Ip): void {
       const vip = this.#vip;
-      if (previous !== undefined) this.#fence.handover([{ address: vip, previous }], LONG);
+      if (previous !== undefined) this.handover(previous);
       if (!this.#fence.claim([vip], LONG, LONG, () => true)) throw new Error("the claim was refused");
       const prefixLength = isIpv4(vip) ? 32 : 128;
       this.host.route.addAddress({ ip: vip, prefixLength, index: this.host.index, noDad: true });
@@ -137,6 +140,22 @@ describe.skipIf(UNABLE !== undefined)("flow handover", () => {
     expect(await ask("say two hello")).toBe("two heard b:hello");
     expect(await ask(`open three ${target}`)).toBe("three opened");
     expect(await ask("say three hello")).toBe("three heard a:hello");
+  });
+
+  test.each([
+    { what: "IPv4", vip: NET.vip4, a: NET.a4 },
+    { what: "IPv6", vip: NET.vip6, a: NET.a6 },
+  ])("$what: a handover that begins after the claim knows the connections that began in between", async (ip) => {
+    const { a, b, ask } = await lab(ip.vip);
+    const target = `${formatIp(ip.vip)} ${PORT}`;
+    a.take();
+    expect(await ask(`open one ${target}`)).toBe("one opened");
+    a.drain();
+    b.take();
+    expect(await ask(`open two ${target}`)).toBe("two opened");
+    b.handover(ip.a);
+    expect(await ask("say two hello")).toBe("two heard b:hello");
+    expect(await ask("say one hello")).toBe("one heard a:hello");
   });
 
   test("without a handover a connection to the previous owner is reset by the new one", async () => {
