@@ -57,7 +57,7 @@ export const COMMANDS: readonly Command[] = [
       {
         ...output,
         value: { sample: "FORMAT", choices: [...OUTPUT, "name"], complete: "none", many: false },
-        about: "table, wide, json, yaml or name",
+        about: "table, wide, json (with status), yaml (as apply takes it) or name",
       },
       namespace,
       { name: "all-namespaces", short: "A", value: undefined, about: "resources of all namespaces" },

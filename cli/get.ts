@@ -20,8 +20,9 @@ export const get: Action = async (call) => {
     call.io.out(chosen.map((each) => `${kinds.length > 1 ? idOf(each) : each.name}\n`).join(""));
     return EXIT.ok;
   }
-  const manifest = name !== undefined && first !== undefined ? withStatus(first) : listOf(chosen);
-  if (await printed(call, manifest)) return EXIT.ok;
+  // YAML is for people, who edit and apply it; JSON is for programs, which also want to know what became of it.
+  const shown = chosen.map((each) => (format === "json" ? { ...each.manifest, status: each.status } : each.manifest));
+  if (await printed(call, name === undefined ? listOf(shown) : shown[0])) return EXIT.ok;
   if (chosen.length === 0) {
     call.io.err("no resources found\n");
     return EXIT.ok;
@@ -66,12 +67,9 @@ export function labelsOf(resource: LoadedResource): Readonly<Record<string, stri
   return metadata?.labels ?? {};
 }
 
-/** The manifest with a status, as Kubernetes prints it. */
-function withStatus(resource: LoadedResource): Readonly<Record<string, unknown>> {
-  return { ...resource.manifest, status: resource.status };
-}
-function listOf(resources: readonly LoadedResource[]): unknown {
-  return { apiVersion: "v1", kind: "List", items: resources.map(withStatus) };
+/** As kubectl prints many; `novactl apply` takes it back. */
+function listOf(items: readonly object[]): unknown {
+  return { apiVersion: "v1", kind: "List", items };
 }
 
 type Row = Parameters<typeof table>[2][number];

@@ -21,7 +21,7 @@ export function vipPlan(
 ): { readonly plan: VipPlan; readonly conditions: readonly DesiredCondition[] } {
   const conditions: DesiredCondition[] = allocated.problems.map((problem) => ({
     code: problem.code,
-    severity: problem.code === "POOL_OUTSIDE" ? "warning" : "error",
+    severity: problem.code === "POOL_OUTSIDE" || problem.code === "ADDRESS_ALLOCATED" ? "warning" : "error",
     subject: `ProxyVIP/${problem.vip}`,
     message: problem.message,
   }));
@@ -33,6 +33,8 @@ export function vipPlan(
     if (addresses.length === 0) continue; // the allocation's problem is among the conditions
     const ifname = interfaceOf(vip, addresses, settings, facts.interfaces);
     if (ifname === undefined) {
+      // On a node that is not meant, nobody misses the interface.
+      if (!selects(vip.spec.nodeSelector, settings.node.labels)) continue;
       const message = `no interface has a network with ${addresses.map(formatIp).join(", ")}; write l2.interface`;
       conditions.push({ code: "VIP_NO_INTERFACE", severity: "error", subject, message });
       continue;

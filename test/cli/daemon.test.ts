@@ -46,10 +46,15 @@ describe.skipIf(!root)("novactl and a daemon (namespaces need root)", () => {
       "- spec.endpoints[0].port: 9003\n  + spec.endpoints[0].port: 9004\n",
     );
     // What get prints, apply takes.
-    const yaml = (await ask("get", "backend", "third", "-o", "yaml")).out.replace(/^status:[^]*/m, "");
+    const yaml = (await ask("get", "backend", "third", "-o", "yaml")).out;
     expect((await novactl(["--socket", daemon.socket, "apply", "-f", "-"], { stdin: yaml })).out).toBe(
       "ProxyBackend/default/third unchanged\n",
     );
+    const all = (await ask("get", "all", "-A", "-o", "yaml")).out;
+    const again = await novactl(["--socket", daemon.socket, "apply", "-f", "-"], { stdin: all });
+    expect(again.out.match(/unchanged/g)).toHaveLength(5);
+    const json = JSON.parse((await ask("get", "vip", "web", "-o", "json")).out) as { status: { owner: string } };
+    expect(json.status.owner).toBe("one");
     expect((await ask("describe", "backend", "third")).out).toContain("Read from:");
     expect((await ask("delete", "backend", "third")).out).toBe("ProxyBackend/default/third deleted\n");
     expect((await ask("delete", "backend", "third")).exit).toBe(EXIT.failed);

@@ -133,6 +133,10 @@ describe("pulse's part", () => {
     expect(vips.segments).toEqual([]);
     expect(conditions.map((each) => `${each.code} ${each.subject}`)).toEqual(["VIP_NO_INTERFACE ProxyVIP/v"]);
   });
+  it("… but not on a node that the VIP is not meant for", () => {
+    const spec = { ...PLAIN_VIP.spec, address: "203.0.113.1", nodeSelector: { matchLabels: { rack: "z" } } };
+    expect(made({}, {}, [{ ...PLAIN_VIP, spec }]).conditions).toEqual([]);
+  });
   it.each<[string, object, number, number | undefined]>([
     ["the node's without any", {}, 120, undefined],
     ["preempt with the usual delay", { preempt: true }, 120, 5000],
