@@ -40,7 +40,7 @@ export interface Loop extends Clock, Disposable {
   adopt(fd: Fd, on: StreamHandler): Stream;
   /** Takes a datagram socket of any family (UDP, packet, raw, netlink); see sockets.ts for opening one. */
   datagrams(fd: Fd, on: DatagramHandler): Datagrams;
-  /** Calls `ready` whenever `fd` is readable (level-triggered); does not take ownership. */
+  /** Calls `ready` whenever `fd` is readable or hung up (level-triggered); does not take ownership: dispose before closing. */
   watch(fd: Fd, ready: () => void): Disposable;
 
   release(chunk: number): void;
@@ -85,8 +85,8 @@ export interface StreamHandler {
   /** The peer sent FIN; sending is still possible. */
   ended(stream: Stream): void;
   /**
-   * `queued` fell to zero after it had been above DRAIN_MARK at the end of a turn, or after the socket had been full.
-   * A stream that never was above the mark may stay silent.
+   * `queued` fell to zero after it had been DRAIN_MARK or more at the end of a turn, or after the socket had been full.
+   * A stream that never came to the mark may stay silent.
    */
   drained?(stream: Stream): void;
   /** The last call for this stream. */
@@ -99,9 +99,14 @@ export interface Stream {
   handler: StreamHandler;
   /** Octets accepted by `write` and `forward` that the kernel has not taken yet. */
   readonly queued: number;
+  /** Asked of the kernel once, then kept; undefined for other families, and once the peer has reset. */
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined;
-  /** Copies [start, end) of `bytes` and sends it after everything before. */
+  /**
+   * Copies [start, end) of `bytes` and sends it after everything before.  On a stream that is closing or broken it does
+   * nothing (and `forward` releases its chunk); after `end` it is a TypeError.  When copies of all streams together reach
+   * 256 MiB, the stream fails with ENOBUFS.
+   */
   write(bytes: Uint8Array, start?: number, end?: number): void;
   /** Sends octets of a lent chunk without copying; the chunk is released by the loop afterwards. */
   forward(chunk: number, start: number, end: number): void;
@@ -117,7 +122,10 @@ export interface Stream {
 }
 
 export interface DatagramHandler {
-  /** A datagram with what its control messages said; `bytes` is valid until the call returns. */
+  /**
+   * A datagram with what its control messages said; `bytes` is valid until the call returns.  A datagram longer than a
+   * chunk less 400 octets may come `truncated`.
+   */
   received(socket: Datagrams, bytes: Uint8Array, meta: DatagramMeta): void;
   failed?(socket: Datagrams, errno: number): void;
 }

@@ -133,7 +133,7 @@ export class EpollStream extends QueuedStream {
   }
 
   private send(): void {
-    if (this.queued > DRAIN_MARK) this.flags |= LATE;
+    if (this.queued >= DRAIN_MARK) this.flags |= LATE;
     while (this.tail !== this.head) {
       const { segments, head } = this;
       const start = segments[head + 1] ?? 0;

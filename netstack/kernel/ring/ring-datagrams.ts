@@ -4,6 +4,7 @@
  * and the payload.  The chunk goes back when the handler returns.
  */
 
+import { after, ms } from "../../../base/unit.ts";
 import { CONTROL_MAX, metaOf } from "../datagram.ts";
 import { ECANCELED, EINTR, ENOBUFS } from "../errno.ts";
 import * as libc from "../libc.ts";
@@ -18,6 +19,8 @@ export class RingDatagrams extends Part implements Datagrams {
   readonly fd: Fd;
   private readonly on: DatagramHandler;
   private readonly view: DataView;
+  /** Waits for a chunk. */
+  private hungry = false;
 
   constructor(loop: RingLoop, fd: Fd, on: DatagramHandler, slot: number) {
     super(loop, slot);
@@ -53,8 +56,12 @@ export class RingDatagrams extends Part implements Datagrams {
       } finally {
         this.loop.pool.give(chunk);
       }
-    } else if (result === -ENOBUFS) this.loop.buffers.widen(this.loop.turns);
+    } else if (result === -ENOBUFS && this.loop.buffers.held === 0) this.starved();
+    // Netlink says ENOBUFS too, when the socket's own queue ran over.
     else if (result < 0 && result !== -ECANCELED && result !== -EINTR) this.on.failed?.(this, -result);
+  }
+  protected override again(result: number): boolean {
+    return !this.hungry && super.again(result);
   }
   protected override discarded(_result: number, flags: number): void {
     if ((flags & abi.CQE_BUFFER) === 0) return;
@@ -62,8 +69,20 @@ export class RingDatagrams extends Part implements Datagrams {
     this.loop.pool.give(flags >>> 16);
   }
   protected override leave(): void {
+    if (this.hungry && !this.loop.ending) return;
     libc.close(this.fd);
     super.leave();
+  }
+
+  /** No chunk to receive into: more are handed over if there are any, else again in a moment. */
+  private starved(): void {
+    if (this.loop.buffers.widen(this.loop.turns)) return;
+    this.hungry = true;
+    this.loop.wakeAt(after(this.loop.turnAt(), HUNGER), () => {
+      this.hungry = false;
+      if (this.disposed) this.leave();
+      else this.arm();
+    });
   }
 
   private deliver(at: number, length: number): void {
@@ -79,6 +98,7 @@ export class RingDatagrams extends Part implements Datagrams {
   }
 }
 
+const HUNGER = ms(1);
 const HEAD = 16 + SOCKADDR_MAX + CONTROL_MAX;
 const MSG_TRUNC = 0x20;
 const NO_SIGNAL = 0x4000;

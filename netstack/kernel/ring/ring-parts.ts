@@ -2,7 +2,7 @@
 
 import { after } from "../../../base/unit.ts";
 import { ACCEPT_PAUSE, acceptRest, EXHAUSTED, PASSING, REFUSED } from "../accepting.ts";
-import { ECANCELED } from "../errno.ts";
+import { ECANCELED, EINTR, errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import type { Acceptor, Fd } from "../loop.ts";
 import * as abi from "./abi.ts";
@@ -13,6 +13,7 @@ export abstract class Part implements Disposable {
   protected readonly slot: number;
   protected armed = false;
   protected disposed = false;
+  private speaking = false;
 
   constructor(loop: RingLoop, slot: number) {
     this.loop = loop;
@@ -29,8 +30,13 @@ export abstract class Part implements Disposable {
       this.armed = false;
       this.loop.inFlight--;
     }
-    if (!this.disposed) this.happened(result, flags);
-    else this.discarded(result, flags);
+    this.speaking = true;
+    try {
+      if (!this.disposed) this.happened(result, flags);
+      else this.discarded(result, flags);
+    } finally {
+      this.speaking = false;
+    }
     if (this.armed) return;
     if (this.disposed) this.leave();
     else if (this.again(result)) this.arm();
@@ -39,7 +45,8 @@ export abstract class Part implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     if (this.armed) this.loop.cancel(this.slot, PART);
-    else this.leave();
+    // From within a call of ours `completed` does it, once.
+    else if (!this.speaking) this.leave();
   }
 
   protected leave(): void {
@@ -121,6 +128,8 @@ export class RingWatch extends Part {
   }
   protected override happened(result: number): void {
     if (result > 0) this.ready();
+    else if (result !== -EINTR && result !== -ECANCELED)
+      throw new TypeError(`watching descriptor ${this.fd}: ${errnoName(-result)}`);
   }
   protected override discarded(): void {
     // Whether it was readable when it was let go matters to nobody.

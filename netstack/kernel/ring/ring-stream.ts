@@ -74,7 +74,7 @@ export class RingStream extends QueuedStream {
     }
     // The success of an attempt wakes nobody: what follows on it must not wait for another event.
     if (this.sending === TRYING) {
-      if (this.queued > DRAIN_MARK) this.flags |= TELLING;
+      if (this.queued >= DRAIN_MARK) this.flags |= TELLING;
       if ((this.flags & (ENDING | CLOSING | TELLING)) !== 0 || this.tail !== this.sealed) this.loop.settleSoon = true;
     }
     if ((this.flags & (FIN | EOF)) === (FIN | EOF)) return this.leave();

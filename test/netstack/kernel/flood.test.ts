@@ -226,7 +226,7 @@ class Echo implements StreamHandler {
     const whim = storm.random();
     if (whim < 0.005) stream.abort();
     else if (whim < 0.01) stream.close();
-    else if (stream.queued > DRAIN_MARK) stream.pause();
+    else if (stream.queued >= DRAIN_MARK) stream.pause();
   }
   drained(stream: Stream): void {
     stream.resume();

@@ -189,6 +189,30 @@ describe.each(ENGINES)("a loop on %s: listeners and watched descriptors", (engin
     libc.close(b);
   });
 
+  test("parts that were disposed of from within their own calls leave their places to one successor each", () => {
+    using loop = open(engine);
+    const pairs = Array.from({ length: 6 }, () => unixPair());
+    const calls = pairs.map(() => 0);
+    const begin = (index: number): void => {
+      const watch = loop.watch(pairs[index]?.[0] ?? -1, () => {
+        calls[index] = (calls[index] ?? 0) + 1;
+        watch[Symbol.dispose]();
+        watch[Symbol.dispose]();
+      });
+    };
+    const poke = (index: number): unknown => libc.sendto(pairs[index]?.[1] ?? -1, Buffer.from("x"), 1, 0, null, 0);
+    for (const index of [0, 1]) begin(index);
+    for (const index of [0, 1]) poke(index);
+    until(loop, "the first two", () => calls[0] === 1 && calls[1] === 1);
+    for (const index of [2, 3, 4, 5]) begin(index);
+    for (const index of [2, 3, 4, 5]) poke(index);
+    until(loop, "all others", () => calls.every((count) => count === 1));
+    for (let turn = 0; turn < 3; turn++) loop.turn(false);
+    expect(calls).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(loop.stats().inFlight).toBe(0);
+    for (const fd of pairs.flat()) libc.close(fd);
+  });
+
   test("disposing the loop closes what it was given", () => {
     const loop = open(engine);
     const { fd } = listening();
