@@ -3,7 +3,7 @@
  * pass) and idempotent (a pass without a change sends nothing).  Time, processes and sockets are parameters.
  */
 import type { Clock } from "../base/clock.ts";
-import { after, type Instant, type Ms, ms, seconds } from "../base/unit.ts";
+import { after, type Instant, instant, type Ms, ms, seconds } from "../base/unit.ts";
 import type { VipReport } from "../netstack/vip/plan.ts";
 import type { Allocated } from "../resources/allocate.ts";
 import type { ResourceSet } from "../resources/kinds.ts";
@@ -110,7 +110,8 @@ export class Control {
     const { host, clock } = this.#parts;
     if (this.#draining) return;
     if (host.changed()) this.lookAround();
-    clock.wakeAt(after(clock.now(), LOOK_EVERY), () => this.#keepLooking());
+    // On the same multiples as the pings.
+    clock.wakeAt(instant((Math.floor(clock.now() / LOOK_EVERY) + 1) * LOOK_EVERY), () => this.#keepLooking());
   }
 
   /** Another configuration is in force. */

@@ -44,7 +44,7 @@ const POLICY: ChildPolicy = {
   backoffMost: seconds(10),
   stableAfter: seconds(30),
   helloWithin: seconds(10),
-  pingEvery: ms(400),
+  pingEvery: ms(500),
   silentAfter: seconds(1),
   killAfter: seconds(3),
 };

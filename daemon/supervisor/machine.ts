@@ -6,7 +6,7 @@
  * (frozen, starved), the child gets a full window from the moment we run again, or every thaw would kill all children.
  */
 import { unreachable } from "../../base/result.ts";
-import { after, earliest, type Instant, type Ms, ms, since } from "../../base/unit.ts";
+import { after, earliest, type Instant, instant, type Ms, ms, since } from "../../base/unit.ts";
 
 export interface ChildPolicy {
   /** Shortest and longest pause before a restart. */
@@ -79,7 +79,7 @@ export function step(child: Child, event: ChildEvent, now: Instant): Step {
       return child.phase === "stopped" ? spawn({ ...child, failures: 0 }, now, "start") : [child, []];
     case "hello":
       if (child.phase !== "starting") return [child, []];
-      return move({ ...quiet(child), upSince: now, pingAt: after(now, child.policy.pingEvery) }, "up", "hello");
+      return move({ ...quiet(child), upSince: now, pingAt: nextPing(child.policy, now) }, "up", "hello");
     case "heard":
       if (child.phase === "silent")
         return move({ ...child, unansweredSince: undefined, dueAt: undefined }, "up", "answers again");
@@ -148,7 +148,12 @@ function watch(child: Child, now: Instant): Step {
 function ping(child: Child, now: Instant): Step {
   const n = child.pings + 1;
   const unansweredSince = child.unansweredSince ?? now;
-  return [{ ...child, pings: n, pingAt: after(now, child.policy.pingEvery), unansweredSince }, [{ kind: "ping", n }]];
+  return [{ ...child, pings: n, pingAt: nextPing(child.policy, now), unansweredSince }, [{ kind: "ping", n }]];
+}
+
+/** On multiples of the interval: the pings of all children are one wake-up of an idle host. */
+function nextPing({ pingEvery }: ChildPolicy, now: Instant): Instant {
+  return instant((Math.floor(now / pingEvery) + 1) * pingEvery);
 }
 
 function ended(child: Child, how: string, roll: number, now: Instant): Step {
