@@ -111,32 +111,36 @@ function firstLine(message: string): string {
 }
 
 /**
- * Parsers of YAML recurse, so depth is bounded before one runs.  An over-estimate (quoted brackets count too), which
- * stays far above what a resource can reach: only runs of unclosed brackets or of "- " on a line count.
+ * Parsers of YAML recurse, so depth is bounded before one runs.  Counted without parsing, and so too high in texts that
+ * look like structure (a bracket inside quotes): open brackets, lines that each stand further to the right, and runs of
+ * "- - -" at the beginning of a line.  Far above what a resource can reach.
  */
 function tooDeep(text: string): Position | undefined {
+  const indents: number[] = [];
   let flow = 0;
-  let line = 1;
-  let lineStart = 0;
-  let dashes = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 0x0a) {
-      line++;
-      lineStart = index + 1;
-      dashes = 0;
-    } else if (code === 0x5b || code === 0x7b) {
-      flow++;
-    } else if (code === 0x5d || code === 0x7d) {
-      if (flow > 0) flow--;
-    } else if ((code === 0x2d || code === 0x3f || code === 0x3a) && (text[index + 1] ?? " ").trim() === "") {
-      dashes++;
+  let line = 0;
+  for (const each of text.split("\n")) {
+    line++;
+    const first = each.search(/[^ ]/);
+    if (first >= 0) {
+      while ((indents.at(-1) ?? -1) >= first) indents.pop();
+      indents.push(first);
     }
-    const indent = index - lineStart;
-    if (flow > 1000 || dashes > 100 || (dashes > 0 && indent > 2000)) return { line, column: indent + 1 };
+    const run =
+      first < 0
+        ? 0
+        : (/^(?:[-?:][ \t]+)*/.exec(each.slice(first, first + 4 * DEEPEST))?.[0].match(/[-?:]/g)?.length ?? 0);
+    for (let index = 0; index < each.length; index++) {
+      const code = each.charCodeAt(index);
+      if (code === 0x5b || code === 0x7b) flow++;
+      else if ((code === 0x5d || code === 0x7d) && flow > 0) flow--;
+      if (flow > DEEPEST) return { line, column: index + 1 };
+    }
+    if (indents.length + run > DEEPEST) return { line, column: first + 1 };
   }
   return undefined;
 }
+const DEEPEST = 500;
 
 type Refuse = (code: DiagnosticCode, offset: number, message: string, hint?: string) => void;
 

@@ -61,6 +61,27 @@ describe("refusals, each by its name", () => {
     expect(codes(["a0: &a0 [x,x,x,x,x,x,x,x,x]", ...levels].join("\n"))).toEqual(["YAML_ALIAS"]);
   });
 
+  it.each<[string, string]>([
+    [
+      "a long flow on one line",
+      `a: [${Array.from({ length: 2000 }, (_, n) => `{x: ${n}, y: "- - : ["}`).join(", ")}]`.replaceAll('["', '"'),
+    ],
+    ["a long value", `a: ${"c".repeat(5000)}`],
+    ["a text with many dashes", `a: "${"- ".repeat(5000)}"`],
+    ["a long list", Array.from({ length: 5000 }, (_, n) => `- k: ${n}`).join("\n")],
+    ["a drawing", `a: |\n${Array.from({ length: 300 }, (_, n) => `${" ".repeat(n + 1)}x`).join("\n")}`],
+  ])("%s is not deep", (_what, text) => {
+    expect(codes(text)).toEqual([]);
+  });
+  it.each<[string, string]>([
+    ["maps", Array.from({ length: 2500 }, (_, n) => `${" ".repeat(n)}k:`).join("\n")],
+    ["lists", Array.from({ length: 2500 }, (_, n) => `${" ".repeat(n)}-`).join("\n")],
+    ["flow maps", "{a: ".repeat(5000)],
+    ["explicit keys", "? ".repeat(5000)],
+  ])("nested %s", (_what, text) => {
+    expect(codes(text)).toEqual(["YAML_TOO_DEEP"]);
+  });
+
   it("many keys stay linear", () => {
     const text = Array.from({ length: 60_000 }, (_, n) => `k${n}: 1`).join("\n");
     expect(Object.keys(parseYaml("f", text).documents[0]?.value as object)).toHaveLength(60_000);
