@@ -8,6 +8,7 @@ import { NO_EDITS } from "./http1/edits.ts";
 import type { RequestHead, ResponseHead } from "./http1/head.ts";
 import { CONNECT, DELETE, GET, HEAD, OPTIONS, PUT, TRACE } from "./http1/method.ts";
 import { refusalOf } from "./http1/refusal.ts";
+import { stripResponseHead } from "./http1/strip-response.ts";
 import { mustClose } from "./http1/write-response.ts";
 import type { Backend, Waiter } from "./pool/backend.ts";
 import type { Endpoint } from "./pool/endpoint.ts";
@@ -184,7 +185,9 @@ export class Exchange extends Timed implements Waiter {
     // A client that waits for 100 and gets an answer need not send its body: where its next request starts is unknown.
     if (mustClose(head, this.minor) || (this.#expects && !down.bodyDone && !this.#bodySent)) this.#close = true;
     if (traffic.draining || down.listener.closing) this.#close = true;
-    const length = traffic.writeResponse(head, (this.#rule as Rule).response, this.minor, this.#close);
+    const edits = (this.#rule as Rule).response;
+    const stripped = chunk >= 0 ? stripResponseHead(head, edits, this.minor, this.#close) : -1;
+    const length = stripped >= 0 ? 0 : traffic.writeResponse(head, edits, this.minor, this.#close);
     if (length < 0) {
       if (chunk >= 0) loop.release(chunk);
       return this.#fail(502);
@@ -194,6 +197,7 @@ export class Exchange extends Timed implements Waiter {
     this.#delimited = !mustClose(head, this.minor);
     this.#record.octets = stop - at;
     this.progressed();
+    if (stripped >= 0) return traffic.forward(stream, chunk, stripped, stop);
     const place = at - length;
     if (chunk >= 0 && place >= chunk * loop.pool.chunkSize) {
       // The new head fits over the old one: head and body leave as one piece, where they lie.
