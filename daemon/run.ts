@@ -3,7 +3,7 @@
  * here), leftovers of an earlier life, children, ready.  SIGTERM and SIGINT end it gracefully, a second one at once;
  * SIGHUP reads the files again.
  */
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { formatIp } from "../base/address.ts";
 import { Fault } from "../base/fault.ts";
@@ -156,8 +156,11 @@ class Daemon {
 
   /** Resolves at the first signal to end; the second one ends patience. */
   #untilSignal(): Promise<void> {
-    process.on("SIGHUP", () => void this.#reload(false));
     return new Promise((resolve) => {
+      process.on("SIGHUP", () => {
+        if (terminalClosed()) end("SIGHUP");
+        else void this.#reload(false);
+      });
       const end = (signal: NodeJS.Signals): void => {
         this.#events.emit("daemon.signalled", { signal });
         if (++this.#signals > 1) this.#control.hurry();
@@ -198,6 +201,17 @@ class Daemon {
   #metrics(): string {
     const { reloads } = this.#live;
     return expose(families({ status: statusOf(this.#parts), stats: this.#dataplanes.counters.total(), reloads }));
+  }
+}
+
+/** SIGHUP's first meaning: the window that the daemon was started in is gone. */
+function terminalClosed(): boolean {
+  if (!process.stderr.isTTY) return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return false;
+  } catch {
+    return true;
   }
 }
 

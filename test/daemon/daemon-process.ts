@@ -63,9 +63,12 @@ ${more}`,
       rest = lines.pop() ?? "";
       for (const line of lines)
         this.lines.push(line.startsWith("{") ? (JSON.parse(line) as Line) : { name: "text", line });
-      for (const wake of this.#waiting.splice(0)) wake();
+      this.#wake();
     });
     return this;
+  }
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   get pid(): number {
@@ -84,7 +87,15 @@ ${more}`,
   }
   /** The first line of that name (and these fields) since the mark. */
   async logged(name: string, fields: Readonly<Record<string, unknown>> = {}): Promise<Line> {
+    // A test that is given up by its runner leaves everything behind: give up before.
+    const until = performance.now() + PATIENCE;
+    const alarm = setTimeout(() => this.#wake(), PATIENCE + 1);
+    using _alarm = { [Symbol.dispose]: () => clearTimeout(alarm) };
     for (;;) {
+      if (performance.now() > until) {
+        const tail = this.lines.slice(-30).map((line) => JSON.stringify(line));
+        throw new Error(`never logged: ${name} ${JSON.stringify(fields)}; instead:\n${tail.join("\n")}`);
+      }
       const found = this.lines.find(
         (line) => line.name === name && Object.entries(fields).every(([key, value]) => line[key] === value),
       );
@@ -165,3 +176,5 @@ function startedAt(pid: number): string | undefined {
 }
 
 let count = 0;
+/** Milliseconds. */
+const PATIENCE = 40_000;
