@@ -42,8 +42,8 @@ A route belongs only to the gateways in \`parentRefs\`.
 4. enough of the endpoints that the routes of its gateways reach are healthy: at least \`minHealthyNodes\` and at least
    \`minHealthyPercent\`; with neither written, one.
 
-Among eligible nodes the priority decides, then which node has fewer addresses; an owner stays owner unless \`l2.preempt\` says
-otherwise. An IPv4 and an IPv6 address of one virtual IP move together. The address is bound as /32 or /128.
+Among eligible nodes the priority decides, then which node has fewer virtual IPs, then a hash that spreads equals; an owner
+stays owner unless \`l2.preempt\` says otherwise. An IPv4 and an IPv6 address of one virtual IP move together. The address is bound as /32 or /128.
 `,
   ProxyIPPool: `A virtual IP with a \`poolRef\`, or without any address where a pool has \`autoAssign\`, is given the first free address in
 numeric order. It keeps it as long as it exists, also over restarts (\`paths.state\`). Nodes that share a virtual IP compute the
