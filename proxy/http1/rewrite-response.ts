@@ -1,7 +1,7 @@
 /**
  * The forwarded response head, made where the upstream's lies, so that head and body leave in one piece and, as a rule,
- * nothing is moved at all.  Says the same as write-response.ts, but for two lines that already say what ours would and
- * therefore stay ("Connection: keep-alive", "Transfer-Encoding: chunked"), and for our own lines, which come first.
+ * only what lies before a dropped line is moved.  Says the same as write-response.ts, our own lines first; a
+ * "Transfer-Encoding: chunked" that already says what ours would stays where it is.
  */
 import { NO_EDITS } from "./edits.ts";
 import type { Fields } from "./fields.ts";
@@ -21,7 +21,7 @@ export function rewriteResponseHead(head: ResponseHead, forward: ResponseForward
   let freed = 0;
   for (let line = 0; line < count; line++) {
     if (drop[line] === 0) continue;
-    if (stays(fields, memory, line, forward)) drop[line] = 0;
+    if (stays(fields, memory, line, forward.clientMinor)) drop[line] = 0;
     else freed += fields.lineEnd(line) - (spans[line * 4] as number);
   }
   const added = addedOctets(head, forward);
@@ -50,16 +50,12 @@ function moveFields(fields: Fields, memory: Uint8Array, from: number): void {
   if (to !== runEnd) memory.copyWithin(to - (runEnd - from), from, runEnd);
 }
 
-/** A line that says exactly what we would say anew. */
-function stays(fields: Fields, memory: Uint8Array, line: number, { close, clientMinor }: ResponseForward): boolean {
-  if (clientMinor === 0) return false;
-  const known = fields.known[line] as number;
-  const octets =
-    known === KNOWN.connection && !close ? KEEP : known === KNOWN["transfer-encoding"] ? CHUNKED : undefined;
-  if (octets === undefined) return false;
+/** Transfer-Encoding in the very words that we would write. */
+function stays(fields: Fields, memory: Uint8Array, line: number, clientMinor: number): boolean {
+  if (clientMinor === 0 || fields.known[line] !== KNOWN["transfer-encoding"]) return false;
   const at = fields.valueStart(line);
-  if (fields.valueEnd(line) - at !== octets.length) return false;
-  for (let i = 0; i < octets.length; i++) if (memory[at + i] !== octets[i]) return false;
+  // it is "chunked" in some case, and there is no tab: response.ts has seen to that
+  for (let i = 0; i < CHUNKED.length; i++) if (memory[at + i] !== CHUNKED[i]) return false;
   return true;
 }
 
@@ -96,7 +92,6 @@ function codingIsLost({ fields }: ResponseHead, { clientMinor }: ResponseForward
 const MINOR_AT = 7;
 const ONE = 0x31;
 const DATE = 1 << KNOWN.date;
-const KEEP = latin1("keep-alive");
 const CHUNKED = latin1("chunked");
 const CLOSE_LINE = latin1("Connection: close\r\n");
 const KEEP_LINE = latin1("Connection: keep-alive\r\n");
