@@ -62,7 +62,7 @@ class Daemon {
   readonly #registerFile;
   readonly #manager = serviceManagerOf(process.env, process.pid);
   #ready = false;
-  #signals = 0;
+  #signalledAt: number | undefined;
 
   constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, programs: Programs) {
     const { settings } = configuration;
@@ -162,8 +162,12 @@ class Daemon {
         else void this.#reload(false);
       });
       const end = (signal: NodeJS.Signals): void => {
-        this.#events.emit("daemon.signalled", { signal });
-        if (++this.#signals > 1) this.#control.hurry();
+        const now = performance.now();
+        this.#signalledAt ??= now;
+        // A terminal's Ctrl-C reaches us twice when whoever started us passes it on: that is one wish, not two.
+        const again = now - this.#signalledAt > SAME_WISH;
+        this.#events.emit("daemon.signalled", { signal, again });
+        if (again) this.#control.hurry();
         resolve();
       };
       process.on("SIGTERM", end);
@@ -215,4 +219,6 @@ function terminalClosed(): boolean {
   }
 }
 
+/** Milliseconds. */
+const SAME_WISH = 300;
 const LONGEST_START = seconds(10);

@@ -161,7 +161,9 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     await daemon.logged("daemon.ready");
     daemon.signal("SIGTERM");
     await daemon.logged("child.moved", { child: "dataplane/0", to: "stopping" });
+    // The fake pulse owned the VIP, so half a second has passed: this is another wish, not an echo of the first.
     daemon.signal("SIGINT");
+    await daemon.logged("daemon.signalled", { again: true });
     expect(await daemon.ended).toBe(0);
     expect(daemon.lines).toContainEqual(expect.objectContaining({ child: "dataplane/0", why: "signal SIGKILL" }));
   });
