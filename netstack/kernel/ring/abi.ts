@@ -5,6 +5,7 @@ export const OP_RECVMSG = 10;
 export const OP_ACCEPT = 13;
 export const OP_ASYNC_CANCEL = 14;
 export const OP_CONNECT = 16;
+export const OP_CLOSE = 19;
 export const OP_SEND = 26;
 export const OP_RECV = 27;
 
@@ -14,9 +15,6 @@ export const SQE_CQE_SKIP_SUCCESS = 1 << 6;
 /** sqe.ioprio of accept and of receives */
 export const ACCEPT_MULTISHOT = 1;
 export const RECV_MULTISHOT = 2;
-/** sqe.cancel_flags */
-export const CANCEL_ALL = 1;
-export const CANCEL_FD = 2;
 /** cqe.flags */
 export const CQE_BUFFER = 1;
 export const CQE_MORE = 2;

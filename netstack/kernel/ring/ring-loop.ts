@@ -21,8 +21,8 @@ import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
 import { Ring } from "./ring.ts";
 import { RingDatagrams } from "./ring-datagrams.ts";
-import { type Part, RingListener, RingWatch } from "./ring-parts.ts";
-import { RECEIVE, RingStream, SEND, SEND_WAITING, STARVED } from "./ring-stream.ts";
+import { PART, PART_CANCEL, type Part, RingListener, RingWatch } from "./ring-parts.ts";
+import { CANCEL, CONNECT, RECEIVE, RingStream, SEND, SEND_WAITING, STARVED } from "./ring-stream.ts";
 
 export class RingLoop extends TurningLoop<RingStream> implements Loop {
   readonly engine = "io_uring";
@@ -92,14 +92,14 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     this.freeParts.push(slot);
   }
 
-  /** Ends one operation by its tag.  Its own completion tells how that went; the cancellation's does not matter. */
-  cancel(slot: number, tag: number): void {
-    this.ring.prepare(CANCELLING, -1, 0, 0, 0, 0, IGNORE, 0);
+  /** Ends the operation `tag`, whose own completion tells how that went; only a failure is told, under `failed`. */
+  cancel(slot: number, tag: number, failed: number): void {
+    this.ring.prepare(CANCELLING, -1, 0, 0, 0, slot, failed, 0);
     this.ring.aim(slot, tag);
   }
-  /** Ends all operations on `fd`. */
-  cancelAll(fd: Fd): void {
-    this.ring.prepare(CANCELLING, fd, 0, 0, abi.CANCEL_FD | abi.CANCEL_ALL, 0, IGNORE, 0);
+  /** Closes `fd` in the order of submission: after what was prepared for it. */
+  closeSoon(fd: Fd): void {
+    this.ring.prepare(CLOSING, fd, 0, 0, 0, 0, IGNORE, 0);
   }
 
   /** No chunk for `stream`: it receives again when there is one. */
@@ -209,16 +209,13 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
         const result = words[entry + 2] ?? 0;
         const flags = words[entry + 3] ?? 0;
         const operation = tag & 0xff;
-        if (operation <= SEND_WAITING) {
+        if (operation <= CANCEL) {
           const stream = streams[slot];
           if (stream === undefined || stream.tag !== (tag & ~0xff)) {
-            // Settling has seen the failed attempt already, and the stream may be gone because of it.
-            if (operation === SEND) continue;
+            if (operation >= SEND) continue;
             throw new TypeError(`a completion for slot ${slot}`);
           }
-          if (operation === SEND) {
-            if (((head - this.searched) | 0) > 0) stream.outcome = result;
-          } else if (operation === RECEIVE) {
+          if (operation === RECEIVE) {
             if ((flags & abi.CQE_BUFFER) !== 0) {
               this.buffers.held--;
               if (result > 0) {
@@ -228,9 +225,14 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
               this.pool.give(flags >>> 16);
             }
             stream.receiveEnded(result);
+          } else if (operation === SEND) {
+            // Unless settling had to be put off, it has seen this.
+            if (((head - this.searched) | 0) > 0) stream.outcome = result;
           } else if (operation === SEND_WAITING) stream.sent(result);
-          else stream.connected(result);
-        } else if (operation !== IGNORE) this.parts[slot]?.completed(result, flags);
+          else if (operation === CONNECT) stream.connected(result);
+          else stream.cancelFailed();
+        } else if (operation === PART) this.parts[slot]?.completed(result, flags);
+        else if (operation === PART_CANCEL) this.parts[slot]?.cancelFailed();
       }
     } finally {
       words[ring.completionHead] = head;
@@ -241,4 +243,5 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
 
 const ENTRIES = 4096;
 const IGNORE = 0xff;
+const CLOSING = abi.OP_CLOSE | (abi.SQE_CQE_SKIP_SUCCESS << 8);
 const CANCELLING = abi.OP_ASYNC_CANCEL | (abi.SQE_CQE_SKIP_SUCCESS << 8);

@@ -44,9 +44,14 @@ export abstract class Part implements Disposable {
   [Symbol.dispose](): void {
     if (this.disposed) return;
     this.disposed = true;
-    if (this.armed) this.loop.cancel(this.slot, PART);
+    if (this.armed) this.loop.cancel(this.slot, PART, PART_CANCEL);
     // From within a call of ours `completed` does it, once.
     else if (!this.speaking) this.leave();
+  }
+
+  /** The operation was between two steps, or too late; in this place there may be a successor, which nobody cancelled. */
+  cancelFailed(): void {
+    if (this.disposed && this.armed) this.loop.cancel(this.slot, PART, PART_CANCEL);
   }
 
   protected leave(): void {
@@ -137,7 +142,8 @@ export class RingWatch extends Part {
 }
 
 /** The operation in a part's tag. */
-export const PART = 5;
+export const PART = 6;
+export const PART_CANCEL = 7;
 
 const SOCK_CLOEXEC = 0x80000;
 const POLLIN = 1;

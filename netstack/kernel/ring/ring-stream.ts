@@ -1,10 +1,10 @@
 /**
  * A stream on the ring.  Its life: operations are submitted by `flush` (once a turn, when touched) and counted; when it
- * is to go, they are cancelled, and only when the last has completed are the descriptor closed, the units put back and the
- * slot given to another.  So no completion can meet a stranger, and the kernel never reads memory that was put back.
+ * is to go, they are cancelled and the descriptor is closed in the same submission, and only when the last has completed
+ * are the units put back and the slot given to another.  So no completion can meet a stranger, no operation another's
+ * descriptor, and the kernel never reads memory that was put back.
  */
 import { EAGAIN, ECANCELED, EINTR, ENOBUFS, EPIPE } from "../errno.ts";
-import * as libc from "../libc.ts";
 import { DRAIN_MARK, type Endpoint, type Fd, type StreamHandler } from "../loop.ts";
 import {
   ABORTING,
@@ -82,7 +82,7 @@ export class RingStream extends QueuedStream {
       if ((flags & (PAUSED | EOF | STARVED)) === 0) this.receive();
     } else if ((flags & (PAUSED | CANCELLED)) === PAUSED) {
       this.flags |= CANCELLED;
-      this.loop.cancel(this.slot, this.tag | RECEIVE);
+      this.cancel(RECEIVE);
     }
   }
 
@@ -96,12 +96,13 @@ export class RingStream extends QueuedStream {
       const start = chunk * pool.chunkSize;
       this.handler.received(this, chunk, start, start + length);
     }
-    if (!more) this.touch();
+    if (!more && !this.left()) this.touch();
   }
 
   /** The receive ended without octets: 0 at the peer's FIN, else a negative errno. */
   receiveEnded(result: number): void {
     this.disarmed();
+    if (this.left()) return;
     if ((this.flags & LEAVING) === 0) {
       if (result === 0) {
         this.flags |= EOF;
@@ -121,33 +122,39 @@ export class RingStream extends QueuedStream {
   tried(): void {
     const { outcome } = this;
     this.outcome = TAKEN;
-    if (outcome === TAKEN) {
-      this.operations--;
-      this.loop.inFlight--;
-      this.sending = IDLE;
-      this.takenSealed();
-      if (this.tail !== this.head || (this.flags & ASIDE) !== 0) this.emptied();
-    } else {
+    if (outcome !== TAKEN) {
       this.flags |= LATE;
-      this.sent(outcome === -EAGAIN ? 0 : outcome);
+      return this.sent(outcome === -EAGAIN ? 0 : outcome);
     }
+    this.ended();
+    this.sending = IDLE;
+    if (this.left()) return;
+    this.takenSealed();
+    if (this.tail !== this.head || (this.flags & ASIDE) !== 0) this.emptied();
   }
 
   sent(result: number): void {
-    this.operations--;
-    this.loop.inFlight--;
+    this.ended();
     this.sending = IDLE;
+    if (this.left()) return;
     if (result < 0) return this.sendFailed(-result);
     this.taken(result);
     this.emptied();
   }
 
   connected(result: number): void {
-    this.operations--;
-    this.loop.inFlight--;
+    this.ended();
     this.flags &= ~CONNECTING;
+    if (this.left()) return;
     if (result < 0) this.fail(-result);
     else if ((this.flags & LEAVING) === 0) this.handler.opened?.(this);
+    this.touch();
+  }
+
+  /** A cancellation met its operation between two steps, or too late. */
+  cancelFailed(): void {
+    if ((this.flags & LEFT) !== 0) return this.cancelAll();
+    this.flags &= ~CANCELLED;
     this.touch();
   }
 
@@ -165,10 +172,13 @@ export class RingStream extends QueuedStream {
     this.operations++;
     this.loop.inFlight++;
   }
-  private disarmed(): void {
-    this.flags &= ~(ARMED | CANCELLED);
+  private ended(): void {
     this.operations--;
     this.loop.inFlight--;
+  }
+  private disarmed(): void {
+    this.flags &= ~(ARMED | CANCELLED);
+    this.ended();
   }
 
   private receive(): void {
@@ -242,28 +252,45 @@ export class RingStream extends QueuedStream {
     this.touch();
   }
 
+  private cancel(operation: number): void {
+    this.loop.cancel(this.slot, this.tag | operation, this.tag | CANCEL);
+  }
+  private cancelAll(): void {
+    if ((this.flags & ARMED) !== 0) this.cancel(RECEIVE);
+    if ((this.flags & CONNECTING) !== 0) this.cancel(CONNECT);
+    if (this.sending === WAITING) this.cancel(SEND_WAITING);
+    if (this.sending === TRYING) this.loop.settleSoon = true;
+  }
+
   private leave(): void {
-    this.flags |= LEFT;
-    if (this.operations > 0) {
-      if ((this.flags & CANCELLED_ALL) === 0) this.loop.cancelAll(this.fd);
-      this.flags |= CANCELLED_ALL;
-      if (this.sending === TRYING) this.loop.settleSoon = true;
-      return;
+    // Nothing may use the descriptor from here on: its number can be another's after the next `enter`.
+    this.flags |= LEFT | GONE;
+    if (this.fd >= 0) {
+      if ((this.flags & ABORTING) !== 0) setReset(this.fd);
+      if (this.operations > 0) this.cancelAll();
+      this.loop.closeSoon(this.fd);
     }
-    if ((this.flags & ABORTING) !== 0) setReset(this.fd);
-    this.flags |= GONE;
-    if (this.fd >= 0) libc.close(this.fd);
+    this.left();
+  }
+
+  /** Whether the stream has given up its descriptor; with its last operation it is gone. */
+  private left(): boolean {
+    if ((this.flags & LEFT) === 0) return false;
+    if (this.operations > 0) return true;
     this.drop();
     this.loop.forget(this);
     this.handler.closed(this, (this.flags & (BROKEN | ABORTING)) === BROKEN ? this.why : FINISHED);
+    return true;
   }
 }
 
 /** Operation in the low octet of a tag. */
 export const RECEIVE = 1;
-export const SEND = 2;
-export const CONNECT = 3;
-export const SEND_WAITING = 4;
+export const CONNECT = 2;
+export const SEND_WAITING = 3;
+/** Completions of these may come when the stream is gone: it did not wait for them. */
+export const SEND = 4;
+export const CANCEL = 5;
 /** No result of a system call. */
 export const TAKEN = 1 << 30;
 
@@ -273,14 +300,14 @@ const WAITING = 2;
 
 const ARMED = ENGINE;
 const CANCELLED = ENGINE << 1;
-const CANCELLED_ALL = ENGINE << 2;
 /** Waits in the loop's list for a free chunk. */
-export const STARVED = ENGINE << 3;
+export const STARVED = ENGINE << 2;
 /** The socket was full, and something had to wait for it. */
-const LATE = ENGINE << 4;
-const LEFT = ENGINE << 5;
+const LATE = ENGINE << 3;
+/** The descriptor is given up. */
+const LEFT = ENGINE << 4;
 /** The queue was above DRAIN_MARK. */
-const TELLING = ENGINE << 6;
+const TELLING = ENGINE << 5;
 const LEAVING = ABORTING | BROKEN | LEFT;
 const AFTER_SEND = ENDING | CLOSING | LEAVING;
 const ASIDE = AFTER_SEND | LATE | TELLING;
