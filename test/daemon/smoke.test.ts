@@ -69,6 +69,24 @@ describe.skipIf(process.getuid?.() !== 0)("novaedge, all of it (namespaces need 
     expect(errors).toEqual([]);
   });
 
+  it("pulse killed, pulse frozen: each time another one takes its place, and the address comes back", async () => {
+    await using daemon = new TestDaemon("../../daemon/main.ts");
+    daemon.put("conf.d/edge.yaml", EDGE_ONE);
+    daemon.put("conf.d/app.yaml", BACKEND);
+    using client = link(daemon.namespace);
+    using _backend = server(daemon.namespace, 9000, "one");
+    daemon.start();
+    await daemon.logged("vip.moved", { vip: "web", to: "owner" });
+    for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+      const { processes } = await daemon.call("GET /v1/status");
+      daemon.mark();
+      process.kill(processes.find(({ name }) => name === "pulse")?.pid ?? -1, signal);
+      await daemon.logged("child.moved", { child: "pulse", to: "backoff" });
+      await daemon.logged("vip.moved", { vip: "web", to: "owner" });
+      expect(client.curl("http://192.0.2.10:8081/x")).toBe("one /x 192.0.2.2");
+    }
+  });
+
   it("kill -9 of control: the address falls silent, the children end, the next start serves again", async () => {
     await using daemon = new TestDaemon("../../daemon/main.ts");
     daemon.put("conf.d/edge.yaml", EDGE_ONE);
