@@ -223,7 +223,7 @@ function atLeast(offset: number, least: number): readonly BpfInstruction[] {
   ];
 }
 
-function attach(fd: Fd, program: readonly BpfInstruction[]): void {
+export function attach(fd: Fd, program: readonly BpfInstruction[]): void {
   if (program.length === 0 || program.length > 4096) throw new TypeError(`a filter of ${program.length} instructions`);
   // Slow allocation keeps the program outside V8's heap, where its address stays.
   const code = Buffer.allocUnsafeSlow(Math.max(program.length * 8, 128));
