@@ -4,19 +4,21 @@
  */
 import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
-import { isConnected } from "./contact.ts";
+import { ask, isConnected } from "./contact.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
 import { isUnrivalled } from "./rival.ts";
 import {
   alive,
   believe,
+  freed,
   giveWay,
   holdingOf,
   isAlive,
   listening,
   opensAt,
   ownedCount,
+  type Phase,
   type State,
   type Vip,
 } from "./state.ts";
@@ -116,6 +118,7 @@ function begin(state: State, vip: Vip, now: Instant): void {
     gap,
     nextProbeAt: now,
     probesLeft: probes,
+    probedAt: now,
     probers: new Map(),
   };
   vip.why = vip.owner === undefined ? "free" : "owner-silent";
@@ -129,6 +132,9 @@ function probe(state: State, vip: Vip, now: Instant): void {
     for (const ip of vip.config.addresses) {
       state.out.push({ kind: "probe", ip, before: after(now, window(state.config.timing)) });
     }
+    // A witness that answers this shows that the probe got out and that an answer would have come in.
+    ask(state, now);
+    phase.probedAt = now;
     phase.probesLeft--;
     phase.nextProbeAt = phase.probesLeft > 0 ? after(now, phase.gap) : undefined;
     // A probe that goes out late still gets the time for an answer.
@@ -142,8 +148,23 @@ function probe(state: State, vip: Vip, now: Instant): void {
     believe(vip, listening(state.config.timing, now));
     return;
   }
+  if (!isConfirmed(state, phase)) {
+    if (now < after(phase.dueAt, detection(state.config.timing))) return;
+    giveWay(vip, "isolated");
+    believe(vip, freed(state.config.timing, now, "freed"));
+    return;
+  }
   if (isUnrivalled(state, vip, phase, now))
     install(state, vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
+}
+
+/**
+ * The probes had a path.  Silence that a cut link kept proves nothing: it may have been joined again a moment ago, and
+ * somebody may own the address since.  A witness that has been dumb all along is replaced by any peer that was heard.
+ */
+function isConfirmed(state: State, phase: Phase & { readonly kind: "claiming" }): boolean {
+  if (state.config.witnesses.length === 0 || state.witnessHeardAt >= phase.probedAt) return true;
+  return state.witnessDumb && state.contactAt >= phase.since;
 }
 
 function install(state: State, vip: Vip, why: string, now: Instant): void {

@@ -51,6 +51,11 @@ export function askWitnesses(state: State, now: Instant): void {
     const fields = { ifname: state.config.ifname, level: "warn" };
     state.out.push({ kind: "event", name: "vip.witness-silent", fields });
   } else if (now - state.witnessHeardAt <= DUMB) state.witnessDumb = false;
+  ask(state, now);
+}
+
+/** Asks every witness, now. */
+export function ask(state: State, now: Instant): void {
   state.witnessAskedAt = now;
   const before = after(now, state.config.timing.interval);
   for (const ip of state.config.witnesses) state.out.push({ kind: "witness", ip, before });

@@ -36,8 +36,11 @@ export class Segment {
     oversleep(state, this.#wakeAt, now);
     if (event.kind === "renewed") renewed(state, event.lost, now);
     for (const vip of state.vips.values()) lapse(state, vip, now);
-    if (!isConnected(state, now)) for (const vip of state.vips.values()) stepDown(state, vip, "isolated", now);
     take(state, event, now);
+    // Only when nothing more waits to be heard (deadlines come after inputs): what lies in our queue may be a peer.
+    if (event.kind === "wake" && !isConnected(state, now)) {
+      for (const vip of state.vips.values()) stepDown(state, vip, "isolated", now);
+    }
     if (now >= state.nextTick) tick(state, now);
     askWitnesses(state, now);
     for (const vip of state.vips.values()) {
@@ -97,14 +100,14 @@ function wakeAt(state: State, now: Instant): Instant {
 
 /**
  * We were not running for longer than half an interval.  Silence that we slept through proves nothing about others, so
- * all that we know of them is as much younger; our own leases are not.
+ * all that we know of them is as much younger; our own leases are not, nor is our last contact, or an owner that is both
+ * starved and cut off would never find out.
  */
 function oversleep(state: State, promised: Instant, now: Instant): void {
   const late = now - promised;
   if (late <= window(state.config.timing)) return;
   state.wokeAt = now;
   const younger = (at: Instant): Instant => instant(Math.min(now, at + late));
-  state.contactAt = younger(state.contactAt);
   for (const peer of state.peers.values()) {
     peer.heardAt = younger(peer.heardAt);
     peer.hearsUsAt = younger(peer.hearsUsAt);

@@ -104,6 +104,8 @@ export type Phase =
       readonly gap: Ms;
       nextProbeAt: Instant | undefined;
       probesLeft: number;
+      /** When the last probe was sent. */
+      probedAt: Instant;
       /** Peers that probe too, and when we saw it last. */
       readonly probers: Map<string, Instant>;
     }

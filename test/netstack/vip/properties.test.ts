@@ -25,6 +25,21 @@ const BROKEN: readonly Scenario[] = [
     [254, { kind: "filter-heartbeats", node: 1, towards: 2 }],
     [0, { kind: "isolate", node: 0 }],
   ]),
+  // An owner that is starved and cut off, and whose link is joined again.
+  scenario(3, 3, 0, [
+    [53, { kind: "starve", node: 1, lateness: 160 }],
+    [303, { kind: "freeze", node: 0 }],
+    [102, { kind: "isolate", node: 1 }],
+    [0, { kind: "freeze", node: 0 }],
+  ]),
+  // A claim whose probes went into a cut link, which is joined again before the claim is due.
+  scenario(3, 1, 8258436, [
+    [0, { kind: "isolate", node: 2 }],
+    [189, { kind: "isolate", node: 0 }],
+    [116, { kind: "heal" }],
+    [25, { kind: "isolate", node: 0 }],
+    [0, { kind: "ineligible", node: 0 }],
+  ]),
 ];
 const RUNS = Number(process.env["VIP_RUNS"] ?? 300);
 const FAST: Timing = { interval: ms(10), multiplier: 3 };
