@@ -1,5 +1,5 @@
 /** What both engines ask of a stream socket apart from moving its octets: open, name, shut down, reset. */
-import { isIpv4 } from "../../base/address.ts";
+import { type Ipv4, isIpv4 } from "../../base/address.ts";
 import { EINPROGRESS } from "./errno.ts";
 import * as libc from "./libc.ts";
 import type { Endpoint, Fd } from "./loop.ts";
@@ -59,12 +59,20 @@ export const SHUT_RDWR = 2;
 export const shutdown = libc.declare<(fd: Fd, how: number) => number>("int shutdown(int, int)");
 
 function name(call: (fd: number, at: Uint8Array, length: Uint32Array) => number, fd: Fd): Endpoint | undefined {
-  const address = new Uint8Array(SOCKADDR_MAX);
-  const length = Uint32Array.of(SOCKADDR_MAX);
-  if (call(fd, address, length) < 0) return undefined;
-  return decodeInet(address.subarray(0, Math.min(length[0] ?? 0, SOCKADDR_MAX)));
+  nameLength[0] = SOCKADDR_MAX;
+  if (call(fd, nameBytes, nameLength) < 0) return undefined;
+  // Asked of every accepted connection: the usual case without a view or a copy.
+  if (nameBytes[0] === AF_INET && nameBytes[1] === 0) {
+    const octet = (index: number): number => nameBytes[index] ?? 0;
+    const ip = (((octet(4) << 24) | (octet(5) << 16) | (octet(6) << 8) | octet(7)) >>> 0) as Ipv4;
+    return { ip, port: (octet(2) << 8) | octet(3) };
+  }
+  return decodeInet(nameBytes.subarray(0, Math.min(nameLength[0] ?? 0, SOCKADDR_MAX)));
 }
 
+/** What getsockname and getpeername fill; each answer is taken out before the next is asked. */
+const nameBytes = new Uint8Array(SOCKADDR_MAX);
+const nameLength = new Uint32Array(1);
 const getpeername = libc.declare<typeof libc.getsockname>("int getpeername(int, void *, void *)");
 const connect = libc.declare<typeof libc.bind>("int connect(int, void *, uint32)");
 const ONE = Uint8Array.of(1, 0, 0, 0);
