@@ -66,7 +66,10 @@ export class Fence implements Disposable {
   readonly #sets: SetSocket;
   readonly #route: RouteSocket;
   readonly #diag: SocketDiag;
-  #renewal: { readonly key: string; readonly batch: Uint8Array } | undefined;
+  /** Batches by what they renew; the same ones come again at every heartbeat. */
+  readonly #renewals = new Map<string, Uint8Array>();
+  /** When the leases that we know to be ours end, by a clock that goes on while the process does not. */
+  readonly #leases = new Map<Ip, { readonly lease: Ms; readonly until: number }>();
 
   /** For the network namespace that the calling thread is in. */
   constructor() {
@@ -76,13 +79,17 @@ export class Fence implements Disposable {
     this.#diag = new SocketDiag();
   }
 
-  /** Makes the fence as wanted: idempotent, repairs what others damaged, keeps living leases. */
+  /**
+   * Makes the fence as wanted: idempotent, repairs what others damaged, keeps living leases; those that a flushed ruleset
+   * has taken away get what is left of their time.
+   */
   install(guards: readonly Guard[]): Installed {
     const names = [...new Set(guards.map((guard) => guard.ifname))];
     const present = names.filter((name) => this.#route.link(name) !== undefined);
     const { script, changes } = planFence({ guards, present }, this.#have());
     if (script !== "") this.#transaction(script);
     this.#sets.apply(changes);
+    if (script !== "") this.#restore();
     return {
       changed: script !== "" || changes.length > 0,
       missing: names.filter((name) => !present.includes(name)),
@@ -98,8 +105,11 @@ export class Fence implements Disposable {
     const permits = addresses.map((address) => ({ key: permitKey(address), timeout: permit }));
     this.#sets.apply(placing(PERMITS, permits));
     if (!stands()) return false;
+    const since = performance.now();
     const owned = groups("owned", addresses, lease).flatMap(([set, elements]) => placing(set, elements));
-    return this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]));
+    if (!this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]))) return false;
+    this.#holds(addresses, lease, since);
+    return true;
   }
 
   /**
@@ -109,15 +119,15 @@ export class Fence implements Disposable {
    */
   renew(addresses: readonly Ip[], lease: Ms): readonly Ip[] {
     if (addresses.length === 0) return [];
-    const key = `${lease} ${addresses.join(" ")}`;
-    if (this.#renewal?.key !== key) {
-      const changes = groups("owned", addresses, lease).flatMap(([set, elements]) => renewal(set, elements));
-      this.#renewal = { key, batch: encodeBatch(changes) };
-    }
-    if (this.#sets.trySend(this.#renewal.batch)) return [];
-    return this.#ifAlive(addresses, (alive) =>
-      groups("owned", alive, lease).flatMap(([set, elements]) => renewal(set, elements)),
-    );
+    const since = performance.now();
+    const lapsed = this.#sets.trySend(this.#renewalOf(addresses, lease))
+      ? []
+      : this.#ifAlive(addresses, (alive) =>
+          groups("owned", alive, lease).flatMap(([set, elements]) => renewal(set, elements)),
+        );
+    const kept = lapsed.length === 0 ? addresses : addresses.filter((address) => !lapsed.includes(address));
+    this.#holds(kept, lease, since);
+    return lapsed;
   }
 
   /**
@@ -130,6 +140,7 @@ export class Fence implements Disposable {
       ...groups("draining", alive, span).flatMap(([set, elements]) => placing(set, elements)),
     ]);
     this.#endHandover(addresses);
+    for (const address of addresses) this.#leases.delete(address);
     return lapsed;
   }
 
@@ -140,6 +151,7 @@ export class Fence implements Disposable {
         groups(name, addresses).flatMap(([set, elements]) => removal(set, elements)),
       ),
     );
+    for (const address of addresses) this.#leases.delete(address);
     this.#endHandover(addresses);
   }
 
@@ -176,6 +188,40 @@ export class Fence implements Disposable {
     this.#diag[Symbol.dispose]();
   }
 
+  #holds(addresses: readonly Ip[], lease: Ms, since: number): void {
+    for (const address of addresses) this.#leases.set(address, { lease, until: since + lease });
+  }
+
+  #renewalOf(addresses: readonly Ip[], lease: Ms): Uint8Array {
+    const key = `${lease} ${addresses.join(" ")}`;
+    let batch = this.#renewals.get(key);
+    if (batch === undefined) {
+      batch = encodeBatch(groups("owned", addresses, lease).flatMap(([set, elements]) => renewal(set, elements)));
+      if (this.#renewals.size >= MOST_RENEWALS) this.#renewals.clear();
+      this.#renewals.set(key, batch);
+    }
+    return batch;
+  }
+
+  /** Leases that run by our clock and that the kernel does not know of: like a claim, not to be carried out late. */
+  #restore(): void {
+    const known = this.observe().flatMap(({ set, address }) => (set === "owned" ? [address] : []));
+    for (const [address, { lease, until }] of this.#leases) {
+      if (known.includes(address)) continue;
+      const permits = [{ key: permitKey(address), timeout: PERMIT }];
+      this.#sets.apply(placing(PERMITS, permits));
+      const left = Math.floor(until - performance.now()) - JIFFY;
+      if (left <= 0) continue;
+      const owned = groups("owned", [address], lease).flatMap(([set, elements]) =>
+        placing(
+          set,
+          elements.map((element) => ({ ...element, expires: ms(left) })),
+        ),
+      );
+      this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]));
+    }
+  }
+
   #transaction(script: string): void {
     try {
       this.#nft.transaction(script);
@@ -204,6 +250,7 @@ export class Fence implements Disposable {
       const lapsed = addresses.filter((address) => !this.#alive(address));
       const alive = addresses.filter((address) => !lapsed.includes(address));
       // Its elements in several tables may expire some microseconds apart.
+      for (const address of lapsed) this.#leases.delete(address);
       const rest = groups("owned", lapsed).flatMap(([set, elements]) => removal(set, elements));
       // When somebody has flushed the ruleset, the sets are gone too; `install` will tell.
       if (rest.length > 0) this.#sets.trySend(encodeBatch(rest));
@@ -292,4 +339,10 @@ const NEEDS =
   "nftables with CONFIG_NETFILTER_EGRESS (Linux 5.16), CONFIG_NF_TABLES_ARP, CONFIG_NFT_FIB_IPV4 and _IPV6, CONFIG_NFT_DUP_IPV4 and _IPV6";
 /** So that a batch stays below what one netlink message to the kernel may carry. */
 const FLOWS_AT_ONCE = 500;
+/** Different sets of addresses that are renewed at the same time: one for each interface, and some while they change. */
+const MOST_RENEWALS = 64;
+/** How late a lease may be put back. */
+const PERMIT = ms(20);
+/** The kernel ends a lease up to one tick of its clock (HZ=100 at the slowest) before its time. */
+const JIFFY = 10;
 const PERMITS = setRef("netdev", "permit");

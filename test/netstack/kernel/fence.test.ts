@@ -184,6 +184,20 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
     for (const ip of FAMILIES) expect(client.whoHas(ip.vip, ip.own, CLIENT)).toBeUndefined();
   });
 
+  test("a ruleset that is flushed and put back in time costs no lease; one that has run out does not come back", async () => {
+    const { a, fence, client } = lab();
+    fence.claim([NET.vip4], LONG, LONG, () => true);
+    fence.claim([NET.vip6], ms(40), LONG, () => true);
+    await untilSilent(() => client.whoHas(NET.vip6, NET.a6, CLIENT) === undefined);
+    use(a.do(() => new Nftables())).transaction("flush ruleset");
+    expect(fence.install(GUARDS)).toEqual({ changed: true, missing: [] });
+    expect(client.whoHas(NET.vip4, NET.a4, CLIENT)).toBeDefined();
+    expect(client.whoHas(NET.vip6, NET.a6, CLIENT)).toBeUndefined();
+    const [left] = fence.observe();
+    expect(left?.left).toBeLessThan(LONG);
+    expect(fence.renew(VIPS, LONG)).toEqual([NET.vip6]);
+  });
+
   test("an announcement that hides behind a socket of another protocol does not leave", () => {
     const { a, client } = lab();
     const { mac } = use(new Station(a.namespace, "e0"));
@@ -283,7 +297,11 @@ describe.skipIf(UNABLE !== undefined)("the fence around virtual IPs", () => {
       const report = [fence.install(GUARDS), fence.install(GUARDS)].map(({ changed }) => changed);
       expect([damage, ...report]).toEqual([damage, true, false]);
     }
-    expect(fence.observe().map(({ set, address }) => [set, address])).toEqual([["owned", NET.vip6]]);
+    expect(fence.observe().map(({ set, address }) => [set, address])).toEqual([
+      ["owned", NET.vip4],
+      ["owned", NET.vip6],
+    ]);
+    expect(fence.renew(VIPS, LONG)).toEqual([]);
   });
 
   test("an interface that disappears and comes back is fenced again by the next install", () => {
