@@ -46,7 +46,7 @@ const POLICY: ChildPolicy = {
   helloWithin: seconds(10),
   pingEvery: ms(500),
   silentAfter: seconds(1),
-  killAfter: seconds(3),
+  killAfter: seconds(2),
 };
 
 export function childrenOf(parts: ChildrenParts): Children {
