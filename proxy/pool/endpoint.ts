@@ -24,7 +24,7 @@ export class Endpoint implements Member {
   credit = 0;
   /** undefined until the first check; such an endpoint is used. */
   healthy: boolean | undefined = undefined;
-  /** No longer configured: finishes what it carries, keeps no connection. */
+  /** No longer configured: finishes what it carries and what waits for it, keeps no connection. */
   gone = false;
   /** Passed over while one exchange looks for another endpoint. */
   skipped = false;
@@ -45,7 +45,7 @@ export class Endpoint implements Member {
 
   /** A request could be sent now: over an idle connection or a new one. */
   usable(): boolean {
-    if (this.healthy === false || this.skipped || this.gone) return false;
+    if (this.healthy === false || this.skipped) return false;
     return this.idle > 0 || this.maxConnections === 0 || this.active < this.maxConnections;
   }
 
