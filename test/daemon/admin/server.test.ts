@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SILENT } from "../../../base/log.ts";
 import { err, ok } from "../../../base/result.ts";
@@ -98,6 +99,40 @@ describe("admin API over its Unix socket", () => {
   });
   it("a bug of ours is a 500 and not the end", async () => {
     expect(await call("GET", "/v1/doctor")).toMatchObject({ status: 500, body: { code: "INTERNAL" } });
+    expect((await call("GET", "/v1/status")).status).toBe(200);
+  });
+  it("whatever is asked is answered with JSON, and the next one too", async () => {
+    const paths = [
+      "status",
+      "resources",
+      "apply",
+      "diff",
+      "delete",
+      "reload",
+      "doctor",
+      "cleanup",
+      "%2e%2e",
+      "",
+      "status/x",
+    ];
+    const asks = fc.record({
+      method: fc.constantFrom("GET", "POST", "PUT", "DELETE", "PATCH"),
+      path: fc.constantFrom(...paths),
+      query: fc.webQueryParameters({ size: "small" }),
+      body: fc.oneof(fc.json(), fc.string(), fc.constant('{"documents":{}}'), fc.constant('{"kind":1,"name":[]}')),
+    });
+    await fc.assert(
+      fc.asyncProperty(asks, async ({ method, path, query, body }) => {
+        const { status, body: answer } = await call(
+          method,
+          `/v1/${path}?${query}`,
+          method === "GET" ? undefined : body,
+        );
+        expect(status).toBeGreaterThanOrEqual(200);
+        if (status >= 400) expect(answer).toMatchObject({ code: expect.any(String), problems: expect.any(Array) });
+      }),
+      { numRuns: 60 },
+    );
     expect((await call("GET", "/v1/status")).status).toBe(200);
   });
   it("events: what was, then what comes, line by line", async () => {
