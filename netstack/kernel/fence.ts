@@ -266,12 +266,12 @@ export class Fence implements Disposable {
 
   #have(): Have {
     const tables = this.#sets.tables().filter((table) => table.name === VIP_TABLE);
-    const families = new Set<string>(tables.map((table) => table.family));
-    const places = [...guardSets([]).keys()].filter((place) => families.has(place.split(" ")[0] ?? ""));
+    const families = new Set(tables.map((table) => table.family));
+    const places = [...guardSets([]).keys()].filter((place) => families.has(place.split(" ")[0] as Family));
     return {
       tables,
-      chains: this.#sets.chains(),
-      rules: this.#sets.rules(),
+      chains: [...families].flatMap((family) => this.#sets.chains(family)),
+      rules: [...families].flatMap((family) => this.#sets.rules(family, VIP_TABLE)),
       guarded: new Map(
         places.map((place) => {
           const [family = "", name = ""] = place.split(" ");

@@ -156,7 +156,7 @@ function writeElement(batch: Builder, element: Element): void {
 
 export const NFT_LIST_ELEMENTS = (10 << 8) | 13;
 /** struct nfgenmsg: family, version 0, resource id in network order. */
-const HEADS: Record<Family, Uint8Array> = {
+export const HEADS: Readonly<Record<Family, Uint8Array>> = {
   inet: Uint8Array.of(1, 0, 0, 0),
   ip: Uint8Array.of(2, 0, 0, 0),
   arp: Uint8Array.of(3, 0, 0, 0),

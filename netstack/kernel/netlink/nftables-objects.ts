@@ -4,9 +4,9 @@
  * Left out on purpose: what rules say (nftables.ts prints it).
  */
 import { err, ok, type Result } from "../../../base/result.ts";
-import { Attributes, decodeAttributes, type Malformed } from "./attribute.ts";
-import type { Family } from "./nftables-elements.ts";
-import { textOf, u8Of } from "./octets.ts";
+import { Attributes, attributeText, decodeAttributes, type Malformed } from "./attribute.ts";
+import { type Family, HEADS } from "./nftables-elements.ts";
+import { join, textOf, u8Of } from "./octets.ts";
 
 export interface TableHead {
   readonly family: Family;
@@ -61,6 +61,14 @@ export function decodeRule(payload: Uint8Array): Result<RuleHead, Malformed> {
     table: attributes.text(NFTA_RULE_TABLE) ?? "",
     chain: attributes.text(NFTA_RULE_CHAIN) ?? "",
   }));
+}
+
+export function encodeListChains(family: Family): Uint8Array {
+  return HEADS[family];
+}
+
+export function encodeListRules(family: Family, table: string): Uint8Array {
+  return join([HEADS[family], attributeText(NFTA_RULE_TABLE, table)]);
 }
 
 /** The dump of all families. */

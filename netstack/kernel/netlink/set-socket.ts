@@ -13,6 +13,7 @@ import {
   type Element,
   encodeBatch,
   encodeListElements,
+  type Family,
   NFT_LIST_ELEMENTS,
   type SetRef,
   stamp,
@@ -23,6 +24,8 @@ import {
   decodeRule,
   decodeTable,
   EVERYTHING,
+  encodeListChains,
+  encodeListRules,
   NFT_LIST_CHAINS,
   NFT_LIST_RULES,
   NFT_LIST_TABLES,
@@ -80,21 +83,29 @@ export class SetSocket implements Disposable {
   }
 
   tables(): readonly TableHead[] {
-    return this.#list("list tables", NFT_LIST_TABLES, decodeTable);
+    return this.#list("list tables", NFT_LIST_TABLES, EVERYTHING, decodeTable);
   }
-  chains(): readonly ChainHead[] {
-    return this.#list("list chains", NFT_LIST_CHAINS, decodeChain);
+
+  chains(family: Family): readonly ChainHead[] {
+    return this.#list("list chains", NFT_LIST_CHAINS, encodeListChains(family), decodeChain);
   }
-  rules(): readonly RuleHead[] {
-    return this.#list("list rules", NFT_LIST_RULES, decodeRule);
+
+  /** Of one table; others may have tens of thousands. */
+  rules(family: Family, table: string): readonly RuleHead[] {
+    return this.#list("list rules", NFT_LIST_RULES, encodeListRules(family, table), decodeRule);
   }
 
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
   }
 
-  #list<T>(what: string, type: number, decode: (payload: Uint8Array) => Result<T, Malformed>): readonly T[] {
-    return this.#client.dump(what, type, EVERYTHING).map((each) => this.#read(decode(each)));
+  #list<T>(
+    what: string,
+    type: number,
+    payload: Uint8Array,
+    decode: (payload: Uint8Array) => Result<T, Malformed>,
+  ): readonly T[] {
+    return this.#client.dump(what, type, payload, [ENOENT]).map((each) => this.#read(decode(each)));
   }
 
   #read<T>(decoded: Result<T, Malformed>): T {

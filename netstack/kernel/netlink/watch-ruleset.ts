@@ -6,6 +6,7 @@
  * kernel drops those notifications before they wake anybody.  The kernel puts the notifications of a transaction together,
  * so a transaction that begins with elements goes unseen, whatever else is in it; `nft` does not write such.
  */
+import { after, type Instant, type Ms, ms } from "../../../base/unit.ts";
 import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
 import { close, errno, recv } from "../libc.ts";
 import type { Loop } from "../loop.ts";
@@ -14,38 +15,69 @@ import { NETLINK_NETFILTER, openListening } from "./client.ts";
 import { LITTLE } from "./octets.ts";
 
 export interface RulesetWatcher {
-  /** At most once for all that was waiting. */
+  /** For all that was waiting, and at most once in `pause`: others may change rules all the time. */
   changed(): void;
   failed?(errno: number): void;
 }
 
 /** Watches the network namespace that the calling thread is in. */
-export function watchRuleset(loop: Loop, on: RulesetWatcher): Disposable {
+export function watchRuleset(loop: Loop, on: RulesetWatcher, pause: Ms = PAUSE): Disposable {
   const fd = openListening(NETLINK_NETFILTER, [NFNLGRP_NFTABLES]);
-  const buffer = new Uint8Array(4096);
-  let open = true;
-  const stop = (): void => {
-    if (!open) return;
-    open = false;
-    watching[Symbol.dispose]();
-    close(fd);
-  };
   attach(fd, FILTER);
-  const watching = loop.watch(fd, () => {
+  const listening = new Listening(loop, fd, on, pause);
+  return { [Symbol.dispose]: () => listening.close() };
+}
+
+class Listening {
+  readonly #loop: Loop;
+  readonly #fd: number;
+  readonly #on: RulesetWatcher;
+  readonly #pause: Ms;
+  readonly #watching: Disposable;
+  readonly #buffer = new Uint8Array(4096);
+  #toldAt: Instant | undefined;
+  #waiting: Disposable | undefined;
+  #open = true;
+
+  constructor(loop: Loop, fd: number, on: RulesetWatcher, pause: Ms) {
+    this.#loop = loop;
+    this.#fd = fd;
+    this.#on = on;
+    this.#pause = pause;
+    this.#watching = loop.watch(fd, () => this.#ready());
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#waiting?.[Symbol.dispose]();
+    this.#watching[Symbol.dispose]();
+    close(this.#fd);
+  }
+
+  #ready(): void {
     let news = false;
     for (let share = SHARE; share > 0; share--) {
-      if (recv(fd, buffer, buffer.length, MSG_DONTWAIT) >= 0 || errno() === ENOBUFS) news = true;
+      if (recv(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT) >= 0 || errno() === ENOBUFS) news = true;
       else if (errno() === EAGAIN) break;
       else if (errno() !== EINTR) {
         const why = errno();
-        stop();
-        on.failed?.(why);
+        this.close();
+        this.#on.failed?.(why);
         return;
       }
     }
-    if (news) on.changed();
-  });
-  return { [Symbol.dispose]: stop };
+    if (!news || this.#waiting !== undefined) return;
+    const due = this.#toldAt === undefined ? undefined : after(this.#toldAt, this.#pause);
+    if (due === undefined || due <= this.#loop.now()) this.#tell();
+    else this.#waiting = this.#loop.wakeAt(due, () => this.#tell());
+  }
+
+  #tell(): void {
+    this.#waiting = undefined;
+    this.#toldAt = this.#loop.now();
+    this.#on.changed();
+  }
 }
 
 /** The type of the first message in host order at octet 4, which classic BPF loads as if it were in network order. */
@@ -69,5 +101,6 @@ const FILTER: readonly BpfInstruction[] = [
   [RETURN, 0, 0, 0xffff_ffff],
   [RETURN, 0, 0, 0],
 ];
+const PAUSE = ms(100);
 const SHARE = 64;
 const MSG_DONTWAIT = 0x40;

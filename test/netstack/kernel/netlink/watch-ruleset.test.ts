@@ -25,7 +25,7 @@ describe.skipIf(UNABLE !== undefined).each(["epoll", "io_uring"] as const)("watc
     using fence = inside(name, () => new Fence());
     fence.install(GUARDS);
     let told = 0;
-    using _watching = inside(name, () => watchRuleset(loop, { changed: () => told++ }));
+    using _watching = inside(name, () => watchRuleset(loop, { changed: () => told++ }, ms(0)));
     const heard = (): number => {
       const before = told;
       for (let turns = 0; turns < 8; turns++) loop.turn(false);
@@ -51,5 +51,23 @@ describe.skipIf(UNABLE !== undefined).each(["epoll", "io_uring"] as const)("watc
     expect(heard()).toBeGreaterThan(0);
     expect(fence.install(GUARDS).changed).toBe(false);
     expect(heard()).toBe(0);
+  });
+
+  test("who changes rules all the time is told of at once, and then at most once in the pause", () => {
+    using loop = inside(name, () => openLoop({ engine, log: SILENT }));
+    using nft = inside(name, () => new Nftables());
+    const told: number[] = [];
+    const pause = ms(200);
+    using _watching = inside(name, () => watchRuleset(loop, { changed: () => told.push(loop.now()) }, pause));
+    nft.transaction("table ip stranger { chain c { }\n }");
+    while (told.length === 0) loop.turn(true);
+    for (let each = 0; each < 10; each++) {
+      nft.transaction("add rule ip stranger c accept");
+      loop.turn(false);
+    }
+    expect(told.length).toBe(1);
+    while (told.length === 1) loop.turn(true);
+    const [first = 0, second = 0] = told;
+    expect(second - first).toBeGreaterThanOrEqual(pause);
   });
 });
