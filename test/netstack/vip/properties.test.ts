@@ -44,6 +44,9 @@ const BROKEN: readonly Scenario[] = [
 const RUNS = Number(process.env["VIP_RUNS"] ?? 300);
 const FAST: Timing = { interval: ms(10), multiplier: 3 };
 const HOST: readonly Fault["kind"][] = ["kill", "start", "freeze", "thaw", "freeze-after", "starve"];
+/** Not both in one schedule: together they hide an owner's heartbeats and its answers (docs/protocols/vip.md §10). */
+const CUTS: readonly Fault["kind"][] = ["cut", "plug", "isolate", "heal"];
+const FILTERS: readonly Fault["kind"][] = ["cut", "plug", "filter-heartbeats", "heal"];
 const LINK: readonly Fault["kind"][] = ["cut", "plug", "isolate", "filter-heartbeats", "heal"];
 const WILL: readonly Fault["kind"][] = ["withdraw", "ineligible", "eligible"];
 const WILD: readonly Fault["kind"][] = ["filter-all", "loss", "stranger"];
@@ -52,9 +55,12 @@ describe.each([
   ["100 ms", DEFAULT],
   ["10 ms", FAST],
 ])("at an interval of %s", (_, timing) => {
-  test("G1: two nodes never answer a client for one address, by kill, freeze, starvation, cut links, filtered heartbeats", () => {
+  test.each([
+    ["cut links", CUTS],
+    ["filtered heartbeats", FILTERS],
+  ])("G1: two nodes never answer a client for one address, by kill, freeze, starvation, %s", (_faults, link) => {
     fc.assert(
-      fc.property(scenarios([...HOST, ...LINK, ...WILL], fc.constant(true)), (scenario) => {
+      fc.property(scenarios([...HOST, ...link, ...WILL], fc.constant(true)), (scenario) => {
         const run = new Run(scenario, timing)
           .play()
           .recover()
