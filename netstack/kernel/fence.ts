@@ -27,6 +27,7 @@ import {
   removalScript,
   setRef,
   setsOf,
+  type Want,
 } from "./fence-plan.ts";
 import { type Family, LONGEST_HANDOVER } from "./fence-rules.ts";
 import { VIP_TABLE } from "./marks.ts";
@@ -85,15 +86,16 @@ export class Fence implements Disposable {
    */
   install(guards: readonly Guard[]): Installed {
     const names = [...new Set(guards.map((guard) => guard.ifname))];
-    const present = names.filter((name) => this.#route.link(name) !== undefined);
-    const { script, changes } = planFence({ guards, present }, this.#have());
-    if (script !== "") this.#transaction(script);
-    this.#sets.apply(changes);
-    if (script !== "") this.#restore();
-    return {
-      changed: script !== "" || changes.length > 0,
-      missing: names.filter((name) => !present.includes(name)),
-    };
+    for (;;) {
+      const present = names.filter((name) => this.#route.link(name) !== undefined);
+      try {
+        const changed = this.#make({ guards, present });
+        return { changed, missing: names.filter((name) => !present.includes(name)) };
+      } catch (cause) {
+        // An interface that went between looking and changing is none of the kernel's refusals that matter.
+        if (present.every((name) => this.#route.link(name) !== undefined)) throw cause;
+      }
+    }
   }
 
   /**
@@ -220,6 +222,14 @@ export class Fence implements Disposable {
       );
       this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]));
     }
+  }
+
+  #make(want: Want): boolean {
+    const { script, changes } = planFence(want, this.#have());
+    if (script !== "") this.#transaction(script);
+    this.#sets.apply(changes);
+    if (script !== "") this.#restore();
+    return script !== "" || changes.length > 0;
   }
 
   #transaction(script: string): void {
