@@ -14,6 +14,7 @@ import type { DataplanesParts } from "../dataplanes.ts";
 import type { Events } from "../events.ts";
 import type { VipsParts } from "../vips.ts";
 import { type Message, type Spawn, Supervised } from "./child.ts";
+import { parseFromDataplane } from "./dataplane-words.ts";
 import type { ChildPolicy, Phase } from "./machine.ts";
 import type { ChildRegister } from "./register.ts";
 import { spawnOf } from "./spawn.ts";
@@ -58,7 +59,8 @@ export function childrenOf(parts: ChildrenParts): Children {
     pulse: (received, moved) => {
       const args = [...programs.pulse, ...level];
       const spawn = spawnOf<ToPulse, FromPulse>({ args, sockets: false, said: sayer(parts.log, "pulse") });
-      return supervised(parts, "pulse", spawn, received, moved);
+      // Pulse reads little that is hostile and has rights of its own: it is trusted.
+      return supervised(parts, "pulse", spawn, (message) => message, received, moved);
     },
     dataplanes: {
       workers: workers === "auto" ? availableParallelism() : workers,
@@ -66,7 +68,7 @@ export function childrenOf(parts: ChildrenParts): Children {
         const args = [...programs.dataplane, "--worker", String(worker), "--engine", engine, "--user", user, ...level];
         const name = `dataplane/${worker}`;
         const spawn = spawnOf<ToDataplane, FromDataplane>({ args, sockets: true, said: sayer(parts.log, name) });
-        return supervised(parts, name, spawn, received, moved);
+        return supervised(parts, name, spawn, parseFromDataplane, received, moved);
       },
       open: ({ ip, port }) => listenTcp({ ip, port, freebind: true, reusePort: true }),
       close: closeSync,
@@ -78,6 +80,7 @@ function supervised<To extends Message, From extends Message>(
   { clock, wall, events, register }: ChildrenParts,
   name: string,
   spawn: Spawn<To, From>,
+  parse: (message: From) => From | undefined,
   received: (message: From) => void,
   moved: (to: Phase) => void,
 ): Supervised<To, From> {
@@ -92,7 +95,12 @@ function supervised<To extends Message, From extends Message>(
     moved,
     spawn: (on) => {
       const running = spawn({
-        received: (message) => on.received(message),
+        received: (message) => {
+          const word = parse(message);
+          if (word !== undefined) return on.received(word);
+          events.emit("child.babbled", { child: name }, "error");
+          running.kill();
+        },
         ended: (how) => {
           register.remove(name);
           on.ended(how);

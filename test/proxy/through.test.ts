@@ -6,6 +6,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { seconds } from "../../base/unit.ts";
+import { parseFromDataplane } from "../../daemon/supervisor/dataplane-words.ts";
+import type { FromDataplane } from "../../proxy/control.ts";
 import type { FakeStream } from "./fake-loop.ts";
 import { llhttpRequests, llhttpResponses } from "./http1/llhttp.ts";
 import { latin1, type Message, readRequests, readResponses, requestHead } from "./http1/messages.ts";
@@ -93,6 +95,7 @@ describe("a response through the data plane", () => {
         client.fin();
         rig.pass(seconds(120));
         expect(rig.leaks()).toEqual(NO_LEAKS);
+        believable(rig);
       }),
       { numRuns: RUNS },
     );
@@ -110,6 +113,12 @@ function second(rig: Rig, client: FakeStream, server: FakeStream, before: number
   rig.loop.turn();
   rig.loop.turn();
   expect(client.text.slice(before)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^<]*<2>$/);
+}
+
+/** Control takes the books of a data plane for what they are, whatever has passed. */
+function believable(rig: Rig): void {
+  const message: FromDataplane = { kind: "stats", stats: rig.traffic.stats.snapshot(rig.plane.pools()) };
+  expect(parseFromDataplane(JSON.parse(JSON.stringify(message)))).toEqual(message);
 }
 
 function bodyOf(response: Buffer): string {
@@ -140,6 +149,7 @@ function play(text: string, piece: number, answers: readonly number[]) {
   client.fin();
   rig.loop.turn();
   rig.pass(seconds(120));
+  believable(rig);
   return { got, client: client.text, leaks: rig.leaks() };
 }
 
