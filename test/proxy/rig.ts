@@ -1,7 +1,7 @@
 /** A data plane on the fake loop: one listener, configured as the test likes, clients and servers played by the test. */
 
 import { ipv4 } from "../../base/address.ts";
-import { type Ms, ms, seconds } from "../../base/unit.ts";
+import { type Ms, seconds } from "../../base/unit.ts";
 import { AccessLog } from "../../proxy/access-log.ts";
 import type { BackendConfig, ListenerConfig, ProxyConfig, RuleConfig } from "../../proxy/config.ts";
 import { Plane } from "../../proxy/plane.ts";
@@ -130,7 +130,6 @@ export function backend(part: Partial<BackendConfig> = {}): BackendConfig {
     ...part,
   };
 }
-export const tick = ms(TICK);
 
 function fdOf(key: string): number {
   let hash = 1000;
