@@ -1,4 +1,5 @@
 /** What only the ring engine can suffer: queues that run over, and a kernel that has no ring for us. */
+import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../../base/fault.ts";
 import { SILENT } from "../../../base/log.ts";
@@ -85,6 +86,12 @@ describe("choosing an engine", () => {
     using loop = openLoop({ engine: "auto", log: { ...SILENT, info: (name, fields) => lines.push([name, fields]) } });
     expect(lines).toEqual([["loop.opened", { engine: loop.engine, why: loop.why }]]);
     expect(loop.why).not.toBe("");
+  });
+
+  test("auto falls back to epoll where io_uring is forbidden, and works", () => {
+    const program = new URL("programs/no-ring.ts", import.meta.url).pathname;
+    const told: unknown = JSON.parse(execFileSync(process.execPath, [program], { encoding: "utf8" }));
+    expect(told).toEqual({ engine: "epoll", why: "io_uring is forbidden to this process (a seccomp filter?)" });
   });
 
   test.each([
