@@ -11,6 +11,7 @@ import type { Loop } from "../../kernel/loop.ts";
 import type { Link } from "../../kernel/netlink/link.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import { type Change, watch } from "../../kernel/netlink/watch.ts";
+import { watchRuleset } from "../../kernel/netlink/watch-ruleset.ts";
 import type { Sign } from "../auth.ts";
 import type { FromPulse, VipPlan } from "../plan.ts";
 import { Holdings } from "./holdings.ts";
@@ -32,6 +33,7 @@ export class NodeDriver implements Disposable {
   readonly #segments = new Map<string, SegmentDriver>();
   readonly #indexes = new Map<string, number>();
   readonly #watch: Disposable;
+  readonly #ruleset: Disposable;
   /** Segments that have not finished giving up; undefined while nobody asked. */
   #withdrawing: Set<string> | undefined;
   #plan: VipPlan | undefined;
@@ -42,13 +44,12 @@ export class NodeDriver implements Disposable {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    this.#holdings = new Holdings(() =>
-      parts.tell({ kind: "event", name: "vip.fence-repaired", fields: { level: "warn" } }),
-    );
+    this.#holdings = new Holdings(() => this.#repaired());
     const swept = this.#holdings.sweep();
     if (swept > 0) parts.tell({ kind: "event", name: "vip.swept", fields: { addresses: swept } });
     // Before anything is listed, so that no change falls between.
     this.#watch = watch(parts.loop, ["links", "addresses"], { changed: (change) => this.#changed(change) });
+    this.#ruleset = watchRuleset(parts.loop, { changed: () => this.#guard("rules") });
   }
 
   plan(plan: VipPlan): void {
@@ -90,6 +91,7 @@ export class NodeDriver implements Disposable {
 
   /** Nothing of ours is left in the kernel. */
   [Symbol.dispose](): void {
+    this.#ruleset[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     for (const segment of this.#segments.values()) segment[Symbol.dispose]();
     this.#segments.clear();
@@ -126,7 +128,8 @@ export class NodeDriver implements Disposable {
     this.#parts.tell({ kind: "withdrawn" });
   }
 
-  #guard(why: "plan" | "link"): void {
+  #guard(why: "plan" | "link" | "rules"): void {
+    if (why === "rules" && this.#guarded === "") return; // nothing of ours can be damaged yet
     const guards = (this.#plan?.segments ?? []).flatMap(({ ifname, vips }) =>
       vips.flatMap(({ address4, address6 }) =>
         [address4, address6]
@@ -140,6 +143,7 @@ export class NodeDriver implements Disposable {
     this.#guarded = key;
     this.#virtual = new Set(guards.map(({ address }) => address));
     const { changed, missing } = this.#holdings.guard(guards);
+    if (changed && why === "rules") this.#repaired();
     if (changed) this.#parts.log.debug("vip.fence-installed", { guards: guards.length, missing });
   }
 
@@ -169,6 +173,10 @@ export class NodeDriver implements Disposable {
       default:
         unreachable(change);
     }
+  }
+
+  #repaired(): void {
+    this.#parts.tell({ kind: "event", name: "vip.fence-repaired", fields: { level: "warn" } });
   }
 
   /** A link is told of at every change of its state; only another index is another interface. */
