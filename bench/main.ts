@@ -11,6 +11,7 @@ export interface BenchOptions {
 }
 
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
+  daemon: async () => (await import("./daemon.ts")).daemon,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
   "vip-failover": async () => (await import("./vip-failover.ts")).vipFailover,
 };
