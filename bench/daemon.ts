@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { setTimeout as elapse } from "node:timers/promises";
 import { cpuOf, load } from "./http/load.ts";
 import { novaedge, reachable, startBackend, stop } from "./http/subject.ts";
-import type { BenchOptions } from "./main.ts";
 import { inNamespace, isInNamespace } from "./namespace.ts";
+import type { BenchOptions } from "./options.ts";
 import { family, peer } from "./peer.ts";
 import { type Report, Samples } from "./report.ts";
 

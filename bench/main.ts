@@ -1,14 +1,8 @@
 /** `npm run bench -- NAME [--json FILE] [--quick] [--rounds N]`: one bench, side by side with its peers in the same run. */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { BenchOptions } from "./options.ts";
 import { type Report, table } from "./report.ts";
-
-export interface BenchOptions {
-  /** One short round in under 50 s. */
-  readonly quick: boolean;
-  /** Rounds instead of the bench's own number. */
-  readonly rounds?: number;
-}
 
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
   daemon: async () => (await import("./daemon.ts")).daemon,

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuOf, load } from "./http/load.ts";
 import { CASES, haproxy, nginx, novaedge, reachable, type Subject, startBackend, stop } from "./http/subject.ts";
-import type { BenchOptions } from "./main.ts";
 import { inNamespace, isInNamespace } from "./namespace.ts";
+import type { BenchOptions } from "./options.ts";
 import { family, peakMiB, peer } from "./peer.ts";
 import { type Report, Samples } from "./report.ts";
 

@@ -7,7 +7,7 @@
 import { openArena } from "./failover/arena.ts";
 import { type Contender, keepalived, novaedge } from "./failover/contender.ts";
 import type { FaultName } from "./failover/fault.ts";
-import type { BenchOptions } from "./main.ts";
+import type { BenchOptions } from "./options.ts";
 import { type Report, Samples } from "./report.ts";
 
 const COMMON: readonly FaultName[] = ["link-cut", "kill9", "freeze", "filter-out", "filter-both", "partition", "stop"];
