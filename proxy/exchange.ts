@@ -159,6 +159,7 @@ export class Exchange extends Timed implements Waiter {
   }
 
   connected(): void {
+    this.#endpoint?.connected(this.#traffic.wheel);
     this.#send();
     this.#down.flow();
   }
@@ -242,6 +243,7 @@ export class Exchange extends Timed implements Waiter {
     if (this.#phase === ANSWERING) return this.#cut(this.#delimited);
     if (why === "connect-failed" || why === "connect-timeout") {
       // Nothing was sent: another server may have it.
+      endpoint?.avoid(this.#traffic.wheel);
       this.#phase = CHOOSING;
       if (backend !== undefined && ++this.#attempts < MOST_ATTEMPTS) return this.#acquire(endpoint);
       return this.#fail(why === "connect-timeout" ? 504 : 503);
@@ -286,7 +288,7 @@ export class Exchange extends Timed implements Waiter {
 
   #acquire(not: Endpoint | undefined): void {
     const backend = this.#backend as Backend;
-    const endpoint = backend.choose(not) ?? (not?.usable() === true ? not : undefined);
+    const endpoint = backend.choose(not) ?? backend.choose();
     if (endpoint !== undefined) this.#use(endpoint);
     else if (backend.up && backend.wait(this)) {
       this.#phase = WAITING;

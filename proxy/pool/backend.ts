@@ -54,12 +54,19 @@ export class Backend {
     this.freed();
   }
 
-  /** The endpoint for the next request, which has room for it; passes over `not`. */
+  /** The endpoint for the next request, which has room for it; passes over `not`, and if it can what is avoided. */
   choose(not?: Endpoint): Endpoint | undefined {
-    if (not === undefined) return pick(this.endpoints);
-    not.skipped = true;
-    const chosen = pick(this.endpoints);
-    not.skipped = false;
+    if (not !== undefined) not.skipped = true;
+    const chosen = pick(this.endpoints) ?? this.#chooseAvoided();
+    if (not !== undefined) not.skipped = false;
+    return chosen;
+  }
+  #chooseAvoided(): Endpoint | undefined {
+    const { endpoints } = this;
+    if (!endpoints.some((endpoint) => endpoint.avoided)) return undefined;
+    for (const endpoint of endpoints) endpoint.needed = true;
+    const chosen = pick(endpoints);
+    for (const endpoint of endpoints) endpoint.needed = false;
     return chosen;
   }
   /** Some endpoint is not known to be down, whether or not it has room. */

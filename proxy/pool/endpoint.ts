@@ -1,8 +1,10 @@
 /** One server of a backend as this worker sees it: health, balance credit, idle connections, connections in use. */
+
+import { seconds } from "../../base/unit.ts";
 import type { Endpoint as Address } from "../../netstack/kernel/loop.ts";
 import type { Member } from "../balance/round-robin.ts";
 import type { UpstreamCounters } from "../stats.ts";
-import { Timed } from "../wheel.ts";
+import { Timed, ticksOf, type Wheel } from "../wheel.ts";
 
 /** A kept connection as its pool sees it; the links belong to the endpoint. */
 export abstract class Pooled extends Timed {
@@ -15,7 +17,7 @@ export abstract class Pooled extends Timed {
   abstract retire(): void;
 }
 
-export class Endpoint implements Member {
+export class Endpoint extends Timed implements Member {
   /** "address:port" */
   readonly key: string;
   readonly address: Address;
@@ -26,6 +28,10 @@ export class Endpoint implements Member {
   healthy: boolean | undefined = undefined;
   /** No longer configured: finishes what it carries and what waits for it, keeps no connection. */
   gone = false;
+  /** It could not be connected a moment ago: used only when no other is left. */
+  avoided = false;
+  /** Used all the same, because no other is left. */
+  needed = false;
   /** Passed over while one exchange looks for another endpoint. */
   skipped = false;
   /** Connections being opened or carrying an exchange. */
@@ -33,10 +39,12 @@ export class Endpoint implements Member {
   idle = 0;
   /** Of active and idle together; 0 = no limit. */
   maxConnections = 0;
+  #failures = 0;
   #newest: Pooled | undefined = undefined;
   #oldest: Pooled | undefined = undefined;
 
   constructor(key: string, address: Address, weight: number, counters: UpstreamCounters) {
+    super();
     this.key = key;
     this.address = address;
     this.weight = weight;
@@ -45,8 +53,27 @@ export class Endpoint implements Member {
 
   /** A request could be sent now: over an idle connection or a new one. */
   usable(): boolean {
-    if (this.healthy === false || this.skipped) return false;
+    if (this.healthy === false || this.skipped || (this.avoided && !this.needed)) return false;
     return this.idle > 0 || this.maxConnections === 0 || this.active < this.maxConnections;
+  }
+
+  /**
+   * Connecting has failed: for a while, and longer each time, others are preferred.  Health checks may take long to see
+   * it, and every request that tries meanwhile would wait for nothing.
+   */
+  avoid(wheel: Wheel): void {
+    this.avoided = true;
+    wheel.arm(this, ticksOf(seconds(Math.min(2 ** this.#failures, MOST_AVOIDED))));
+    this.#failures++;
+  }
+  connected(wheel: Wheel): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.avoided = false;
+    wheel.remove(this);
+  }
+  expired(): void {
+    this.avoided = false;
   }
 
   /** The connection idle for the shortest time: the most likely to be alive. */
@@ -93,3 +120,6 @@ export class Endpoint implements Member {
     return closed;
   }
 }
+
+/** Seconds. */
+const MOST_AVOIDED = 30;

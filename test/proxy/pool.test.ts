@@ -154,6 +154,56 @@ describe("maxConnsPerHost", () => {
   });
 });
 
+describe("an endpoint that cannot be connected", () => {
+  const two = ["198.51.100.1", "198.51.100.2"].map((address) => ({ address, port: 80, weight: 1 }));
+  const last = (stream: FakeStream | undefined): number => Number(stream?.remote?.ip) & 255;
+  /** A request whose first attempt is refused by endpoint 1; where it went. */
+  function attempt(rig: Rig): number[] {
+    const client = rig.client();
+    rig.say(client, GET);
+    const went: number[] = [];
+    for (let stream = rig.loop.dialled[0]; stream !== undefined; stream = rig.loop.dialled[0]) {
+      went.push(last(stream));
+      if (last(stream) === 1) stream.refuse(111);
+      else stream.establish();
+      rig.loop.turn();
+    }
+    const server = rig.loop.streams.findLast((stream) => stream.open && stream.text.startsWith("GET"));
+    if (server !== undefined) rig.say(server, OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    return went;
+  }
+
+  it("is avoided for a second, then tried again, and for longer each time it fails", () => {
+    const rig = new Rig(proxy([{}], [{ endpoints: two }]));
+    expect(attempt(rig)).toEqual([1, 2]);
+    for (let round = 0; round < 5; round++) expect(attempt(rig)).toEqual([2]);
+    rig.pass(ms(1200));
+    const tries = [attempt(rig), attempt(rig)].filter((went) => went.includes(1));
+    expect(tries).toHaveLength(1);
+    rig.pass(ms(1200));
+    for (let round = 0; round < 4; round++) expect(attempt(rig)).toEqual([2]);
+  });
+
+  it("is used all the same when no other is left, and preferred no less once it answers", () => {
+    const rig = new Rig(proxy([{}], [{ endpoints: two }]));
+    attempt(rig);
+    rig.plane.judge("b", "198.51.100.2:80", false);
+    const client = rig.client();
+    rig.say(client, GET);
+    expect(last(rig.loop.dialled[0])).toBe(1);
+    rig.say(rig.server(), OK);
+    expect(client.text).toBe(OK);
+    rig.plane.judge("b", "198.51.100.2:80", true);
+    const went = [rig.client(), rig.client()].map((each) => {
+      rig.say(each, GET);
+      return rig.loop.dialled.length;
+    });
+    // One of them over the kept connection to endpoint 1.
+    expect(went).toEqual([0, 1].includes(went[0] ?? 9) ? went : []);
+    expect(Math.max(...went)).toBe(1);
+  });
+});
+
 describe("idle connections", () => {
   /** As many exchanges at once, so as many connections, all idle afterwards. */
   function fill(rig: Rig, count: number): FakeStream[] {

@@ -46,7 +46,7 @@ describe("health of one endpoint", () => {
         const text = results.map((good) => (good ? "+" : "-")).join("");
         let state = "";
         let row = 0;
-        const expected = [...text].map((result, index) => {
+        const expected = Array.from(text).map((result, index) => {
           if (index === 0) {
             state = result;
             return result === "+" ? "U" : "D";
