@@ -7,6 +7,7 @@ import { GET, HEAD } from "../../proxy/http1/method.ts";
 import { INCOMPLETE, refusalOf } from "../../proxy/http1/refusal.ts";
 import { parseRequestHead } from "../../proxy/http1/request.ts";
 import { parseResponseHead } from "../../proxy/http1/response.ts";
+import { stripResponseHead } from "../../proxy/http1/strip-response.ts";
 import { writeRequestHead } from "../../proxy/http1/write-request.ts";
 import { writeResponseHead } from "../../proxy/http1/write-response.ts";
 import * as fragments from "../proxy/http1/fragments.ts";
@@ -171,6 +172,10 @@ const responses: Target = {
       responseAgain.framing === responseHead.framing && responseAgain.contentLength === responseHead.contentLength,
       "framing changed on the way",
     );
+    const stripped = stripResponseHead(responseHead, NO_EDITS, 1, false);
+    if (stripped >= 0) {
+      must(memory.compare(out, 0, length, stripped, at) === 0, "made in place, the head is another than written");
+    }
   },
 };
 
