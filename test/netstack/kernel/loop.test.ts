@@ -1,8 +1,10 @@
 /** The contract of netstack/kernel/loop.ts for streams, on both engines. */
 import { describe, expect, test } from "vitest";
 import { ipv4 } from "../../../base/address.ts";
+import { EpollLoop } from "../../../netstack/kernel/epoll/epoll-loop.ts";
 import * as libc from "../../../netstack/kernel/libc.ts";
 import { DRAIN_MARK, type Stream } from "../../../netstack/kernel/loop.ts";
+import { RingLoop } from "../../../netstack/kernel/ring/ring-loop.ts";
 import { ENGINES, listening, open, Probe, pair, pattern, unixPair, until } from "./loop-probe.ts";
 
 describe.each(ENGINES)("a loop on %s: streams", (engine) => {
@@ -310,5 +312,28 @@ describe.each(ENGINES)("a loop on %s: streams", (engine) => {
     far.end();
     until(loop, "closed", () => nearProbe.why !== undefined);
     expect(loop.stats()).toMatchObject({ streams: 0, chunksLent: 0, inFlight: 0 });
+  });
+
+  test("every TCP stream sends without delay, accepted or opened", () => {
+    using loop = open(engine);
+    const { near, far } = pair(loop);
+    for (const { fd } of [near, far]) {
+      const value = new Uint8Array(4);
+      libc.must(libc.getsockopt(fd, 6, 1, value, Uint32Array.of(4)), "getsockopt");
+      expect(value[0]).toBe(1);
+    }
+  });
+
+  test("a stream whose copies find no room fails with ENOBUFS; others go on", () => {
+    const sizes = { chunkSize: 4096, chunks: 16, blocks: 4 };
+    using loop = engine === "epoll" ? new EpollLoop(sizes, "test") : new RingLoop(sizes, "test");
+    const greedy = pair(loop);
+    const modest = pair(loop);
+    greedy.near.write(pattern(5 * 4096));
+    until(loop, "failure", () => greedy.nearProbe.why !== undefined);
+    expect(greedy.nearProbe.why).toEqual({ kind: "failed", errno: 105 });
+    modest.near.write(pattern(4 * 4096));
+    until(loop, "all of it", () => modest.farProbe.text.length === 4 * 4096);
+    expect(loop.pool.blocksUsed).toBe(0);
   });
 });
