@@ -29,10 +29,11 @@ export function stagger(timing: Timing): Ms {
   return ms(timing.interval / 2);
 }
 /**
- * Silence of all peers and witnesses after which an owner is cut off.  One interval shorter than detection, because what
- * it heard last may be an interval older than what its peers heard last of it; never under an interval and a half, or
- * one lost datagram would do.
+ * Silence of all peers and witnesses after which an owner is cut off.  Shorter than detection by one interval, because
+ * what peers heard last of it may be an interval older than the cut, and by half a window, because a cut may end right
+ * after it swallowed the last probe: by then the owner must know.  Never under an interval and a half, or one lost
+ * datagram would do.
  */
 export function isolation(timing: Timing): Ms {
-  return ms(Math.max(timing.interval * 1.5, detection(timing) - timing.interval));
+  return ms(Math.max(timing.interval * 1.5, detection(timing) - timing.interval - window(timing) / 2));
 }

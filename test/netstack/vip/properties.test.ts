@@ -40,6 +40,15 @@ const BROKEN: readonly Scenario[] = [
     [25, { kind: "isolate", node: 0 }],
     [0, { kind: "ineligible", node: 0 }],
   ]),
+  // A cut that ends right after it swallowed the last probe.
+  scenario(2, 2, 0, [
+    [0, { kind: "freeze", node: 0 }],
+    [4, { kind: "heal" }],
+    [0, { kind: "isolate", node: 0 }],
+    [0, { kind: "thaw", node: 0 }],
+    [176, { kind: "heal" }],
+    [0, { kind: "start", node: 0 }],
+  ]),
 ];
 const RUNS = Number(process.env["VIP_RUNS"] ?? 300);
 const FAST: Timing = { interval: ms(10), multiplier: 3 };

@@ -76,6 +76,9 @@ export class Run {
   readonly addresses: readonly Ipv4[];
   readonly stretches: Stretch[] = [];
   readonly #scenario: Scenario;
+  readonly #isolated = new Set<string>();
+  /** A node was struck by something else before or while it was cut off: its lease may outlive the cut (docs/protocols/vip.md §10). */
+  #struck = false;
   #ineligible = new Set<string>();
 
   constructor(scenario: Scenario, timing: Timing) {
@@ -115,7 +118,7 @@ export class Run {
   /** Ends every fault. */
   recover(): this {
     const { world } = this;
-    world.heal();
+    this.#inflict({ kind: "heal" });
     world.loss = 0;
     world.strangers.clear();
     this.#ineligible.clear();
@@ -183,6 +186,7 @@ export class Run {
   #inflict(fault: Fault): void {
     const { world } = this;
     const name = (index: number): string => NAMES[index % this.#scenario.nodes] ?? "a";
+    if ("node" in fault && STRIKES.has(fault.kind) && this.#isolated.has(name(fault.node))) this.#struck = true;
     switch (fault.kind) {
       case "kill":
         return world.node(name(fault.node)).kill();
@@ -199,6 +203,8 @@ export class Run {
       case "plug":
         return world.node(name(fault.node)).plug();
       case "isolate":
+        this.#isolated.add(name(fault.node));
+        this.#struck ||= world.node(name(fault.node)).disturbed;
         return world.isolate(name(fault.node));
       case "filter-heartbeats":
         return world.block(name(fault.node), name(fault.towards), "heartbeat");
@@ -224,6 +230,10 @@ export class Run {
         else world.strangers.clear();
         return;
       case "heal":
+        // Two faults on one node and the end of the first, all within its lease: not among the guarantees.
+        if (this.#struck) this.#pass(2 * detection(this.timing));
+        this.#struck = false;
+        this.#isolated.clear();
         return world.heal();
       default:
         unreachable(fault);
@@ -236,6 +246,7 @@ export class Run {
   }
 }
 
+const STRIKES: ReadonlySet<Fault["kind"]> = new Set(["kill", "freeze", "freeze-after", "starve"]);
 const NAMES = ["a", "b", "c"] as const;
 const FIRST = 0x0a00_0064 as Ipv4;
 const WITNESS_IP = 0x0a00_00fe as Ipv4;

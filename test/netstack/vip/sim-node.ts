@@ -83,8 +83,9 @@ export class SimNode {
   get running(): boolean {
     return this.segment !== undefined && !this.#frozen;
   }
-  get frozen(): boolean {
-    return this.#frozen;
+  /** Its heartbeats are late, or will be. */
+  get disturbed(): boolean {
+    return this.#frozen || this.#freezeAfter !== undefined || this.lateness > 0;
   }
   get config(): SegmentConfig {
     return {
