@@ -1,7 +1,9 @@
 /**
  * What must change so that the kernel has the fence that is wanted.  Pure: observed state in, one nft script and one
  * batch of set elements out; both empty when nothing is to be done.  A fence that somebody has touched (a rule or chain
- * missing, another version) is replaced as a whole in one transaction that carries the living leases over.
+ * missing, another version) is replaced as a whole in one transaction that carries over what drains.  Leases and handovers
+ * are not in it: a lease that was read and is written later might have lapsed in between, and a handover needs to know
+ * the flows that began since (see fence.ts).
  */
 import { createHash } from "node:crypto";
 import { formatIp, type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
@@ -44,12 +46,14 @@ export interface Have {
 
 export interface Plan {
   readonly script: string;
+  /** The script makes everything anew. */
+  readonly whole: boolean;
   readonly changes: readonly Change[];
 }
 
 export function planFence(want: Want, have: Have): Plan {
-  if (!sound(have)) return { script: wholeFence(want, have.living), changes: [] };
-  return { script: interfaceScript(want, have), changes: guardChanges(want, have) };
+  if (!sound(have)) return { script: wholeFence(want, have.living), whole: true, changes: [] };
+  return { script: interfaceScript(want, have), whole: false, changes: guardChanges(want, have) };
 }
 
 /** Removes the fence; without complaint if parts are missing. */
@@ -112,7 +116,12 @@ function wholeFence(want: Want, living: readonly Living[]): string {
     return `table ${family} ${VIP_TABLE} {\n  ${body.join("\n  ")}\n}\n`;
   });
   const guarded = want.guards.flatMap(guardLines);
-  return [removalScript(), ...tables, ...guarded, ...living.flatMap(livingLines)].join("");
+  return [
+    removalScript(),
+    ...tables,
+    ...guarded,
+    ...living.filter((each) => each.set === "draining").flatMap(drainingLines),
+  ].join("");
 }
 
 function guardLines(guard: Guard): readonly string[] {
@@ -130,16 +139,11 @@ function guardLines(guard: Guard): readonly string[] {
   ];
 }
 
-function livingLines(living: Living): readonly string[] {
-  const { address, to } = living;
-  const time = `timeout ${Math.ceil(living.timeout)}ms expires ${Math.ceil(living.left)}ms`;
-  const lines = setsOf(living.set, address).map(({ family, name }) => {
-    const key = family === "netdev" ? netdevKey(address) : formatIp(address);
-    return elementLine(family as Family, name, `${key} ${time}${to === undefined ? "" : ` : ${formatIp(to)}`}`);
-  });
-  if (living.set !== "handover") return lines;
-  const [family, name] = isIpv4(address) ? (["ip", "moving4"] as const) : (["ip6", "moving6"] as const);
-  return [...lines, elementLine(family, name, `${formatIp(address)} ${time} : goto moving`)];
+function drainingLines({ set, address, timeout, left }: Living): readonly string[] {
+  const time = `timeout ${Math.ceil(timeout)}ms expires ${Math.ceil(left)}ms`;
+  return setsOf(set, address).map(({ family, name }) =>
+    elementLine(family as Family, name, `${formatIp(address)} ${time}`),
+  );
 }
 
 function elementLine(family: Family, set: string, element: string): string {

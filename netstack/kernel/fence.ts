@@ -167,10 +167,7 @@ export class Fence implements Disposable {
     // Looking through all connections takes a while; only a host that owns or drains the address can have any.
     const held = this.observe().filter((each) => each.set !== "handover");
     const known = moves.filter(({ address }) => held.some((each) => each.address === address));
-    for (const { address } of known) this.#remember(address);
-    this.#sets.replace(handoverElements(moves, span).map(([set, elements]) => ({ kind: "add", set, elements })));
-    // Those that began between the first look and the change.
-    for (const { address } of known) this.#remember(address);
+    this.#handOver(moves, span, known);
   }
 
   /** What the kernel holds now: leases, addresses draining, handovers. */
@@ -225,11 +222,27 @@ export class Fence implements Disposable {
   }
 
   #make(want: Want): boolean {
-    const { script, changes } = planFence(want, this.#have());
+    const have = this.#have();
+    const { script, changes, whole } = planFence(want, have);
     if (script !== "") this.#transaction(script);
     this.#sets.apply(changes);
+    if (whole) {
+      // Before the leases: until then no packet for the address gets as far as being judged.
+      for (const { address, to, left } of have.living) {
+        const moves = to === undefined ? [] : [{ address, previous: to }];
+        this.#handOver(moves, left, moves);
+      }
+    }
     if (script !== "") this.#restore();
     return script !== "" || changes.length > 0;
+  }
+
+  /** `known`: those of the addresses that this host may have connections for. */
+  #handOver(moves: readonly Handover[], span: Ms, known: readonly Handover[]): void {
+    for (const { address } of known) this.#remember(address);
+    this.#sets.replace(handoverElements(moves, span).map(([set, elements]) => ({ kind: "add", set, elements })));
+    // Those that began between the first look and the change.
+    for (const { address } of known) this.#remember(address);
   }
 
   #transaction(script: string): void {

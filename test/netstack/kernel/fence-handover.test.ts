@@ -7,6 +7,7 @@ import { formatIp, type Ip, type Ipv4, type Ipv6, isIpv4 } from "../../../base/a
 import { ms } from "../../../base/unit.ts";
 import { Fence } from "../../../netstack/kernel/fence.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
+import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import { arpAnnouncement } from "../../../netstack/wire/arp.ts";
 import { unsolicitedAdvertisement } from "../../../netstack/wire/ndp.ts";
 import { type Host, Segment, sweep, UNABLE } from "./segment.ts";
@@ -75,6 +76,11 @@ describe.skipIf(UNABLE !== undefined)("flow handover", () => {
     }
     drain(): void {
       if (this.#fence.drain([this.#vip], LONG).length > 0) throw new Error("the lease had lapsed");
+    }
+    /** Somebody damages the fence; it is made anew as a whole. */
+    repairAfter(damage: string): void {
+      use(this.host.do(() => new Nftables())).transaction(damage);
+      if (!this.#fence.install([{ ifname: "e0", address: this.#vip }]).changed) throw new Error("nothing to repair");
     }
     get mac(): number {
       return this.#station.mac;
@@ -156,6 +162,9 @@ describe.skipIf(UNABLE !== undefined)("flow handover", () => {
     b.handover(ip.a);
     expect(await ask("say two hello")).toBe("two heard b:hello");
     expect(await ask("say one hello")).toBe("one heard a:hello");
+    b.repairAfter("flush chain ip novaedge_vip from_guarded");
+    expect(await ask("say one again")).toBe("one heard a:again");
+    expect(await ask("say two again")).toBe("two heard b:again");
   });
 
   test("without a handover a connection to the previous owner is reset by the new one", async () => {
