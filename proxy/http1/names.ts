@@ -1,7 +1,6 @@
 /** The field names that a proxy has to know, as small numbers. RFC 9110 §7.6, RFC 9112 §9, RFC 7239 §4 (the older X- forms) */
 import { FOLD } from "./octets.ts";
 
-export type KnownField = (typeof KNOWN)[keyof typeof KNOWN];
 /** Below 31 (LOOKALIKE), so that a set of them fits a number. */
 export const KNOWN = {
   host: 1,
