@@ -7,7 +7,7 @@
 import type { Instant } from "../../base/unit.ts";
 import { bootNow } from "./clock.ts";
 import { Memory } from "./memory.ts";
-import type { QueuedStream } from "./queued-stream.ts";
+import { type QueuedStream, TOUCHED } from "./queued-stream.ts";
 import { Timers } from "./timers.ts";
 
 export interface LoopSizes {
@@ -26,8 +26,8 @@ export abstract class TurningLoop<S extends QueuedStream> {
   protected open = 0;
   protected stopping = false;
   private readonly timers = new Timers();
-  /** Streams to be looked at before the next wait: the first `touches`; emptied without giving up the array. */
-  private readonly touched: (S | undefined)[] = [];
+  /** Slots of the streams to be looked at before the next wait: the first `touches`.  Numbers cost no write barrier. */
+  private touched = new Int32Array(64);
   private touches = 0;
   private readonly generations: number[] = [];
   private readonly freeSlots: number[] = [];
@@ -80,7 +80,8 @@ export abstract class TurningLoop<S extends QueuedStream> {
   }
 
   enlist(stream: S): void {
-    this.touched[this.touches++] = stream;
+    if (this.touches === this.touched.length) this.touched = grown(this.touched);
+    this.touched[this.touches++] = stream.slot;
   }
 
   forget(stream: S): void {
@@ -107,11 +108,9 @@ export abstract class TurningLoop<S extends QueuedStream> {
 
   /** Lets every touched stream act.  Handlers that this calls may touch more: the list grows while it is walked. */
   protected flushTouched(): void {
-    const { touched } = this;
     for (let index = 0; index < this.touches; index++) {
-      const stream = touched[index];
-      touched[index] = undefined;
-      stream?.flush();
+      const stream = this.streams[this.touched[index] ?? 0];
+      if (stream !== undefined && (stream.flags & TOUCHED) !== 0) stream.flush();
     }
     this.touches = 0;
   }
@@ -122,4 +121,10 @@ export abstract class TurningLoop<S extends QueuedStream> {
   /** Waits for an event, not beyond `deadline` (and never waking before it without one); 0: does not wait. */
   protected abstract wait(deadline: number): void;
   protected abstract dispatch(): void;
+}
+
+export function grown(list: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(list.length * 2);
+  more.set(list);
+  return more;
 }

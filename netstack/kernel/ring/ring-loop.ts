@@ -16,7 +16,7 @@ import type {
 } from "../loop.ts";
 import { CONNECTING, GONE } from "../queued-stream.ts";
 import { openTcp, setNoDelay } from "../stream-socket.ts";
-import { type LoopSizes, TurningLoop } from "../turning-loop.ts";
+import { grown, type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
 import { Ring } from "./ring.ts";
@@ -35,8 +35,8 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   ending = false;
   /** Something depends on the outcome of an attempt to send. */
   settleSoon = false;
-  /** Streams that try to send: the first `attempts`. */
-  private readonly trying: (RingStream | undefined)[] = [];
+  /** Slots of the streams that try to send: the first `attempts`. */
+  private trying = new Int32Array(64);
   private attempts = 0;
   /** Up to where the completions have been searched for failed attempts. */
   private searched: number;
@@ -158,7 +158,8 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
 
   /** `stream` has submitted an attempt to send. */
   tries(stream: RingStream): void {
-    this.trying[this.attempts++] = stream;
+    if (this.attempts === this.trying.length) this.trying = grown(this.trying);
+    this.trying[this.attempts++] = stream.slot;
   }
 
   /** Attempts that left no completion have succeeded.  Only `drained` is called from here. */
@@ -179,9 +180,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     const count = this.attempts;
     this.attempts = 0;
     for (let index = 0; index < count; index++) {
-      const stream = trying[index];
-      trying[index] = undefined;
-      stream?.tried();
+      streams[trying[index] ?? 0]?.tried();
     }
     return true;
   }
