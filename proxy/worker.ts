@@ -101,7 +101,7 @@ export class Worker {
     if (this.traffic.draining) return;
     const applied = this.plane.apply(config);
     if (!applied.ok) {
-      log.error("dataplane.config-refused", { version: config.version, ...applied.error });
+      log.error("dataplane.config-refused", { version: config.version, why: applied.error });
       return;
     }
     const { listening, missing } = applied.value;
