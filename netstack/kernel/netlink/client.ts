@@ -251,4 +251,5 @@ const BUFFER = 128 * 1024;
 const RECEIVE_BUFFER = 1024 * 1024;
 /** Seconds; an answer that the kernel owes and does not give is a fault, not a hang. */
 const PATIENCE = 5;
-const ATTEMPTS = 16;
+/** Only somebody who changes thousands of objects a second makes it need more than a few. */
+const ATTEMPTS = 100;
