@@ -35,7 +35,9 @@ export class Buffers {
     registration.writeUInt32LE(entries, 8);
     registration.writeUInt16LE(GROUP, 12);
     const result = ring.register(REGISTER_PBUF_RING, registration, 1);
-    if (result < 0) throw new Fault("RING_SETUP", { call: "IORING_REGISTER_PBUF_RING", errno: errnoName(-result) });
+    if (result >= 0) return;
+    this.dispose();
+    throw new Fault("RING_SETUP", { call: "IORING_REGISTER_PBUF_RING", errno: errnoName(-result) });
   }
 
   /** Hands free chunks to the kernel, up to the window. */

@@ -53,7 +53,13 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
       this.pool.dispose();
       throw cause;
     }
-    this.buffers = new Buffers(this.ring, this.pool);
+    try {
+      this.buffers = new Buffers(this.ring, this.pool);
+    } catch (cause) {
+      this.ring.dispose();
+      this.pool.dispose();
+      throw cause;
+    }
     this.searched = this.ring.words[this.ring.completionHead] ?? 0;
   }
 
