@@ -45,7 +45,9 @@ export function put(octets: Uint8Array, target: Uint8Array, at: number): number 
 }
 
 export function latin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) octets[at] = text.charCodeAt(at);
+  return octets;
 }
 
 /** The octets as text, one character each.  For logs, regular expressions and tests: it allocates. */

@@ -63,6 +63,7 @@ export function hold(conditions: Conditions, head: RequestHead): boolean {
 
 /** The octets of a text in UTF-8. */
 export function utf8(text: string): Uint8Array {
+  if (ASCII.test(text)) return latin1(text);
   const octets: number[] = [];
   for (const letter of text.toWellFormed()) {
     const encoded = encodeURIComponent(letter);
@@ -161,6 +162,7 @@ function isToken(text: string): boolean {
 }
 
 const NONE: Conditions = { method: undefined, headers: [], query: [] };
+const ASCII = /^\p{ASCII}*$/u;
 const AMPERSAND = 0x26;
 const EQUALS = 0x3d;
 const PERCENT = 0x25;
