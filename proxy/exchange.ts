@@ -243,7 +243,7 @@ export class Exchange extends Timed implements Waiter {
     if (this.#phase === ANSWERING) return this.#cut(this.#delimited);
     if (why === "connect-failed" || why === "connect-timeout") {
       // Nothing was sent: another server may have it.
-      endpoint?.avoid(this.#traffic.wheel);
+      if (upstream?.ours !== true) endpoint?.avoid(this.#traffic.wheel);
       this.#phase = CHOOSING;
       if (backend !== undefined && ++this.#attempts < MOST_ATTEMPTS) return this.#acquire(endpoint);
       return this.#fail(why === "connect-timeout" ? 504 : 503);

@@ -28,8 +28,12 @@ export class Listener implements Acceptor {
     return this.#connections.size;
   }
 
-  accepted(stream: Stream): StreamHandler {
-    const { stats } = this.#traffic;
+  accepted(stream: Stream): StreamHandler | undefined {
+    const { stats, maxConnections } = this.#traffic;
+    if (stats.connections >= maxConnections) {
+      stats.refuse("too-many-connections");
+      return undefined;
+    }
     stats.connections++;
     stats.connectionsTotal++;
     const connection = new Downstream(this.#traffic, this, stream);

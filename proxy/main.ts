@@ -50,6 +50,7 @@ const worker = new Worker({
   log,
   index,
   pid: process.pid,
+  descriptors: descriptorLimit(),
   send: (message) => channel.send(message),
   sink: (octets) => {
     const taken = offer(STDOUT, octets);
@@ -84,6 +85,12 @@ process.exit(0);
 function engineOf(text: string): "auto" | "io_uring" | "epoll" {
   if (text === "auto" || text === "io_uring" || text === "epoll") return text;
   throw new TypeError(`--engine ${text}`);
+}
+
+/** Node has raised the soft limit to the hard one. */
+function descriptorLimit(): number {
+  const line = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+  return line === null ? Number.POSITIVE_INFINITY : Number(line[1]);
 }
 
 /** A name of /etc/passwd, or "uid:gid". */

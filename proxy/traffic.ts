@@ -1,5 +1,5 @@
 /** What all connections of one worker share.  One JavaScript thread owns all of it, so heads and buffers are used again. */
-import type { Loop, Stream } from "../netstack/kernel/loop.ts";
+import { DRAIN_MARK, type Loop, type Stream } from "../netstack/kernel/loop.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type Edits, NO_EDITS } from "./http1/edits.ts";
 import type { RequestForward, ResponseForward } from "./http1/forward.ts";
@@ -28,6 +28,8 @@ export class Traffic {
   readonly responseHead = new ResponseHead();
   readonly requestForward: RequestForward;
   readonly responseForward: ResponseForward;
+  /** Of clients, in this worker; beyond it new ones are closed at once. */
+  maxConnections = Number.POSITIVE_INFINITY;
   /** "Date: …\r\n" of this second. RFC 9110 §6.6.1 */
   date: Uint8Array = NOTHING;
   /** A head is written here before it is sent. */
@@ -98,7 +100,7 @@ export class Traffic {
 }
 
 /** Octets in a stream's send queue above which its source is paused; `drained` of the sink lets it go on. */
-export const HIGH_WATER = 262_144;
+export const HIGH_WATER = 2 * DRAIN_MARK;
 const NOTHING = new Uint8Array(0);
 const OUT = 196_608;
 const SLAB = 4_096;

@@ -2,7 +2,7 @@
  * A connection to a server: sends one request at a time and walks through its response, which is forwarded where it
  * lies in the receive chunk.  Standards: RFC 9112 §6.3 (framing), §9.2 (responses in order), RFC 9110 §15.2 (interim).
  */
-import type { Stream, StreamHandler } from "../netstack/kernel/loop.ts";
+import type { Closed, Stream, StreamHandler } from "../netstack/kernel/loop.ts";
 import type { Exchange } from "./exchange.ts";
 import { ChunkedScanner } from "./http1/chunked.ts";
 import { CHUNKED, NO_BODY, type ResponseHead, SIZED, UNTIL_CLOSE } from "./http1/head.ts";
@@ -19,6 +19,8 @@ export class Upstream extends Pooled implements StreamHandler {
   reused = false;
   /** Octets of the request that the kernel had not taken when the connection ended. */
   unsent = 0;
+  /** It failed for want of something on this host: no reason to avoid the server. */
+  ours = false;
   /** Some of the response to the exchange under way has come. */
   heard = false;
   readonly #traffic: Traffic;
@@ -74,7 +76,8 @@ export class Upstream extends Pooled implements StreamHandler {
     if (this.#state === BODY && this.#framing === UNTIL_CLOSE) this.#complete();
     else this.#lost();
   }
-  closed(): void {
+  closed(_stream: Stream, why: Closed): void {
+    this.ours = why.kind === "failed" && OURS.has(why.errno);
     this.#lost();
   }
   drained(): void {
@@ -288,3 +291,5 @@ const IDLE = 1;
 const HEAD = 2;
 const BODY = 3;
 const GONE = 4;
+/** errno(3): ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL (no port is free), ENOBUFS */
+const OURS: ReadonlySet<number> = new Set([12, 23, 24, 99, 105]);

@@ -21,6 +21,8 @@ export interface WorkerParts {
   /** Only worker 0 checks health; the others are told. */
   readonly index: number;
   readonly pid: number;
+  /** Descriptors that this process may have. */
+  readonly descriptors: number;
   readonly send: (message: FromDataplane) => void;
   readonly sink: Sink;
   readonly close: (fd: Fd) => void;
@@ -51,6 +53,8 @@ export class Worker {
     this.#parts = parts;
     this.#access = new AccessLog(parts.sink, parts.wallClock, parts.chance);
     this.traffic = new Traffic(parts.loop, this.#access, parts.seed);
+    // One for the client, one for the server; the rest for listeners and ourselves.
+    this.traffic.maxConnections = Math.max(1, Math.floor(parts.descriptors / 2) - OWN_DESCRIPTORS);
     this.plane = new Plane(this.traffic, parts.close, () => this.#finishWhenEmpty());
     this.#checker = new Checker(
       this.traffic,
@@ -205,3 +209,4 @@ function targetsOf({ backends }: ProxyConfig): Target[] {
 
 /** A connection without a request for that long is closed in a drain. */
 const QUIET = 10; // ticks
+const OWN_DESCRIPTORS = 64;

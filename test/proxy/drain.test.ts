@@ -25,12 +25,13 @@ class Stage {
   finished = 0;
   readonly worker: Worker;
 
-  constructor(index = 0, config = proxy()) {
+  constructor(index = 0, config = proxy(), descriptors = 1000) {
     this.worker = new Worker({
       loop: this.loop,
       log: logTo((_level, name) => this.logged.push(name), "debug"),
       index,
       pid: 1,
+      descriptors,
       send: (message) => this.sent.push(message),
       sink: (octets) => octets.length,
       close: () => undefined,
@@ -175,6 +176,15 @@ describe("reports", () => {
     stage.say(client, GET);
     stage.say(stage.server(), OK);
     expect(client.text).toBe(OK);
+  });
+});
+
+describe("limits", () => {
+  it("leave half of the descriptors to connections to servers", () => {
+    const stage = new Stage(0, proxy(), 2 * (64 + 3));
+    for (let client = 0; client < 3; client++) stage.client();
+    expect(() => stage.client()).toThrow("refused");
+    expect(stage.worker.traffic.stats.refused.get("too-many-connections")).toBe(1);
   });
 });
 

@@ -184,6 +184,14 @@ describe("an endpoint that cannot be connected", () => {
     for (let round = 0; round < 4; round++) expect(attempt(rig)).toEqual([2]);
   });
 
+  it("is not avoided when it was this host that lacked something", () => {
+    const rig = new Rig(proxy([{}], [{ endpoints: two }]));
+    rig.say(rig.client(), GET);
+    rig.loop.dialled[0]?.refuse(24);
+    rig.loop.turn();
+    expect(rig.plane.endpoint("b", "198.51.100.1:80")?.avoided).toBe(false);
+  });
+
   it("is used all the same when no other is left, and preferred no less once it answers", () => {
     const rig = new Rig(proxy([{}], [{ endpoints: two }]));
     attempt(rig);
