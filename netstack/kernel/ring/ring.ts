@@ -95,7 +95,7 @@ export class Ring {
     tag: number,
     group: number,
   ): number {
-    if (((this.tail - (this.words[this.submitHead] ?? 0)) | 0) >= this.size) this.enter(0, 0);
+    if (this.full()) this.drainSubmissions();
     const { entries } = this;
     const index = this.tail & this.mask;
     const at = index << 4;
@@ -115,6 +115,18 @@ export class Ring {
     entries[at + 13] = 0;
     this.tail = (this.tail + 1) | 0;
     return index * SCRATCH;
+  }
+
+  private full(): boolean {
+    return ((this.tail - (this.words[this.submitHead] ?? 0)) | 0) >= this.size;
+  }
+  /** Hands over early what is prepared.  An entry that the kernel has not read yet must never be overwritten. */
+  private drainSubmissions(): void {
+    for (let attempts = 0; attempts < 100; attempts++) {
+      this.enter(0, 0);
+      if (!this.full()) return;
+    }
+    throw new Fault("KERNEL_CALL", { call: "io_uring_enter", why: "the kernel takes no submissions" });
   }
 
   /** Points the entry whose scratch is at `scratch` to `scratch + offset`, with `off` for operations that carry a length there. */
