@@ -38,6 +38,8 @@ export class Downstream extends Timed implements StreamHandler {
   #ended = false;
   #sized = true;
   #remaining = 0;
+  /** What Content-Length said; 0 without a body. */
+  #length = 0;
   #most = Number.POSITIVE_INFINITY;
   #scanner: ChunkedScanner | undefined = undefined;
   #discarded = 0;
@@ -185,6 +187,8 @@ export class Downstream extends Timed implements StreamHandler {
     this.#heading = false;
     if (head.framing === NO_BODY) {
       this.bodyDone = true;
+      this.#sized = true;
+      this.#length = 0;
       this.#state = BUSY;
       this.#exchange.begin(head);
       this.#rest(memory, chunk, at, end);
@@ -194,7 +198,7 @@ export class Downstream extends Timed implements StreamHandler {
     this.bodyDone = false;
     this.#sized = head.framing === SIZED;
     if (head.framing === CHUNKED) (this.#scanner ??= new ChunkedScanner()).reset();
-    else this.#remaining = head.contentLength;
+    else this.#remaining = this.#length = head.contentLength;
     // What is here of the body is checked before anything of the request goes anywhere.
     const stop = this.#scan(memory, at, end);
     if (stop < 0) {
@@ -213,7 +217,7 @@ export class Downstream extends Timed implements StreamHandler {
   }
   /** Octets of content that are known to come or have come. */
   get bodyTooLarge(): boolean {
-    if (this.#sized) return !this.bodyDone && this.#remaining > this.#most;
+    if (this.#sized) return this.#length > this.#most;
     return (this.#scanner as ChunkedScanner).octets > this.#most;
   }
 

@@ -90,10 +90,8 @@ export class Exchange extends Timed implements Waiter {
     const rule = site.route(head);
     this.#rule = rule;
     if (rule === undefined) return this.#answer(answerFor(404));
-    if (!down.bodyDone || rule.maxBody !== site.maxBody) {
-      down.limitBody(rule.maxBody);
-      if (down.bodyTooLarge) return this.#tooLarge();
-    }
+    down.limitBody(rule.maxBody);
+    if (down.bodyTooLarge) return this.#tooLarge();
     if (rule.redirect !== undefined) return this.#answer(rule.redirect);
     const backend = rule.backend();
     this.#backend = backend;
