@@ -5,6 +5,7 @@
 import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { ask, isConnected } from "./contact.ts";
+import type { Holding } from "./event.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
 import { isUnrivalled } from "./rival.ts";
@@ -49,7 +50,18 @@ export function dueAt(state: State, vip: Vip): Instant | undefined {
 export function claimAtOnce(state: State, vip: Vip, why: string, now: Instant): void {
   if (vip.phase.kind !== "waiting" && vip.phase.kind !== "claiming") return;
   if (!mayClaim(state, vip)) return;
-  install(state, vip, why, now);
+  install(vip, why, now);
+}
+
+/** Everything that is to be claimed, as one question to the kernel. */
+export function askKernel(state: State, now: Instant): void {
+  const { timing } = state.config;
+  const holdings: Holding[] = [];
+  for (const vip of state.vips.values()) {
+    if (vip.phase.kind === "installing" && vip.phase.at === now) holdings.push(holdingOf(vip));
+  }
+  if (holdings.length === 0) return;
+  state.out.push({ kind: "claim", holdings, span: lease(timing), before: after(now, window(timing)) });
 }
 
 /** The kernel's answer. */
@@ -108,7 +120,7 @@ function bide(state: State, vip: Vip, now: Instant): void {
 
 function begin(state: State, vip: Vip, now: Instant): void {
   const { window: span, probes } = vip.evidence;
-  if (probes === 0) return install(state, vip, "released-to-us", now);
+  if (probes === 0) return install(vip, "released-to-us", now);
   const gap = ms(span / probes);
   vip.phase = {
     kind: "claiming",
@@ -154,8 +166,7 @@ function probe(state: State, vip: Vip, now: Instant): void {
     believe(vip, freed(state.config.timing, now, "freed"));
     return;
   }
-  if (isUnrivalled(state, vip, phase, now))
-    install(state, vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
+  if (isUnrivalled(state, vip, phase, now)) install(vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
 }
 
 /**
@@ -167,10 +178,8 @@ function isConfirmed(state: State, phase: Phase & { readonly kind: "claiming" })
   return state.witnessDumb && state.contactAt >= phase.since;
 }
 
-function install(state: State, vip: Vip, why: string, now: Instant): void {
-  const { timing } = state.config;
+function install(vip: Vip, why: string, now: Instant): void {
   vip.phase = { kind: "installing", at: now, why };
-  state.out.push({ kind: "claim", holding: holdingOf(vip), span: lease(timing), before: after(now, window(timing)) });
 }
 
 /**

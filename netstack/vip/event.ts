@@ -41,8 +41,8 @@ export type Event =
   | { readonly kind: "probed"; readonly ip: Ip; readonly mac: Mac }
   /** The kernel's answer to `renew`, at once; `lost` had lapsed and stay so. */
   | { readonly kind: "renewed"; readonly lost: readonly VipId[] }
-  /** The kernel's answer to `claim`, at once. */
-  | { readonly kind: "claimed"; readonly vip: VipId; readonly ok: boolean }
+  /** The kernel's answer to `claim`, at once: what began; all others did not. */
+  | { readonly kind: "claimed"; readonly begun: readonly VipId[] }
   /** Give everything up; serve known flows for `handover`. */
   | { readonly kind: "withdraw"; readonly handover: Ms };
 
@@ -56,7 +56,7 @@ export type Action =
   /** One atomic set of leases; `renewed` follows before anything else happens. */
   | { readonly kind: "renew"; readonly holdings: readonly Holding[]; readonly span: Ms }
   /** Install lease and addresses unless the clock is past `before`; `claimed` follows before anything else happens. */
-  | { readonly kind: "claim"; readonly holding: Holding; readonly span: Ms; readonly before: Instant }
+  | { readonly kind: "claim"; readonly holdings: readonly Holding[]; readonly span: Ms; readonly before: Instant }
   /** Lease, draining and addresses go at once. */
   | { readonly kind: "drop"; readonly holding: Holding }
   /** Answer for it no more, but serve the flows there are; a `drop` follows later. */

@@ -22,7 +22,7 @@ export interface Heartbeat {
   readonly mac: Mac;
   /** One to three of the sender's own: the first it sends from, flows may be handed over to any. */
   readonly addresses: readonly Ip[];
-  /** Virtual IPs that the sender owns on this segment. */
+  /** Virtual IPs that the sender owns, or is claiming, on this segment. */
   readonly owned: number;
   readonly echoes: readonly Echo[];
   readonly entries: readonly Entry[];

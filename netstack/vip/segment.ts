@@ -8,7 +8,7 @@
 import type { Ip } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, instant } from "../../base/unit.ts";
-import { advance, claimed, dueAt } from "./claim.ts";
+import { advance, askKernel, claimed, dueAt } from "./claim.ts";
 import { configure, forget, gate } from "./configure.ts";
 import { asserted, probed } from "./conflict.ts";
 import { askAt, askWitnesses, connectedUntil, contact, isConnected, witnessHeard } from "./contact.ts";
@@ -57,9 +57,9 @@ export class Segment {
     finishWithdrawal(state);
     this.#wakeAt = wakeAt(state, now);
     // What the kernel is asked comes last, because the step that its answer causes comes right after.
-    const asks = (action: Action): boolean => action.kind === "renew" || action.kind === "claim";
-    const out = state.out.splice(0);
-    return out.some(asks) ? [...out.filter((action) => !asks(action)), ...out.filter(asks)] : out;
+    if (state.renewAt === now) renew(state);
+    askKernel(state, now);
+    return state.out.splice(0);
   }
 
   /** Step with "wake" then, or a little later. */
@@ -131,6 +131,11 @@ function renewed(state: State, lost: readonly VipId[], now: Instant): void {
   state.urgent = true;
 }
 
+function renew(state: State): void {
+  const holdings = [...state.vips.values()].filter((vip) => vip.phase.kind === "owner").map(holdingOf);
+  state.out.push({ kind: "renew", holdings, span: lease(state.config.timing) });
+}
+
 function lapse(state: State, vip: Vip, now: Instant): void {
   if (vip.phase.kind === "owner" && now >= vip.phase.leaseUntil) stepDown(state, vip, "lease-lapsed", now);
 }
@@ -166,11 +171,9 @@ function take(state: State, event: Event, now: Instant): void {
       else probed(state, vip, event.mac, now);
       break;
     }
-    case "claimed": {
-      const vip = state.vips.get(event.vip);
-      if (vip !== undefined) claimed(state, vip, event.ok, now);
+    case "claimed":
+      for (const vip of state.vips.values()) claimed(state, vip, event.begun.includes(vip.id), now);
       break;
-    }
     case "withdraw":
       state.withdrawn = { handover: event.handover, done: false };
       for (const vip of state.vips.values()) {
@@ -189,13 +192,10 @@ function tick(state: State, now: Instant): void {
   const next = after(state.nextTick, interval);
   state.nextTick = next > now ? next : after(now, interval); // ticks that were missed are not made up for
   if (!state.link.up) return;
-  const owned = [...state.vips.values()].filter((vip) => vip.phase.kind === "owner");
-  if (owned.length > 0) {
-    state.renewAt = now;
-    state.out.push({ kind: "renew", holdings: owned.map(holdingOf), span: lease(state.config.timing) });
-  } else {
-    state.urgent = true; // the heartbeat; an owner's follows the kernel's answer
-  }
+  const owned = state.vips.values().some((vip) => vip.phase.kind === "owner");
+  // The heartbeat; an owner's follows the kernel's answer.
+  if (owned) state.renewAt = now;
+  else state.urgent = true;
   survey(state, now);
   for (const vip of state.vips.values()) {
     prefer(state, vip, now);

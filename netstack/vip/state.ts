@@ -224,8 +224,11 @@ export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
 export function holdingOf(vip: Vip): Holding {
   return { vip: vip.id, addresses: vip.config.addresses };
 }
+/** What we own or are about to: a claim under way weighs already, or whoever deals next would deal to us again. */
 export function ownedCount(state: State): number {
   let count = 0;
-  for (const vip of state.vips.values()) if (vip.phase.kind === "owner" || vip.phase.kind === "installing") count++;
+  for (const { phase } of state.vips.values()) if (HELD.has(phase.kind)) count++;
   return count;
 }
+
+const HELD: ReadonlySet<Phase["kind"]> = new Set(["owner", "installing", "claiming"]);

@@ -40,20 +40,41 @@ export class Holdings implements Disposable {
     return this.#fence.install(guards);
   }
 
-  /** New leases, unless it is too late for them (`stands`), then the addresses: nothing answers before it may. */
-  claim(addresses: readonly Ip[], ifindex: number, lease: Ms, stands: () => boolean): boolean {
-    if (!this.#fence.claim(addresses, lease, PERMIT, stands)) return false;
-    for (const ip of addresses) {
-      this.#added.set(ip, ifindex);
-      this.#route.addAddress({
-        ip,
-        prefixLength: lengthOf(ip),
-        index: ifindex,
-        protocol: ADDRESS_PROTOCOL,
-        ...(isIpv4(ip) ? {} : { noDad: true }),
+  /**
+   * New leases in one transaction, unless it is too late for them (`stands`); then the addresses: nothing answers before
+   * it may.  Returns what is held.
+   */
+  claim(
+    wanted: readonly Holding[],
+    ifindex: number,
+    lease: Ms,
+    stands: () => boolean,
+    failed: (vip: VipId, cause: Fault) => void,
+  ): readonly VipId[] {
+    const addresses = wanted.flatMap((each) => each.addresses);
+    let begun = false;
+    try {
+      this.#repairing(() => {
+        begun = this.#fence.claim(addresses, lease, PERMIT, stands);
       });
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      for (const { vip } of wanted) failed(vip, cause);
     }
-    return true;
+    if (!begun) return [];
+    return wanted
+      .filter((each) => {
+        try {
+          for (const ip of each.addresses) this.#add(ip, ifindex);
+          return true;
+        } catch (cause) {
+          if (!(cause instanceof Fault)) throw cause;
+          this.drop(each.addresses);
+          failed(each.vip, cause);
+          return false;
+        }
+      })
+      .map(({ vip }) => vip);
   }
 
   /** Leases that are alive get their full span; the others are lost, and named. */
@@ -94,9 +115,7 @@ export class Holdings implements Disposable {
   /** Puts back an address that somebody took from the interface while we own it. */
   restore(ip: Ip): boolean {
     const index = this.#added.get(ip);
-    if (index === undefined) return false;
-    const noDad = isIpv4(ip) ? {} : { noDad: true };
-    return this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad });
+    return index !== undefined && this.#add(ip, index);
   }
 
   /** Nothing of ours stays. */
@@ -108,6 +127,12 @@ export class Holdings implements Disposable {
   [Symbol.dispose](): void {
     this.#fence[Symbol.dispose]();
     this.#route[Symbol.dispose]();
+  }
+
+  #add(ip: Ip, index: number): boolean {
+    this.#added.set(ip, index);
+    const noDad = isIpv4(ip) ? {} : { noDad: true };
+    return this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad });
   }
 
   #repair(): boolean {

@@ -3,12 +3,12 @@
  * performed before the next event is looked at, and what the kernel answers is told at once.
  */
 import { formatIp, type Ip, isIpv4, type Mac } from "../../../base/address.ts";
-import { Fault } from "../../../base/fault.ts";
+import type { Fault } from "../../../base/fault.ts";
 import { unreachable } from "../../../base/result.ts";
 import { after, type Instant, instant, type Ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
-import type { Action, Event, Holding, SegmentConfig } from "../event.ts";
+import type { Action, Event, Holding, SegmentConfig, VipId } from "../event.ts";
 import { encode } from "../packet.ts";
 import type { FromPulse } from "../plan.ts";
 import { Segment } from "../segment.ts";
@@ -116,10 +116,8 @@ export class SegmentDriver implements Disposable {
         const lost = holdings.extend(action.holdings, action.span);
         return this.#step({ kind: "renewed", lost });
       }
-      case "claim": {
-        const ok = this.#claim(action.holding, action.span, action.before);
-        return this.#step({ kind: "claimed", vip: action.holding.vip, ok });
-      }
+      case "claim":
+        return this.#step({ kind: "claimed", begun: this.#claim(action.holdings, action.span, action.before) });
       case "drop":
         return holdings.drop(action.holding.addresses);
       case "drain":
@@ -159,18 +157,16 @@ export class SegmentDriver implements Disposable {
     }
   }
 
-  #claim({ vip, addresses }: Holding, span: Ms, before: Instant): boolean {
+  /** What is owned now; the addresses of the others are gone again. */
+  #claim(wanted: readonly Holding[], span: Ms, before: Instant): readonly VipId[] {
     const { holdings, loop, tell } = this.#parts;
-    if (this.#view === undefined) return false;
-    try {
-      return holdings.claim(addresses, this.#view.ifindex, span, () => loop.now() <= before);
-    } catch (cause) {
-      if (!(cause instanceof Fault)) throw cause;
-      holdings.drop(addresses);
+    const view = this.#view;
+    if (view === undefined) return [];
+    const failed = (vip: VipId, cause: Fault): void => {
       const fields = { vip: formatIp(vip), level: "error", code: cause.code, ...cause.fields };
       tell({ kind: "event", name: "vip.claim-failed", fields });
-      return false;
-    }
+    };
+    return holdings.claim(wanted, view.ifindex, span, () => loop.now() <= before, failed);
   }
 
   #late(before: Instant): boolean {

@@ -222,8 +222,9 @@ export class SimNode {
       }
       case "claim": {
         const ok = this.#clock() <= action.before && this.carrier;
-        if (ok) this.#hold(action.holding.addresses, action.span);
-        this.#todo.unshift(() => this.#step({ kind: "claimed", vip: action.holding.vip, ok }));
+        const held = ok ? action.holdings : [];
+        for (const { addresses } of held) this.#hold(addresses, action.span);
+        this.#todo.unshift(() => this.#step({ kind: "claimed", begun: held.map((each) => each.vip) }));
         break;
       }
       case "drop":
