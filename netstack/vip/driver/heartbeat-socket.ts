@@ -18,15 +18,18 @@ export interface HeartbeatOptions {
 }
 export type Heard = (datagram: Uint8Array, from: Ip, ttl: number | undefined) => void;
 
+/** A socket could not send or receive; positive errno. */
+export type Failed = (what: "heartbeat" | "arp" | "nd", errno: number) => void;
+
 export class HeartbeatSocket implements Disposable, DatagramHandler {
   readonly #sockets: readonly { readonly v4: boolean; readonly datagrams: Datagrams }[];
   readonly #targets: readonly { readonly v4: boolean; readonly to: Uint8Array }[];
   readonly #heard: Heard;
-  /** errno → how often sending failed. */
-  readonly failures = new Map<number, number>();
+  readonly #failed: Failed;
 
-  constructor(loop: Loop, options: HeartbeatOptions, heard: Heard) {
+  constructor(loop: Loop, options: HeartbeatOptions, heard: Heard, failed: Failed) {
     this.#heard = heard;
+    this.#failed = failed;
     const { port, ifindex, peers } = options;
     const sockets: { v4: boolean; datagrams: Datagrams }[] = [];
     for (const v4 of [true, false]) {
@@ -46,7 +49,7 @@ export class HeartbeatSocket implements Disposable, DatagramHandler {
       if (!this.#unicast && v4 !== isIpv4(from)) continue;
       const socket = this.#sockets.find((each) => each.v4 === v4);
       const errno = socket?.datagrams.send(datagram, to) ?? 0;
-      if (errno !== 0) this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+      if (errno !== 0) this.#failed("heartbeat", errno);
     }
   }
 
@@ -55,7 +58,7 @@ export class HeartbeatSocket implements Disposable, DatagramHandler {
     if (from !== undefined) this.#heard(bytes, from.ip, meta.ttl);
   }
   failed(_socket: Datagrams, errno: number): void {
-    this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+    this.#failed("heartbeat", errno);
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,7 @@
  * wake us for each frame.
  */
 import { type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
+import { ENOBUFS } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
 import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.ts";
 import { arpAnnouncement, arpProbe, arpRequest, decodeArp } from "../../wire/arp.ts";
@@ -17,14 +18,14 @@ import {
   unsolicitedAdvertisement,
 } from "../../wire/ndp.ts";
 import type { Event } from "../event.ts";
+import type { Failed } from "./heartbeat-socket.ts";
 
 export class NeighbourSocket implements Disposable, DatagramHandler {
   readonly #mac: Mac;
   readonly #arp: Datagrams;
   readonly #nd: Datagrams;
   readonly #observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void;
-  /** errno → how often sending failed. */
-  readonly failures = new Map<number, number>();
+  readonly #failed: Failed;
   readonly #loop: Loop;
   readonly #ifindex: number;
   #groups: { readonly key: string; readonly member: Datagrams } | undefined;
@@ -34,7 +35,9 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     ifindex: number,
     mac: Mac,
     observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void,
+    failed: Failed,
   ) {
+    this.#failed = failed;
     this.#loop = loop;
     this.#ifindex = ifindex;
     this.#mac = mac;
@@ -85,8 +88,8 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     if (socket === this.#arp) this.#arpReceived(payload);
     else if (socket === this.#nd) this.#ndReceived(payload, frame.value.source);
   }
-  failed(_socket: Datagrams, errno: number): void {
-    this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+  failed(socket: Datagrams, errno: number): void {
+    this.#failed(socket === this.#arp ? "arp" : "nd", errno);
   }
 
   [Symbol.dispose](): void {
@@ -115,7 +118,7 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   #send(ip: Ip, frame: Uint8Array): void {
     const errno = (isIpv4(ip) ? this.#arp : this.#nd).send(frame);
     // ENOBUFS is the fence at work: a frame for an address that we lost meanwhile.
-    if (errno !== 0) this.failures.set(errno, (this.failures.get(errno) ?? 0) + 1);
+    if (errno !== 0 && errno !== ENOBUFS) this.#failed(isIpv4(ip) ? "arp" : "nd", errno);
   }
 }
 

@@ -2,7 +2,7 @@
  * All segments of this host: takes control's plan, follows the interfaces, owns what is in the kernel.  The pulse process
  * is this on a loop (daemon/pulse/main.ts).
  */
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 import { formatIp, type Ip } from "../../../base/address.ts";
 import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
@@ -58,7 +58,8 @@ export class NodeDriver implements Disposable {
     if (plan.segments.length > 0) {
       const key = Buffer.from(plan.key, "hex");
       if (key.length !== 32) throw new TypeError(`a key of ${key.length} octets`);
-      this.#sign = (bytes) => createHmac("sha256", key).update(bytes).digest();
+      const secret = createSecretKey(key);
+      this.#sign = (bytes) => createHmac("sha256", secret).update(bytes).digest();
     }
     for (const [ifname, segment] of this.#segments) {
       if (plan.segments.some((each) => each.ifname === ifname)) continue;

@@ -6,6 +6,7 @@ import { formatIp, type Ip, isIpv4, type Mac } from "../../../base/address.ts";
 import type { Fault } from "../../../base/fault.ts";
 import { unreachable } from "../../../base/result.ts";
 import { after, type Instant, instant, type Ms, seconds } from "../../../base/unit.ts";
+import { ENETDOWN, errnoName } from "../../kernel/errno.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
 import type { Action, Event, Holding, SegmentConfig, VipId } from "../event.ts";
@@ -40,7 +41,8 @@ export class SegmentDriver implements Disposable {
   readonly #parts: SegmentParts;
   readonly #segment: Segment;
   readonly #pending: Event[] = [];
-  readonly #refusals = new Map<string, { count: number; toldAt: Instant }>();
+  /** What went wrong, how often, and when that was told last. */
+  readonly #counts = new Map<string, { count: number; toldAt: Instant }>();
   #transport: Transport;
   #view: LinkView | undefined;
   #heartbeats: HeartbeatSocket | undefined;
@@ -73,9 +75,15 @@ export class SegmentDriver implements Disposable {
       this.#closeSockets();
       if (view !== undefined) {
         this.#openHeartbeats(view);
-        this.#neighbours = new NeighbourSocket(this.#parts.loop, view.ifindex, view.mac, (event) => {
-          if (this.#segment.concerns(event.ip)) this.feed(event);
-        });
+        this.#neighbours = new NeighbourSocket(
+          this.#parts.loop,
+          view.ifindex,
+          view.mac,
+          (event) => {
+            if (this.#segment.concerns(event.ip)) this.feed(event);
+          },
+          (what, errno) => this.#failed(what, errno),
+        );
         this.#neighbours.join(this.#segment.config.vips.flatMap((vip) => vip.addresses));
       }
     }
@@ -180,24 +188,36 @@ export class SegmentDriver implements Disposable {
     this.feed({ kind: "heartbeat", packet: packet.value });
   }
 
-  /** Counted always, told once a minute for each reason. */
   #refused(why: string, from: string): void {
-    if (why === "own") return;
+    if (why !== "own") this.#count("vip.heartbeat-refused", why, { why, from });
+  }
+
+  /** A link that is down refuses everything, which its state says already. */
+  #failed(what: string, errno: number): void {
+    if (errno !== ENETDOWN) this.#count("vip.socket-failed", `${what} ${errno}`, { what, errno: errnoName(errno) });
+  }
+
+  /** Counted always, told once a minute for each reason. */
+  #count(name: string, reason: string, fields: Readonly<Record<string, unknown>>): void {
     const now = this.#parts.loop.now();
-    const known = this.#refusals.get(why) ?? { count: 0, toldAt: instant(Number.NEGATIVE_INFINITY) };
+    const key = `${name} ${reason}`;
+    const known = this.#counts.get(key) ?? { count: 0, toldAt: instant(Number.NEGATIVE_INFINITY) };
     known.count++;
-    this.#refusals.set(why, known);
+    this.#counts.set(key, known);
     if (now < after(known.toldAt, seconds(60))) return;
     known.toldAt = now;
-    const fields = { why, from, count: known.count, ifname: this.#segment.config.ifname, level: "warn" };
-    this.#parts.tell({ kind: "event", name: "vip.heartbeat-refused", fields });
+    const { ifname } = this.#segment.config;
+    this.#parts.tell({ kind: "event", name, fields: { ...fields, count: known.count, ifname, level: "warn" } });
   }
 
   #openHeartbeats(view: LinkView): void {
     this.#heartbeats?.[Symbol.dispose]();
     const options = { ifname: this.#segment.config.ifname, ifindex: view.ifindex, ...this.#transport };
-    this.#heartbeats = new HeartbeatSocket(this.#parts.loop, options, (datagram, from, ttl) =>
-      this.#heard(datagram, from, ttl),
+    this.#heartbeats = new HeartbeatSocket(
+      this.#parts.loop,
+      options,
+      (datagram, from, ttl) => this.#heard(datagram, from, ttl),
+      (what, errno) => this.#failed(what, errno),
     );
   }
 
