@@ -2,7 +2,7 @@
  * Giving an address away: to a successor that we name, or, when we lost it, at once and without a word of farewell.
  * The one that releases knows all candidates' loads best, so it chooses; nobody has to agree with it.
  */
-import { after, type Instant, type Ms, ms, seconds } from "../../base/unit.ts";
+import { after, type Instant, type Ms, seconds } from "../../base/unit.ts";
 
 import { compare } from "./rank.ts";
 import {
@@ -24,10 +24,10 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   if (vip.phase.kind !== "owner") return;
   const { timing } = state.config;
   const successor = to ?? bestOf(state, vip, now);
-  const served = successor === undefined ? ms(0) : handover; // without a successor there is nobody to send flows back
-  if (served > 0) {
-    vip.drainUntil = after(now, served);
-    state.out.push({ kind: "drain", holding: holdingOf(vip), span: served });
+  // Without a successor too: nobody sends flows back then, but neighbours that know us still reach those under way.
+  if (handover > 0) {
+    vip.drainUntil = after(now, handover);
+    state.out.push({ kind: "drain", holding: holdingOf(vip), span: handover });
   } else {
     state.out.push({ kind: "drop", holding: holdingOf(vip) });
   }
@@ -37,14 +37,14 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   vip.releasing = {
     until: after(now, detection(timing)),
     successor: successor?.node,
-    handover: served,
+    handover,
   };
   // The successor has a detection time of its own to show itself before we might take the address back.
   const releasedUntil = alive(timing, after(now, detection(timing)), "released");
   believe(vip, releasedUntil);
   if (successor !== undefined) successor.owned++; // until its next heartbeat says so: the next release looks elsewhere
   state.urgent = true;
-  const fields = { vip: vip.config.name, why, successor: successor?.node, handover: served };
+  const fields = { vip: vip.config.name, why, successor: successor?.node, handover };
   state.out.push({ kind: "event", name: "vip.released", fields });
 }
 
