@@ -42,18 +42,14 @@ export function planApply(
   const texts = new Map(files.map(({ file, content }) => [file, textOf(content)]));
   const name = texts.has(source) ? `${source} (applied)` : source;
   const incoming = parseYaml(name, documents);
-  const existing = loadResources(files).resources;
   const wanted = new Set(incoming.documents.flatMap(listed).map(declaredId));
-  const replaced = new Map(
-    everything(existing)
-      .map((each) => [idOf(each), each] as const)
-      .filter(([id]) => wanted.has(id)),
-  );
+  const replaced = standing(texts, wanted);
+  for (const each of replaced.values()) if (each.listed) return err([inList(each)]);
   // Judged with the replaced documents blanked out, so that all line numbers are those of the files.
   const judged = loadResources([...blanked(texts, [...replaced.values()]), { file: name, content: documents }]);
-  if (judged.diagnostics.some(isError)) return err(judged.diagnostics);
+  if (judged.diagnostics.some(isError)) return err(blamed(judged.diagnostics, files, name));
   const changes: Edited[] = [];
-  const bodies = new Map<AnyResource, string>();
+  const bodies = new Map<Standing, string>();
   const created: FileChange[] = [];
   const taken = new Set([...texts.keys()].map((each) => basename(each)));
   const all = pieces(documents);
@@ -66,24 +62,22 @@ export function planApply(
       taken.add(basename(path));
       created.push({ path, text: textOfDocument(documents, all, resource.source) });
       changes.push({ ...named(resource), change: "created", file: path, before: undefined, after });
-    } else if (sameContent(old.source.value, after)) {
-      changes.push({ ...named(resource), change: "unchanged", file: old.source.file, before: after, after });
+    } else if (sameContent(old.value, after)) {
+      changes.push({ ...named(resource), change: "unchanged", file: old.file, before: after, after });
     } else {
       bodies.set(old, textOfDocument(documents, all, resource.source));
       changes.push({
         ...named(resource),
         change: "configured",
-        file: old.source.file,
-        before: old.source.value,
+        file: old.file,
+        before: old.value ?? {},
         after,
       });
     }
   }
-  const rewritten = rewrite(texts, bodies);
-  if (!rewritten.ok) return rewritten;
   return ok({
     changes,
-    files: [...rewritten.value, ...created],
+    files: [...rewrite(texts, bodies), ...created],
     warnings: judged.diagnostics,
     resources: judged.resources,
   });
@@ -95,58 +89,128 @@ export function planDelete(
   target: Target,
 ): Result<Edit, readonly Diagnostic[]> | undefined {
   const texts = new Map(files.map(({ file, content }) => [file, textOf(content)]));
-  const before = loadResources(files);
-  const found = everything(before.resources).find(
-    ({ kind, metadata }) =>
-      kind === target.kind && metadata.name === target.name && metadata.namespace === target.namespace,
-  );
+  const { kind, namespace, name } = target;
+  const id = namespace === undefined ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
+  const found = standing(texts, new Set([id])).get(id);
   if (found === undefined) return undefined;
+  if (found.listed) return err([inList(found)]);
   const judged: Loaded = loadResources(blanked(texts, [found]));
-  if (judged.diagnostics.some(isError)) return err(judged.diagnostics);
-  const rewritten = rewrite(texts, new Map([[found, undefined]]));
-  if (!rewritten.ok) return rewritten;
-  const { file, value } = found.source;
-  const change: Edited = { ...named(found), change: "deleted", file, before: value, after: undefined };
-  return ok({ changes: [change], files: rewritten.value, warnings: judged.diagnostics, resources: judged.resources });
+  if (judged.diagnostics.some(isError)) return err(blamed(judged.diagnostics, files, undefined));
+  const { file, value } = found;
+  const change: Edited = {
+    ...{ kind, namespace: namespace ?? "", name },
+    ...{ change: "deleted", file, before: value, after: undefined },
+  };
+  return ok({
+    changes: [change],
+    files: rewrite(texts, new Map([[found, undefined]])),
+    warnings: judged.diagnostics,
+    resources: judged.resources,
+  });
+}
+
+/** A resource as it stands in a file, be it right or not: an edit may be what sets it right. */
+interface Standing {
+  readonly id: string;
+  readonly file: string;
+  /** A line of its document, and where it begins itself. */
+  readonly line: number;
+  readonly column: number;
+  /** undefined: its document is not YAML. */
+  readonly value: unknown;
+  /** It is an item of a List. */
+  readonly listed: boolean;
+}
+
+/** The first resource of each of these names. */
+function standing(texts: ReadonlyMap<string, string>, ids: ReadonlySet<string>): ReadonlyMap<string, Standing> {
+  const found = new Map<string, Standing>();
+  for (const [file, text] of texts) {
+    for (const each of standingIn(file, text)) if (ids.has(each.id) && !found.has(each.id)) found.set(each.id, each);
+  }
+  return found;
+}
+
+function standingIn(file: string, text: string): readonly Standing[] {
+  const { documents } = parseYaml(file, text);
+  const all = pieces(text);
+  const read = new Set(documents.map((document) => pieceAt(all, document.at([]).line)));
+  const whole = documents.flatMap((document) =>
+    listed(document).map((value): Standing => {
+      return { id: declaredId(value), file, ...document.at([]), value, listed: isList(document.value) };
+    }),
+  );
+  const broken = all.flatMap((piece): readonly Standing[] => {
+    const id = read.has(piece) ? undefined : sketchedId(bodyOf(text, piece));
+    return id === undefined ? [] : [{ id, file, line: piece.firstLine, column: 1, value: undefined, listed: false }];
+  });
+  return [...whole, ...broken];
+}
+
+/** Whose place a document holds that is not YAML: by the lines that look like its kind and its name. */
+function sketchedId(text: string): string | undefined {
+  const kind = /^kind:[ \t]+["']?(\w+)/m.exec(text)?.[1];
+  const metadata = /^metadata:[ \t]*(.*\n(?:[ \t]+.*\n)*)/m.exec(text)?.[1] ?? "";
+  const field = (name: string): string | undefined =>
+    new RegExp(`(?:^[ \\t]+|[{,][ \\t]*|^)${name}:[ \\t]+["']?([^\\s"',}]+)`, "m").exec(metadata)?.[1];
+  const name = field("name");
+  if (kind === undefined || name === undefined) return undefined;
+  const namespace = field("namespace");
+  return declaredId({ kind, metadata: namespace === undefined ? { name } : { name, namespace } });
+}
+
+/**
+ * What was wrong before comes first, and alone: while a document cannot be read, a name that is defined twice or a
+ * reference that leads nowhere may be only its consequence.  `name`: the text that is applied.
+ */
+function blamed(
+  diagnostics: readonly Diagnostic[],
+  files: readonly SourceFile[],
+  name: string | undefined,
+): readonly Diagnostic[] {
+  const placed = ({ file, line, column, code }: Diagnostic): string => `${file}:${line}:${column} ${code}`;
+  const before = new Set(loadResources(files).diagnostics.filter(isError).map(placed));
+  const older = (each: Diagnostic): boolean => each.file !== name && isError(each) && before.has(placed(each));
+  if (!diagnostics.some(older)) return diagnostics;
+  return diagnostics.flatMap((each): readonly Diagnostic[] => {
+    if (!older(each)) return each.code === "DUPLICATE" || each.code === "REFERENCE" ? [] : [each];
+    const first = `fix ${basename(each.file)}:${each.line} first, or apply the right document too`;
+    return [{ ...each, hint: each.hint === undefined ? first : `${each.hint}; ${first}` }];
+  });
 }
 
 /** New texts of the files whose documents change; undefined as a body removes (one resource at a time). */
 function rewrite(
   texts: ReadonlyMap<string, string>,
-  bodies: ReadonlyMap<AnyResource, string | undefined>,
-): Result<readonly FileChange[], readonly Diagnostic[]> {
+  bodies: ReadonlyMap<Standing, string | undefined>,
+): readonly FileChange[] {
   const changes: FileChange[] = [];
-  for (const [path, resources] of Map.groupBy(bodies.keys(), ({ source }) => source.file)) {
+  for (const [path, resources] of Map.groupBy(bodies.keys(), ({ file }) => file)) {
     const text = texts.get(path);
     if (text === undefined) throw new TypeError(`${path} was not read`);
     const all = pieces(text);
-    const lists = listPieces(path, text, all);
     const replacements = new Map<number, string>();
     for (const resource of resources) {
-      const piece = pieceAt(all, resource.source.at([]).line);
-      if (piece === undefined) throw new TypeError(`${idOf(resource)} is not where it was read`);
-      if (lists.has(piece)) return err([inList(resource)]);
+      const piece = pieceOf(all, resource);
       const body = bodies.get(resource);
-      if (body === undefined) return ok([{ path, text: without(text, piece) }]);
+      if (body === undefined) return [{ path, text: without(text, piece) }];
       replacements.set(piece.start, body);
     }
     changes.push({ path, text: withBodies(text, all, replacements) });
   }
-  return ok(changes);
+  return changes;
 }
 
 /** The same files with these resources' documents emptied, line by line. */
-function blanked(texts: ReadonlyMap<string, string>, gone: readonly AnyResource[]): readonly SourceFile[] {
-  const byFile = Map.groupBy(gone, ({ source }) => source.file);
+function blanked(texts: ReadonlyMap<string, string>, gone: readonly Standing[]): readonly SourceFile[] {
+  const byFile = Map.groupBy(gone, ({ file }) => file);
   return [...texts].map(([file, text]) => {
     const here = byFile.get(file);
     if (here === undefined) return { file, content: text };
     const lines = text.split("\n");
     const all = pieces(text);
-    const lists = listPieces(file, text, all);
     for (const resource of here) {
-      const piece = pieceAt(all, resource.source.at([]).line);
-      if (piece === undefined || lists.has(piece)) continue;
+      const piece = pieceOf(all, resource);
       for (let line = piece.firstLine; line <= piece.lastLine; line++) {
         if (!/^(---|\.\.\.)(\s|$)/.test(lines[line - 1] ?? "")) lines[line - 1] = "";
       }
@@ -155,18 +219,16 @@ function blanked(texts: ReadonlyMap<string, string>, gone: readonly AnyResource[
   });
 }
 
-/** Pieces that hold a List.  Parses the text once, and only if the word is in it. */
-function listPieces(file: string, text: string, all: readonly Piece[]): ReadonlySet<Piece> {
-  if (!text.includes("List")) return new Set();
-  const lists = parseYaml(file, text).documents.filter(({ value }) => isList(value));
-  return new Set(lists.map((document) => pieceAt(all, document.at([]).line)).filter((each) => each !== undefined));
+function pieceOf(all: readonly Piece[], { id, line }: Standing): Piece {
+  const piece = pieceAt(all, line);
+  if (piece === undefined) throw new TypeError(`${id} is not where it was read`);
+  return piece;
 }
 
-function inList(resource: AnyResource): Diagnostic {
-  const { line, column } = resource.source.at([]);
-  const message = `${idOf(resource)} is an item of a List, which is not edited`;
+function inList({ id, file, line, column }: Standing): Diagnostic {
+  const message = `${id} is an item of a List, which is not edited`;
   const hint = "edit the file, or split the list into documents";
-  return { severity: "error", file: resource.source.file, line, column, code: "CONTRADICTION", message, hint };
+  return { severity: "error", file, line, column, code: "CONTRADICTION", message, hint };
 }
 
 /** The text that its author wrote; an item of a List is written anew. */

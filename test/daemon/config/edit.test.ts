@@ -147,8 +147,51 @@ describe("apply", () => {
   });
   it("a resource inside a List of a file is not edited behind its author's back", () => {
     const list = `kind: List\nitems:\n  - ${BACKEND("b").trimEnd().replaceAll("\n", "\n    ")}\n`;
-    expect(planApply(files(list), "in.yaml", BACKEND("b", 5), "/d").ok).toBe(false);
+    const edit = planApply(files(list), "in.yaml", BACKEND("b", 5), "/d");
+    expect(edit).toMatchObject({ ok: false, error: [{ code: "CONTRADICTION", file: FILE }] });
     expect(planDelete(files(list), { kind: "ProxyBackend", namespace: "default", name: "b" })?.ok).toBe(false);
+  });
+});
+
+describe("files that are broken", () => {
+  const broken = BACKEND("b").replace("endpoints:", "endpionts:");
+  it("a document with an error is replaced by the right one, as any other", () => {
+    const edit = apply(`${BACKEND("a")}---\n${broken}`, BACKEND("b", 9));
+    expect(edit.changes).toMatchObject([{ name: "b", change: "configured", file: FILE }]);
+    expect(edit.files).toEqual([{ path: FILE, text: `${BACKEND("a")}---\n${BACKEND("b", 9)}` }]);
+  });
+  it("so is one that is not YAML, by its kind and name", () => {
+    const torn = BACKEND("b").replace("address: 192.0.2.1", "address: [192.0.2.1");
+    for (const text of [
+      `${BACKEND("a")}---\n${torn}`,
+      torn,
+      torn.replace(/metadata:\n {2}name: b/, "metadata: {name: b}"),
+    ]) {
+      const edit = apply(text, BACKEND("b", 9));
+      expect(edit.changes).toMatchObject([{ name: "b", change: "configured", file: FILE }]);
+      expect(loadResources(files(edit.files[0]?.text ?? "")).diagnostics).toEqual([]);
+    }
+  });
+  it("an error that stays is named as what to fix first, and nothing that may only follow from it", () => {
+    const torn = BACKEND("c").replace("address: 192.0.2.1", "address: [192.0.2.1");
+    const route = `apiVersion: novaedge.io/v1alpha1\nkind: ProxyRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: g}], rules: [{backendRef: {name: c}}]}\n`;
+    const edit = planApply(files(`${broken}---\n${torn}`), "in.yaml", `${BACKEND("b")}---\n${route}`, "/d");
+    if (edit.ok) throw new Error("accepted");
+    expect(edit.error.length).toBeGreaterThan(0);
+    expect(edit.error.map(({ file, code }) => `${file} ${code}`)).not.toContain("in.yaml DUPLICATE");
+    expect(edit.error.map(({ file, code }) => `${file} ${code}`)).not.toContain("in.yaml REFERENCE");
+    for (const each of edit.error) {
+      expect(each.file).toBe(FILE);
+      expect(each.hint).toContain(`fix a.yaml:${each.line} first`);
+    }
+  });
+  it("a document with an error can be deleted", () => {
+    const edit = planDelete(files(`${BACKEND("a")}---\n${broken}`), {
+      kind: "ProxyBackend",
+      namespace: "default",
+      name: "b",
+    });
+    expect(edit).toMatchObject({ ok: true, value: { changes: [{ name: "b", change: "deleted" }] } });
   });
 });
 
