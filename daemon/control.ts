@@ -65,7 +65,12 @@ export class Control {
   #allocated: Allocated | undefined;
   /** What the plan of the virtual IPs is made from. */
   #followed:
-    | { readonly settings: Settings; readonly resources: ResourceSet; readonly allocated: Allocated }
+    | {
+        readonly settings: Settings;
+        readonly resources: ResourceSet;
+        readonly allocated: Allocated;
+        readonly key: string;
+      }
     | undefined;
   #followBy: { readonly generation: number; readonly at: Instant } | undefined;
   #eligible: ReadonlySet<string> = new Set();
@@ -132,12 +137,12 @@ export class Control {
 
   pass(): void {
     const { live, allocations, dataplanes, vips, settled } = this.#parts;
-    const { settings, resources } = live.current;
+    const { settings, resources, key } = live.current;
     this.#allocated ??= allocations.next(resources);
-    const next = desired(settings, resources, this.#allocated, this.#facts());
+    const next = desired(settings, resources, this.#allocated, this.#facts(key));
     if (!this.#draining) dataplanes.want(next.proxy, next.sockets);
     if (this.#mayFollow()) {
-      this.#followed = { settings, resources, allocated: this.#allocated };
+      this.#followed = { settings, resources, allocated: this.#allocated, key };
       dataplanes.prune();
     }
     const { vips: plan } = this.#inForce(next);
@@ -169,7 +174,7 @@ export class Control {
     const { settings, resources } = this.#parts.live.current;
     const followed = this.#followed;
     if (followed === undefined || (followed.settings === settings && followed.resources === resources)) return next;
-    return desired(followed.settings, followed.resources, followed.allocated, this.#facts());
+    return desired(followed.settings, followed.resources, followed.allocated, this.#facts(followed.key));
   }
 
   /** What keeps the daemon from serving what the files say; undefined when nothing does. */
@@ -211,11 +216,12 @@ export class Control {
     await vips.stop(seconds(3));
   }
 
-  #facts(): Facts {
-    const { live, dataplanes, host } = this.#parts;
+  /** `key` belongs to a configuration: one without virtual IPs has none, and the one before is still followed. */
+  #facts(key: string): Facts {
+    const { dataplanes, host } = this.#parts;
     return {
       hostname: host.hostname,
-      key: live.current.key,
+      key,
       ipv6: host.ipv6(),
       interfaces: this.#interfaces,
       listening: dataplanes.listening(),

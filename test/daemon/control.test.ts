@@ -16,6 +16,7 @@ import { loadResources } from "../../resources/load.ts";
 import { DEFAULT_SETTINGS } from "../../resources/settings.ts";
 import { backend, EDGE } from "./resources-fixture.ts";
 
+const KEY = "ab".repeat(32);
 const POLICY = {
   backoffLeast: ms(100),
   backoffMost: ms(10_000),
@@ -85,7 +86,8 @@ function world(text: string) {
   const load = (source: string): KeyedConfiguration => {
     const { resources, diagnostics } = loadResources([{ file: "f.yaml", content: source }]);
     expect(diagnostics).toEqual([]);
-    return { settings, resources, resourceDir: "", files: [], warnings: [], hash: "", key: "ab".repeat(32) };
+    const key = resources.vips.length === 0 ? "" : KEY; // as `readKeyed` has it
+    return { settings, resources, resourceDir: "", files: [], warnings: [], hash: "", key };
   };
   const live = { current: load(text), generation: 1, conditions: () => [] };
   const common = { policy: POLICY, clock, wall, random: () => 0.5, events };
@@ -232,6 +234,18 @@ describe("control: facts and configuration → children", () => {
     expect(eligible()).toEqual(["true OK"]);
     await clock.pass(200);
     expect(eligible()).toEqual(["false NOT_LISTENING"]);
+  });
+  it("a virtual IP that is still followed keeps its key when the files have none any more", async () => {
+    const { settle, reconfigure, planes, plans, confirm, clock, control } = world(CONFIG);
+    await settle();
+    reconfigure(backend("app", 9000));
+    await clock.pass(100);
+    control.changed();
+    await clock.pass(100);
+    for (const plane of planes) confirm(plane);
+    await clock.pass(60_000);
+    for (const { plan } of plans()) if (plan.segments.length > 0) expect(plan.key).toBe(KEY);
+    expect(plans().at(-1)?.plan.segments).toEqual([]);
   });
   it("stops in order: withdraw, then drain, then pulse; nothing is planned after the withdrawal", async () => {
     const { settle, control, pulse, planes, clock } = world(CONFIG);
