@@ -1,4 +1,5 @@
 /** One run of novactl: parse, act, end with a status.  No error of any kind reaches the terminal as a stack. */
+import { errnoWords } from "../base/errno.ts";
 import { Fault } from "../base/fault.ts";
 import { AdminClient, RefusedError } from "./client.ts";
 import { CommandError, EXIT, type ExitCode, type Io } from "./command.ts";
@@ -33,13 +34,13 @@ function ended(io: Io, thrown: unknown): ExitCode {
   if (thrown instanceof RefusedError) io.err(thrown.lines());
   if (thrown instanceof CommandError) return complain(io, thrown.exit, thrown.code, thrown.message, thrown.hint);
   if (thrown instanceof Fault) {
+    const { path, errno } = thrown.fields;
+    const told =
+      typeof path === "string" && typeof errno === "string"
+        ? `${path}: ${errnoWords(errno)}`
+        : thrown.message.replace(`${thrown.code}: `, "");
     const denied = DENIED.has(thrown.fields["errno"] ?? thrown.fields["code"]);
-    return complain(
-      io,
-      denied ? EXIT.permission : EXIT.failed,
-      thrown.code,
-      thrown.message.replace(`${thrown.code}: `, ""),
-    );
+    return complain(io, denied ? EXIT.permission : EXIT.failed, thrown.code, told);
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (io.env["NOVAEDGE_DEBUG"] !== undefined && thrown instanceof Error) io.err(`${thrown.stack ?? ""}\n`);

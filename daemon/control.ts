@@ -244,10 +244,14 @@ export class Control {
       ([key, message]): DesiredCondition => ({ code: "LISTENER_FAILED", severity: "error", subject: key, message }),
     );
     const reports = [...vips.reports.values()].flatMap(({ report }) => vipConditions(report));
-    const late = dataplanes.overdue().map((name): DesiredCondition => {
-      const message = "runs, and has not confirmed the configuration for two seconds";
-      return { code: "DATAPLANE_REFUSED", severity: "error", subject: name, message };
-    });
+    const refused = dataplanes.refusals().map(
+      ({ name, why }): DesiredCondition => ({
+        code: "DATAPLANE_REFUSED",
+        severity: "error",
+        subject: name,
+        message: why,
+      }),
+    );
     const drift: readonly DesiredCondition[] =
       vips.drift === undefined
         ? []
@@ -271,7 +275,7 @@ export class Control {
             },
           ]
         : [];
-    return [...children, ...listeners, ...late, ...reports, ...drift, ...fallback];
+    return [...children, ...listeners, ...refused, ...reports, ...drift, ...fallback];
   }
 }
 

@@ -113,14 +113,15 @@ export class Dataplanes {
     for (const key of this.#health.keys()) if (!endpoints.has(key)) this.#health.delete(key);
   }
 
-  /** Workers that run and owe their confirmation for too long. */
-  overdue(): readonly string[] {
+  /** Workers that run without the wanted configuration: they refused it, or owe their confirmation for too long. */
+  refusals(): readonly { readonly name: string; readonly why: string }[] {
     const now = this.#parts.clock.now();
-    return this.#workers
-      .filter(({ child, sent, applied, sentAt }) => {
-        return child.phase === "up" && sent !== applied && sentAt !== undefined && since(sentAt, now) >= LONGEST_APPLY;
-      })
-      .map(({ child }) => child.name);
+    return this.#workers.flatMap(({ child, sent, applied, sentAt, refused }) => {
+      const { name, phase } = child;
+      if (phase !== "up" || sent === applied || sentAt === undefined) return [];
+      if (refused !== undefined && refused.version === sent) return [{ name, why: refused.why }];
+      return since(sentAt, now) < LONGEST_APPLY ? [] : [{ name, why: UNCONFIRMED }];
+    });
   }
   /** Every worker that runs has the wanted configuration in force, and one does run. */
   settled(): boolean {
@@ -226,7 +227,11 @@ export class Dataplanes {
         return this.#parts.changed();
       case "applied":
         state.applied = message.version;
+        state.refused = undefined;
         state.listening = new Set(message.listening);
+        return this.#parts.changed();
+      case "refused":
+        state.refused = { version: message.version, why: message.why };
         return this.#parts.changed();
       case "health":
         return this.#judged(worker, message);
@@ -260,6 +265,8 @@ class WorkerState {
   sent: string | undefined;
   sentAt: Instant | undefined;
   applied: string | undefined;
+  /** What this process could not put into force last. */
+  refused: { readonly version: string; readonly why: string } | undefined;
   listening: ReadonlySet<string> = new Set();
   /** Listener keys whose socket this process was given. */
   readonly handed = new Set<string>();
@@ -271,6 +278,7 @@ class WorkerState {
   forget(): void {
     this.sent = undefined;
     this.applied = undefined;
+    this.refused = undefined;
     this.listening = new Set();
     this.handed.clear();
   }
@@ -282,5 +290,6 @@ function relay({ child }: WorkerState, key: string, healthy: boolean): void {
 }
 
 const LONGEST_APPLY = seconds(2);
+const UNCONFIRMED = "runs, and has not confirmed the configuration for two seconds";
 /** A taken port is tried again at this pace. */
 const RETRY = ms(1_000);

@@ -21,6 +21,8 @@ export type FromDataplane =
   | { readonly kind: "hello"; readonly pid: number; readonly engine: string; readonly why: string }
   /** The configuration is in force; `listening` are the keys that accept now. */
   | { readonly kind: "applied"; readonly version: string; readonly listening: readonly string[] }
+  /** The configuration does not compile here; the one before stays in force. */
+  | { readonly kind: "refused"; readonly version: string; readonly why: string }
   | { readonly kind: "pong"; readonly n: number }
   /** `endpoint` is "address:port" ("[v6]:port"). Sent on change, and for all endpoints after each configuration; only worker 0 checks. */
   | {

@@ -106,7 +106,7 @@ export class Worker {
     const applied = this.plane.apply(config);
     if (!applied.ok) {
       log.error("dataplane.config-refused", { version: config.version, why: applied.error });
-      return;
+      return send({ kind: "refused", version: config.version, why: wordsOf(applied.error) });
     }
     const { listening, missing } = applied.value;
     if (missing.length > 0) log.error("dataplane.socket-missing", { keys: missing.join(" ") });
@@ -207,6 +207,14 @@ function targetsOf({ backends }: ProxyConfig): Target[] {
   );
 }
 
+/** "listener default/web/http@…, kind pattern, …" */
+function wordsOf(error: object): string {
+  const parts = Object.entries(error).map(([key, value]) => `${key} ${String(value)}`);
+  return parts.join(", ").slice(0, LONGEST_WHY);
+}
+
 /** A connection without a request for that long is closed in a drain. */
 const QUIET = 10; // ticks
 const OWN_DESCRIPTORS = 64;
+/** Control takes no longer texts. */
+const LONGEST_WHY = 1000;

@@ -2,7 +2,7 @@
 export interface Diagnostic {
   readonly severity: "error" | "warning";
   readonly file: string;
-  /** From 1; column counts UTF-16 units. */
+  /** From 1; column counts UTF-16 units.  0: the file as a whole, because it is not there or cannot be read. */
   readonly line: number;
   readonly column: number;
   readonly code: DiagnosticCode;
@@ -36,10 +36,15 @@ export const DIAGNOSTICS = {
 } as const;
 
 export function formatDiagnostic(diagnostic: Diagnostic): string {
-  const { file, line, column, severity, message, expected, hint, code } = diagnostic;
+  const { severity, message, expected, hint, code } = diagnostic;
   const wanted = expected === undefined ? "" : `; expected ${expected}`;
   const help = hint === undefined ? "" : `\n  hint: ${hint}`;
-  return `${file}:${line}:${column}: ${severity}: ${message}${wanted} [${code}]${help}`;
+  return `${placeOf(diagnostic)}: ${severity}: ${message}${wanted} [${code}]${help}`;
+}
+
+/** "file:line:column", or only the file. */
+export function placeOf({ file, line, column }: Diagnostic): string {
+  return line === 0 ? file : `${file}:${line}:${column}`;
 }
 
 export function isError(diagnostic: Diagnostic): boolean {

@@ -97,10 +97,8 @@ export function planDelete(
   const judged: Loaded = loadResources(blanked(texts, [found]));
   if (judged.diagnostics.some(isError)) return err(blamed(judged.diagnostics, files, undefined));
   const { file, value } = found;
-  const change: Edited = {
-    ...{ kind, namespace: namespace ?? "", name },
-    ...{ change: "deleted", file, before: value, after: undefined },
-  };
+  const place = { kind, namespace: namespace ?? "", name };
+  const change: Edited = { ...place, change: "deleted", file, before: value, after: undefined };
   return ok({
     changes: [change],
     files: rewrite(texts, new Map([[found, undefined]])),

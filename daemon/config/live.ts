@@ -3,9 +3,11 @@
  * `problems`.  Everything here is synchronous, so an apply and a reload never meet half-way.
  */
 import { readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { errnoWords } from "../../base/errno.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
-import { isError } from "../../resources/diagnostic.ts";
+import { isError, placeOf } from "../../resources/diagnostic.ts";
 import type { ResourceSet } from "../../resources/kinds.ts";
 import { everything, idOf } from "../../resources/kinds.ts";
 import { readDirectory, type SourceFile } from "../../resources/load.ts";
@@ -57,22 +59,9 @@ export class Live {
   }
 
   conditions(): readonly DesiredCondition[] {
-    const refused = this.problems.filter(isError).map(
-      ({ file, line, column, message }): DesiredCondition => ({
-        code: "CONFIG_REFUSED",
-        severity: "error",
-        subject: `${file}:${line}:${column}`,
-        message,
-      }),
-    );
-    const warned = this.#current.warnings.map(
-      ({ file, line, column, message }): DesiredCondition => ({
-        code: "CONFIG_WARNING",
-        severity: "warning",
-        subject: `${file}:${line}:${column}`,
-        message,
-      }),
-    );
+    const told = (code: "CONFIG_REFUSED" | "CONFIG_WARNING") => (each: Diagnostic) => conditionOf(code, each);
+    const refused = this.problems.filter(isError).map(told("CONFIG_REFUSED"));
+    const warned = this.#current.warnings.map(told("CONFIG_WARNING"));
     if (this.#restart.length === 0) return [...refused, ...warned];
     const message = `changed on disk, needs a restart: ${this.#restart.join(", ")}`;
     return [...refused, ...warned, { code: "RESTART_NEEDED", severity: "warning", subject: "settings", message }];
@@ -158,8 +147,9 @@ export class Live {
     this.problems = problems;
     if (!news) return;
     const { events, changed } = this.#parts;
-    for (const { file, line, column, message, hint } of problems.filter(isError).slice(0, 20)) {
-      events.emit("config.refused", { at: `${file}:${line}:${column}`, message, hint }, "error");
+    for (const problem of problems.filter(isError).slice(0, 20)) {
+      const { message, hint } = problem;
+      events.emit("config.refused", { at: placeOf(problem), message, hint }, "error");
     }
     changed();
   }
@@ -222,8 +212,9 @@ function keyFor({ l2 }: NamedSettings, { vips }: ResourceSet): Result<string, Di
 
 function readKey(file: string): Result<string, Diagnostic> {
   const problem = (message: string, hint: string): Result<string, Diagnostic> =>
-    err({ severity: "error", file, line: 1, column: 1, code: "FILE_READ", message, hint });
-  const make = `the same on all nodes of the segment: (umask 077; openssl rand -hex 32 > ${file})`;
+    err({ severity: "error", file, line: 0, column: 0, code: "FILE_READ", message, hint });
+  const write = `mkdir -p ${dirname(file)} && (umask 077; openssl rand -hex 32 > ${file})`;
+  const make = `the same file on all nodes of the segment: ${write}`;
   try {
     const key = readFileSync(file, "utf8").trim();
     if (!/^[0-9a-fA-F]{64}$/.test(key)) return problem("the key is not 64 hexadecimal digits", make);
@@ -232,7 +223,10 @@ function readKey(file: string): Result<string, Diagnostic> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    return problem(`virtual IPs need the key of their segment (l2.keyFile), and it cannot be read: ${code}`, make);
+    return problem(
+      `virtual IPs need the key of their segment (l2.keyFile), and it cannot be read: ${errnoWords(code)}`,
+      make,
+    );
   }
 }
 
@@ -247,12 +241,22 @@ function inForce(boot: NamedSettings, read: NamedSettings): NamedSettings {
   };
 }
 
+/** Its hint is half of what an operator needs. */
+function conditionOf(code: "CONFIG_REFUSED" | "CONFIG_WARNING", problem: Diagnostic): DesiredCondition {
+  const { message, hint } = problem;
+  return {
+    code,
+    severity: code === "CONFIG_REFUSED" ? "error" : "warning",
+    subject: placeOf(problem),
+    message: hint === undefined ? message : `${message} (${hint})`,
+  };
+}
+
 function invalid(problems: readonly Diagnostic[]): Refusal {
   const errors = problems.filter(isError);
   const [first] = errors;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-  const message =
-    first === undefined ? "refused" : `${first.file}:${first.line}:${first.column}: ${first.message}${more}`;
+  const message = first === undefined ? "refused" : `${placeOf(first)}: ${first.message}${more}`;
   return { code: "INVALID", message, problems };
 }
 

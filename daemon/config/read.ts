@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { errnoWords } from "../../base/errno.ts";
 import { Fault } from "../../base/fault.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import { type Diagnostic, isError } from "../../resources/diagnostic.ts";
@@ -93,10 +94,17 @@ function attempt<T>(read: () => T): Result<T, readonly Diagnostic[]> {
     return ok(read());
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const { path } = error.fields;
+    const { path, errno } = error.fields;
     const file = typeof path === "string" ? path : "";
-    return err([{ severity: "error", file, line: 1, column: 1, code: "FILE_READ", message: error.message }]);
+    const message = typeof errno === "string" ? whyUnread(file, errno) : error.message;
+    return err([{ severity: "error", file, line: 0, column: 0, code: "FILE_READ", message }]);
   }
+}
+
+/** What has not the name of a configuration file was meant as a directory. */
+function whyUnread(file: string, errno: string): string {
+  if (errno === "ENOENT") return /\.ya?ml$/.test(file) ? "no such file" : "no such directory";
+  return errnoWords(errno);
 }
 
 const SETTINGS_NAME = "novaedge.yaml";

@@ -1,4 +1,6 @@
 /** errno(3) numbers of Linux (x86-64 and arm64 agree on all of these) and their names. */
+import { errnoWords } from "../../base/errno.ts";
+
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
@@ -26,6 +28,11 @@ export const ECANCELED = 125;
 /** "ECONNRESET" of 104; "errno 4711" of a number without a name here. */
 export function errnoName(errno: number): string {
   return NAMES[errno] ?? `errno ${errno}`;
+}
+
+/** "connection refused" of 111; its name where there are no words. */
+export function errnoText(errno: number): string {
+  return errnoWords(errnoName(errno));
 }
 
 const NAMES: Readonly<Record<number, string>> = {

@@ -2,6 +2,7 @@
  * One health check of one endpoint over a connection of its own: GET and the status line, or a TCP connect alone.
  * 2xx and 3xx are healthy.  The body is not read.
  */
+import { errnoText } from "../../netstack/kernel/errno.ts";
 import type { Endpoint as Address, Closed, Loop, Stream, StreamHandler } from "../../netstack/kernel/loop.ts";
 import { latin1, textOf } from "../http1/octets.ts";
 import { type Ticks, Timed, type Wheel } from "../wheel.ts";
@@ -53,7 +54,7 @@ export class Check extends Timed implements StreamHandler {
   }
   closed(_stream: Stream, why: Closed): void {
     if (this.#over) return;
-    this.#finish(false, why.kind === "failed" ? `errno ${why.errno}` : "closed without an answer");
+    this.#finish(false, why.kind === "failed" ? errnoText(why.errno) : "closed without an answer");
   }
   expired(): void {
     this.#finish(false, "timeout");

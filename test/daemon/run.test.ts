@@ -156,6 +156,12 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     expect(daemon.curl("http://127.0.0.1:8080/healthz").status).toBe(200);
   });
 
+  it("a data plane that refuses the configuration is named with its reason", async () => {
+    await using daemon = fake().start(["--workers", "1"], { FAKE: "refuse" });
+    await daemon.logged("condition.raised", { code: "DATAPLANE_REFUSED", message: "cannot compile it" });
+    expect(daemon.curl("http://127.0.0.1:8080/readyz").status).toBe(503);
+  });
+
   it("a second signal ends all patience", async () => {
     await using daemon = fake().start([], { FAKE: "stubborn" });
     await daemon.logged("daemon.ready");

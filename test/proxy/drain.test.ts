@@ -172,6 +172,7 @@ describe("reports", () => {
       config: { ...proxy([{ backends: [{ backend: "x", weight: 1 }] }]), version: "2" },
     });
     expect(stage.logged).toContain("dataplane.config-refused");
+    expect(stage.sent).toContainEqual({ kind: "refused", version: "2", why: expect.stringContaining("backend x") });
     const client = stage.client();
     stage.say(client, GET);
     stage.say(stage.server(), OK);
@@ -216,7 +217,7 @@ describe("health checks", () => {
 
   it("fail on refusal, silence and an early end", () => {
     for (const [death, why] of [
-      [(probe: FakeStream) => probe.refuse(111), "errno 111"],
+      [(probe: FakeStream) => probe.refuse(111), "connection refused"],
       [(probe: FakeStream) => (probe.establish(), probe.fin()), "closed without an answer"],
       [() => undefined, "timeout"],
     ] as const) {

@@ -225,7 +225,7 @@ describe.each(["io_uring", "epoll"])("over loopback on %s", (engine) => {
     const { child } = await started(engine, to(dead, { healthCheck: { ...checked, httpPath: undefined } }));
     await using _ = child;
     const found = await child.message((message) => message.kind === "health");
-    expect(found).toMatchObject({ endpoint: `127.0.0.1:${dead}`, healthy: false, why: "errno 111" });
+    expect(found).toMatchObject({ endpoint: `127.0.0.1:${dead}`, healthy: false, why: "connection refused" });
   });
 
   it("never opens more than maxConnsPerHost", async () => {

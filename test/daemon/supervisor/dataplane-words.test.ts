@@ -20,6 +20,7 @@ const STATS: Extract<FromDataplane, { kind: "stats" }> = {
 const GOOD: readonly FromDataplane[] = [
   { kind: "hello", pid: 7, engine: "io_uring", why: "" },
   { kind: "applied", version: "0123", listening: ["default/g/http@192.0.2.1:80"] },
+  { kind: "refused", version: "0124", why: "no such listener" },
   { kind: "pong", n: 3 },
   { kind: "health", backend: "default/b", endpoint: "10.0.0.1:80", healthy: false, why: "refused" },
   STATS,
@@ -47,6 +48,8 @@ describe("what control takes from a data plane", () => {
     { kind: "hello", pid: 1, engine: "", why: "", more: 1 },
     { kind: "applied", version: "1", listening: "all" },
     { kind: "applied", version: "1" },
+    { kind: "refused", version: "1" },
+    { kind: "refused", version: "1", why: "w".repeat(5000) },
     { kind: "health", backend: "b", endpoint: "e", healthy: "yes", why: "" },
     { kind: "health", backend: "b".repeat(5000), endpoint: "e", healthy: true, why: "" },
     { kind: "stats", stats: null },
