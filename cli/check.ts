@@ -17,6 +17,7 @@ export const check: Action = async (call) => {
   const bad = diagnostics.some(isError);
   const count = everything(loaded.resources).length;
   if (!(await printed(call, { ok: !bad, resources: count, files: files.length, problems: diagnostics }))) {
+    if (files.length === 0) call.io.err(`${path}: warning: no *.yaml with resources here: nothing would be served\n`);
     for (const each of diagnostics) call.io.err(`${formatDiagnostic(each)}\n`);
     const errors = diagnostics.filter(isError).length;
     if (bad) call.io.err(`${errors} error${errors === 1 ? "" : "s"}\n`);

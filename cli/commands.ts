@@ -134,7 +134,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "doctor",
-    about: "check this host: kernel, rights, ports, conflicts, what is ours in the kernel",
+    about:
+      "check this host: kernel, rights, ports, conflicts, what is ours in the kernel; without a daemon the host alone (exit 3)",
     arguments: [],
     flags: [output],
     examples: ["novactl doctor"],

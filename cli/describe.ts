@@ -33,12 +33,19 @@ export const describe: Action = async (call) => {
   const { conditions: _, loadedAt, ...rest } = resource.status;
   if (typeof loadedAt === "number") text += line("In force for", ageOf(call.io.now() - loadedAt));
   text += `Spec:\n${indented(await yamlOf(resource.manifest["spec"] ?? {}))}`;
-  if (Object.keys(rest).length > 0) text += `Status:\n${indented(await yamlOf(rest))}`;
+  if (Object.keys(rest).length > 0) text += `Status:\n${indented(await yamlOf(dated(rest)))}`;
   const conditions = status.conditions.filter((each) => each.subject === idOf(resource));
   if (conditions.length > 0) text += `Conditions:\n${indented(conditionTable(call, conditions))}`;
   call.io.out(text);
   return EXIT.ok;
 };
+
+/** Milliseconds since the epoch, as the API has times, are nothing to read. */
+function dated(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (key, each: unknown) =>
+    key === "since" && typeof each === "number" ? new Date(each).toISOString() : each,
+  );
+}
 
 function indented(text: string): string {
   return text.replace(/^(?=.)/gm, "  ");

@@ -1,10 +1,18 @@
-/** `novactl doctor`: what the daemon finds when it examines its host. */
-import { type Action, EXIT } from "./command.ts";
+/** `novactl doctor`: what the daemon finds when it examines its host; without one, what can be seen of the host alone. */
+import { Fault } from "../base/fault.ts";
+import type { DoctorAnswer, DoctorCheck, OwnedThing } from "../daemon/admin/api.ts";
+import { type Action, CommandError, EXIT } from "./command.ts";
 import { clean, printed, table } from "./output.ts";
 import { state } from "./status.ts";
 
+/** 3 without a daemon, whatever the host is like: the first check says so. */
 export const doctor: Action = async (call) => {
-  const answer = await call.client.call("GET /v1/doctor");
+  let running = true;
+  const answer = await call.client.call("GET /v1/doctor").catch((thrown: unknown) => {
+    if (!(thrown instanceof CommandError) || thrown.code !== "NOT_RUNNING") throw thrown;
+    running = false;
+    return withoutDaemon(thrown);
+  });
   if (!(await printed(call, answer))) {
     const { io } = call;
     io.out(
@@ -22,5 +30,32 @@ export const doctor: Action = async (call) => {
       io.out(`\nours in the kernel\n${table(io, ["KIND", "NAME", "WANTED", "DETAIL"], rows)}`);
     }
   }
+  if (!running) return EXIT.notRunning;
   return answer.checks.some((each) => each.verdict === "error") ? EXIT.failed : EXIT.ok;
 };
+
+/** Rights and limits of this process say nothing about the daemon's: only the host is examined. */
+async function withoutDaemon({ message, hint }: CommandError): Promise<DoctorAnswer> {
+  const { hostChecks } = await import("../daemon/doctor/machine.ts");
+  const silent: DoctorCheck = { name: "daemon", verdict: "error", message, hint };
+  const { owned, checks } = await inTheKernel();
+  return { checks: [silent, ...hostChecks(), ...checks], owned };
+}
+
+async function inTheKernel(): Promise<{
+  readonly owned: readonly OwnedThing[];
+  readonly checks: readonly DoctorCheck[];
+}> {
+  const { audit } = await import("../netstack/kernel/audit.ts");
+  const { thingsOf } = await import("./cleanup.ts");
+  try {
+    const owned = thingsOf(audit());
+    if (owned.length === 0) return { owned, checks: [] };
+    const message = `${owned.length} things of ours are left, and no daemon runs behind this socket`;
+    return { owned, checks: [{ name: "kernel.left-over", verdict: "warning", message, hint: "novactl cleanup" }] };
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const message = `cannot see what is ours in the kernel: ${thrown.message}`;
+    return { owned: [], checks: [{ name: "kernel.ours", verdict: "warning", message, hint: "run it as root" }] };
+  }
+}

@@ -3,7 +3,7 @@ import type { LoadedResource, Status } from "../daemon/admin/api.ts";
 import { KIND_NAMES, type Kind } from "../resources/names.ts";
 import { type Action, type Call, CommandError, EXIT, flagOf, isSet } from "./command.ts";
 import { idOf, kindFrom, nameFrom, qualified } from "./kind.ts";
-import { ageOf, formatOf, printed, table } from "./output.ts";
+import { ageOf, formatOf, paint, printed, table } from "./output.ts";
 import { healthy, state } from "./status.ts";
 
 export const get: Action = async (call) => {
@@ -31,10 +31,14 @@ export const get: Action = async (call) => {
   const tables = kinds
     .map((kind) => chosen.filter((each) => each.kind === kind))
     .filter((each) => each.length > 0)
-    .map((each) => tableOf(call, each, status));
+    .map((each) => `${kinds.length > 1 ? `${heading(call, each)}\n` : ""}${tableOf(call, each, status)}`);
   call.io.out(tables.join("\n"));
   return EXIT.ok;
 };
+
+function heading(call: Call, [first]: readonly LoadedResource[]): string {
+  return paint(call.io, first?.kind ?? "", "dim");
+}
 
 function wanted(call: Call, resource: LoadedResource, name: string | undefined): boolean {
   const kind = resource.kind as Kind;

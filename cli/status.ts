@@ -150,6 +150,13 @@ export function healthy({ endpoints }: Status["backends"][number]): ReturnType<t
   return toned(`${good}/${endpoints.length}`, tone);
 }
 
+/** The command that finds the same problems: only the daemon's own also reads the settings wherever they are, and the key. */
+function checkOf({ problems, resourceDir, settingsFile }: Status["configuration"]): string {
+  if (problems.every(({ file }) => file.startsWith(`${resourceDir}/`))) return `novactl check -c ${resourceDir}`;
+  const directory = settingsFile.replace(/\/novaedge\.yaml$/, "");
+  return `novaedge check --config ${directory}`;
+}
+
 function head({ io }: Call, answer: Status): string {
   const { configuration } = answer;
   const engine = answer.engine === "" ? "" : `, ${answer.engine}`;
@@ -159,9 +166,8 @@ function head({ io }: Call, answer: Status): string {
   ];
   if (configuration.problems.length > 0) {
     const count = configuration.problems.length;
-    lines.push(
-      paint(io, `the files have ${count} problem${count === 1 ? "" : "s"} and are not in force: novactl check`, "bad"),
-    );
+    const told = `the files have ${count} problem${count === 1 ? "" : "s"} and are not in force`;
+    lines.push(paint(io, clean(`${told}: ${checkOf(configuration)}`), "bad"));
   }
   return `${lines.join("\n")}\n`;
 }

@@ -37,6 +37,10 @@ function check(config: string, { flags }: Extract<Command, { kind: "check" }>): 
   const read = readKeyed(placesOf(config), flags);
   const findings = read.ok ? read.value.warnings : read.error;
   for (const finding of findings) process.stderr.write(`${formatDiagnostic(finding)}\n`);
+  if (read.ok && read.value.files.length === 0)
+    process.stderr.write(
+      `${read.value.resourceDir}: warning: no *.yaml with resources here: nothing would be served\n`,
+    );
   if (read.ok) process.stdout.write(`the configuration is right (${read.value.hash})\n`);
   return findings.some(isError) ? EXIT.config : EXIT.ok;
 }

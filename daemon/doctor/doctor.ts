@@ -2,11 +2,11 @@
 import type { DoctorAnswer, DoctorCheck } from "../admin/api.ts";
 import { ownedThings } from "../leftovers.ts";
 import { type StatusParts, statusOf } from "../status.ts";
-import { failed, fine, machineChecks, warned } from "./machine.ts";
+import { failed, fine, hostChecks, processChecks, warned } from "./machine.ts";
 
 export function doctor(parts: StatusParts): DoctorAnswer {
   return {
-    checks: [...machineChecks(), ...daemonChecks(parts)],
+    checks: [...hostChecks(), ...processChecks(), ...daemonChecks(parts)],
     owned: ownedThings(parts.control.desired),
   };
 }
@@ -43,7 +43,7 @@ function daemonChecks(parts: StatusParts): readonly DoctorCheck[] {
       : failed(
           "daemon.configuration",
           `${problems} problems in the files; an older configuration runs`,
-          "novaedge check",
+          "novactl status lists them",
         ),
     ...conditions
       .filter(({ severity }) => severity === "error")

@@ -1,14 +1,20 @@
-/** Checks of the machine itself: kernel, limits, rights, clock, and other daemons that want the same addresses. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+/**
+ * Checks of the machine itself: kernel, limits, rights, clock, and other daemons that want the same addresses.  novactl
+ * runs them too when no daemon does, so this file needs nothing but Node.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { release } from "node:os";
 import type { DoctorCheck } from "../admin/api.ts";
 
-export function machineChecks(): readonly DoctorCheck[] {
+/** Rights and limits of the process that asks: the daemon's, when it asks. */
+export function processChecks(): readonly DoctorCheck[] {
+  return [...capabilities(text("/proc/self/status") ?? ""), openFiles(text("/proc/self/limits") ?? "")];
+}
+
+export function hostChecks(): readonly DoctorCheck[] {
   return [
     kernelVersion(release()),
     ioUring(release(), text("/proc/sys/kernel/io_uring_disabled")),
-    ...capabilities(text("/proc/self/status") ?? ""),
-    openFiles(text("/proc/self/limits") ?? ""),
     backlog(text("/proc/sys/net/core/somaxconn")),
     migration(text("/proc/sys/net/ipv4/tcp_migrate_req")),
     clock(),
@@ -78,11 +84,11 @@ export function migration(switched: string | undefined): DoctorCheck {
 
 /** Processes that answer for addresses as we do, and sockets of VRRP whoever owns them. */
 export function conflicts(running: readonly Running[], rawSockets: string): readonly DoctorCheck[] {
-  const found = running.flatMap(({ pid, command }) => {
+  const found = [...Map.groupBy(running, ({ command }) => command)].flatMap(([command, all]) => {
     const rival = RIVALS[command];
-    return rival === undefined
-      ? []
-      : [warned(`conflict.${command}`, `${command} (pid ${pid}) ${rival}`, "do not give both the same addresses")];
+    if (rival === undefined) return [];
+    const pids = `${all.length === 1 ? "pid" : "pids"} ${all.map(({ pid }) => pid).join(", ")}`;
+    return [warned(`conflict.${command}`, `${command} (${pids}) ${rival}`, "do not give both the same addresses")];
   });
   // /proc/net/raw shows the protocol as the local port; 112 is VRRP.
   const vrrp = /^\s*\d+:\s+[0-9A-F]+:0070\s/m.test(rawSockets);
@@ -98,13 +104,24 @@ interface Running {
   readonly command: string;
 }
 
+/** Those of this network namespace: what runs in another one owns other addresses. */
 function processes(): readonly Running[] {
+  const here = networkOf("self");
   return readdirSync("/proc")
-    .filter((each) => /^\d+$/.test(each))
+    .filter((each) => /^\d+$/.test(each) && networkOf(each) === here)
     .flatMap((each) => {
       const command = text(`/proc/${each}/comm`)?.trim();
       return command === undefined ? [] : [{ pid: Number(each), command }];
     });
+}
+
+/** Each network namespace has files of its own here, which, unlike ns/net, anybody may look at. */
+function networkOf(pid: string): number | undefined {
+  try {
+    return statSync(`/proc/${pid}/net/dev`).ino;
+  } catch {
+    return undefined; // it has ended
+  }
 }
 
 function clock(): DoctorCheck {

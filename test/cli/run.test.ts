@@ -46,6 +46,17 @@ describe("novactl status", () => {
     expect(exit).toBe(EXIT.failed);
     expect(out).not.toContain("\u001b");
   });
+  it("names the command that shows why files are not in force", async () => {
+    const told = async (file: string): Promise<string> => {
+      const problem = { severity: "error", file, line: 1, column: 1, code: "VALUE", message: "no" } as const;
+      const settingsFile = "/etc/other/novaedge.yaml";
+      const configuration = { ...STATUS.configuration, settingsFile, problems: [problem] };
+      await using refused = await new FakeDaemon({ status: () => ({ ...STATUS, configuration }) }).listen();
+      return (await refused.novactl(["status"])).out;
+    };
+    expect(await told("/etc/c/a.yaml")).toContain("1 problem and are not in force: novactl check -c /etc/c\n");
+    expect(await told("/etc/other/novaedge.yaml")).toContain("not in force: novaedge check --config /etc/other\n");
+  });
   it("has colours on a terminal only", async () => {
     expect((await daemon.novactl(["status"], { colour: true })).out).toContain("\u001b[32mready\u001b[0m");
     expect((await daemon.novactl(["status"])).out).not.toContain("\u001b");
@@ -78,6 +89,12 @@ describe("novactl get", () => {
     const { out } = await daemon.novactl(["get", "all", "-A", "-o", "name", "-l", selector]);
     expect(out.split("\n").sort()).toEqual(expected.split("\n").sort());
   });
+  it("all kinds, each under its name", async () => {
+    const { out } = await daemon.novactl(["get", "all"]);
+    expect(out).toMatch(
+      /^ProxyGateway\nNAME .*\nweb .*\n\nProxyBackend\nNAME .*\napi .*\n\nProxyVIP\nNAME .*\nedge .*\n$/,
+    );
+  });
   it("one by name as YAML that apply takes back", async () => {
     const { out } = await daemon.novactl(["get", "vip", "edge", "-o", "yaml"]);
     expect(out).toContain("kind: ProxyVIP\nmetadata:\n  name: edge\n");
@@ -109,6 +126,11 @@ describe("novactl describe", () => {
   it("shows metadata, place and spec", async () => {
     const { out } = await daemon.novactl(["describe", "backend", "api"]);
     expect(out).toContain("Labels:       tier=back\nAnnotations:  note=mine\nRead from:    /etc/c/a.yaml:3\n");
+  });
+  it("shows times as times", async () => {
+    const resources = RESOURCES.map((each) => ({ ...each, status: { since: 1_795_175_494_979 } }));
+    await using dated = await new FakeDaemon({ resources: () => ({ generation: 3, resources }) }).listen();
+    expect((await dated.novactl(["describe", "vip", "edge"])).out).toContain("since: 2026-11-20T11:51:34.979Z");
   });
   it("takes namespace/name too", async () => {
     expect((await daemon.novactl(["describe", "backend", "shop/cart"])).exit).toBe(EXIT.ok);
@@ -202,6 +224,15 @@ describe("novactl doctor and cleanup", () => {
     expect(exit).toBe(EXIT.failed);
     expect(out).toContain("port.80: ss -ltn");
   });
+  it("doctor without a daemon examines the host, says that none runs, and exits with 3", async () => {
+    const { exit, out } = await novactl(["doctor", "--socket", "/nonexistent/admin.sock"]);
+    expect(exit).toBe(EXIT.notRunning);
+    expect(out).toMatch(/^error +daemon +the daemon does not run \(nothing answers on \/nonexistent\/admin.sock\)$/m);
+    expect(out).toMatch(/^\w+ +kernel\.version +Linux /m);
+    expect(out).not.toContain("capability.");
+    const json = await novactl(["doctor", "--socket", "/nonexistent/admin.sock", "-o", "json"]);
+    expect([json.exit, JSON.parse(json.out).checks[0].name]).toEqual([EXIT.notRunning, "daemon"]);
+  });
   it("cleanup says what it did, or would do", async () => {
     expect((await daemon.novactl(["cleanup"])).out).toMatch(/removed +address +192\.0\.2\.9\/32/);
     expect((await daemon.novactl(["cleanup", "--dry-run"])).out).toMatch(/would go +address/);
@@ -233,6 +264,25 @@ describe("novactl check", () => {
       out: "ok: 0 resources in 1 files\n",
       err: "",
     });
+  });
+  it("warns of a directory without resources", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "nv-check-"));
+    try {
+      const { exit, err } = await novactl(["check", "-c", dir]);
+      expect([exit, err]).toEqual([
+        EXIT.ok,
+        `${dir}: warning: no *.yaml with resources here: nothing would be served\n`,
+      ]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+  it("a file that is not there is told in words", async () => {
+    const { exit, err } = await daemon.novactl(["apply", "-f", "/nonexistent/a.yaml"]);
+    expect([exit, err]).toEqual([
+      EXIT.failed,
+      "novactl: error: /nonexistent/a.yaml: no such file or directory [FILE]\n",
+    ]);
   });
   it("a place that is not there", async () => {
     expect((await novactl(["check", "-c", "/nonexistent"])).exit).toBe(EXIT.configuration);

@@ -1,13 +1,38 @@
+import { spawn } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import {
   backlog,
   capabilities,
   conflicts,
+  hostChecks,
   ioUring,
   kernelVersion,
   migration,
   openFiles,
 } from "../../daemon/doctor/machine.ts";
+import { createNamespace, deleteNamespace, spawnInside } from "../../netstack/kernel/namespace.ts";
+
+describe.skipIf(process.getuid?.() !== 0)("doctor and other network namespaces (needs root)", () => {
+  it("what runs in another one is no rival", async () => {
+    const namespace = `nv${process.pid}-rival`;
+    createNamespace(namespace);
+    // A process is known by its name, which it may choose.
+    const script =
+      'process.title = "vrrpd"; require("node:fs").writeFileSync("/proc/self/comm", "vrrpd"); console.log("up"); setInterval(() => {}, 1000)';
+    const stdio = ["ignore", "pipe", "ignore"] as const;
+    const there = spawnInside(namespace, process.execPath, ["-e", script], { stdio: [...stdio] });
+    const here = spawn(process.execPath, ["-e", script], { stdio: [...stdio] });
+    try {
+      await Promise.all([there, here].map((child) => new Promise((resolve) => child.stdout?.once("data", resolve))));
+      const found = hostChecks().filter(({ name }) => name === "conflict.vrrpd");
+      expect(found).toMatchObject([{ message: `vrrpd (pid ${here.pid}) runs VRRP and owns virtual IPs` }]);
+    } finally {
+      there.kill("SIGKILL");
+      here.kill("SIGKILL");
+      deleteNamespace(namespace);
+    }
+  });
+});
 
 describe("doctor: verdicts on the machine", () => {
   it("kernel and io_uring", () => {
@@ -46,6 +71,8 @@ describe("doctor: verdicts on the machine", () => {
     expect(conflicts([{ pid: 7, command: "keepalived" }], "")).toMatchObject([
       { name: "conflict.keepalived", verdict: "warning" },
     ]);
+    const several = [7, 9].map((pid) => ({ pid, command: "keepalived" }));
+    expect(conflicts(several, "")).toMatchObject([{ message: expect.stringContaining("(pids 7, 9)") }]);
     const raw = "  sl  local_address rem_address   st\n  12: 00000000:0070 00000000:0000 07 00000000:00000000\n";
     expect(conflicts([], raw)).toMatchObject([{ name: "conflict.vrrp" }]);
     expect(conflicts([{ pid: 1, command: "init" }], raw.replace("0070", "0001"))).toMatchObject([
