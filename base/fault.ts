@@ -32,6 +32,5 @@ export const FAULTS = {
   INTERFACE_MISSING: "no such network interface",
   FILE: "a file could not be read or written",
   CHILD: "a child process could not be started or did not answer",
-  ADMIN_UNREACHABLE: "the daemon does not answer on its admin socket",
   LAB: "the lab, or a program in it, failed",
 } as const;

@@ -2,7 +2,7 @@
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { AdminCall, AdminCalls, AdminEvent, Refusal } from "../daemon/admin/api.ts";
 import { formatDiagnostic, isError } from "../resources/diagnostic.ts";
-import { CommandError, EXIT, type ExitCode } from "./command.ts";
+import { type CommandCode, CommandError, EXIT, type ExitCode } from "./command.ts";
 
 export class AdminClient {
   readonly #socket: string;
@@ -99,7 +99,7 @@ function refused(status: number, text: string): CommandError {
 /** Carries the findings, whose places the caller may have to translate. */
 export class RefusedError extends CommandError {
   readonly problems: Refusal["problems"];
-  constructor(exit: ExitCode, code: string, message: string, problems: Refusal["problems"]) {
+  constructor(exit: ExitCode, code: CommandCode, message: string, problems: Refusal["problems"]) {
     const count = problems.filter(isError).length;
     const told = `refused for ${count} error${count === 1 ? "" : "s"}; nothing has changed`;
     super(exit, code, count === 0 ? message : told);

@@ -1,4 +1,6 @@
 /** What a command is.  One table of these (commands.ts) drives parsing, help and completion. */
+import type { Refusal } from "../daemon/admin/api.ts";
+import type { DiagnosticCode } from "../resources/diagnostic.ts";
 import type { AdminClient } from "./client.ts";
 
 export interface Command {
@@ -69,12 +71,27 @@ export interface Io {
 export const EXIT = { ok: 0, failed: 1, notRunning: 3, usage: 64, permission: 77, configuration: 78 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** What novactl says itself; a refusal by the daemon keeps the daemon's code. */
+export type CliCode =
+  | "USAGE"
+  | "SELECTOR"
+  | "NO_FILES"
+  | "NOT_RUNNING"
+  | "NO_ANSWER"
+  | "BAD_ANSWER"
+  | "PERMISSION"
+  | "RUNNING"
+  | "OUTPUT"
+  | "INTERNAL";
+/** Diagnostic codes where the command line has the same fault as a file could have. */
+export type CommandCode = CliCode | Refusal["code"] | DiagnosticCode | `HTTP_${number}`;
+
 /** An answer that a command gives instead of its result: printed as "novactl: error: …", never as a stack. */
 export class CommandError extends Error {
   readonly exit: ExitCode;
-  readonly code: string;
+  readonly code: CommandCode;
   readonly hint: string | undefined;
-  constructor(exit: ExitCode, code: string, message: string, hint?: string) {
+  constructor(exit: ExitCode, code: CommandCode, message: string, hint?: string) {
     super(message);
     this.name = "CommandError";
     this.exit = exit;

@@ -2,7 +2,7 @@
 import { errnoWords } from "../base/errno.ts";
 import { Fault } from "../base/fault.ts";
 import { AdminClient, RefusedError } from "./client.ts";
-import { CommandError, EXIT, type ExitCode, type Io } from "./command.ts";
+import { type CommandCode, CommandError, EXIT, type ExitCode, type Io } from "./command.ts";
 import { COMMANDS, GLOBAL_FLAGS } from "./commands.ts";
 import { clean, paint } from "./output.ts";
 import { parseArguments } from "./parse.ts";
@@ -47,7 +47,7 @@ function ended(io: Io, thrown: unknown): ExitCode {
   return complain(io, EXIT.failed, "INTERNAL", message, "this is a bug of novactl; NOVAEDGE_DEBUG=1 shows where");
 }
 
-function complain(io: Io, exit: ExitCode, code: string, message: string, hint?: string): ExitCode {
+function complain(io: Io, exit: ExitCode, code: CommandCode, message: string, hint?: string): ExitCode {
   io.err(`novactl: ${paint(io, "error", "bad")}: ${clean(message)} [${code}]\n`);
   if (hint !== undefined) io.err(`  hint: ${clean(hint)}\n`);
   return exit;

@@ -74,7 +74,8 @@ export function startEdge(lab: Lab, name: string, directory: string, options: Sp
 
 function getText(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const failed = (cause?: unknown): void => reject(new Fault("ADMIN_UNREACHABLE", { socketPath, path }, cause));
+    const failed = (cause?: unknown): void =>
+      reject(new Fault("LAB", { why: "no answer from the daemon", socketPath, path }, cause));
     const asked = request({ socketPath, path, timeout: 1000 }, (response) => {
       let text = "";
       response.setEncoding("utf8");

@@ -1,9 +1,9 @@
 /** docs/errors.md and docs/novactl.md: every code that an operator can meet, and every command. */
 import { FAULTS } from "../base/fault.ts";
-import { EXIT, type Flag } from "../cli/command.ts";
+import { type CliCode, EXIT, type Flag } from "../cli/command.ts";
 import { COMMANDS, GLOBAL_FLAGS } from "../cli/commands.ts";
 import { usageOf } from "../cli/parse.ts";
-import type { ConditionCode } from "../daemon/admin/api.ts";
+import type { ConditionCode, RefusalCode } from "../daemon/admin/api.ts";
 import type { GateReason } from "../daemon/eligibility.ts";
 import { DIAGNOSTICS } from "../resources/diagnostic.ts";
 import { KIND_NAMES } from "../resources/names.ts";
@@ -14,7 +14,8 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
   CONFIG_WARNING: "the files have something that is probably not meant",
   RESTART_NEEDED: "a setting was changed that only a restart of the daemon takes up",
   CHILD_DOWN: "a process of the daemon has ended or does not answer; it is restarted with growing pauses",
-  DATAPLANE_REFUSED: "a data plane could not apply the configuration",
+  DATAPLANE_REFUSED:
+    "a data plane refused the configuration, or has not confirmed it for two seconds; the one before runs on",
   LISTENER_FAILED: "a listening socket could not be opened; the message says what holds the port",
   VIP_INELIGIBLE: "this host may not own the virtual IP; the message begins with the reason below",
   VIP_CONFLICT: "a machine that is no node of ours answers for the address",
@@ -47,7 +48,39 @@ const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
   configuration: "the configuration or the documents have errors",
 };
 
+const COMMANDS_SAY: Readonly<Record<CliCode, string>> = {
+  USAGE: "the command line is wrong",
+  SELECTOR: "`-l` is not a selector",
+  NO_FILES: "a directory after `-f` has no `*.yaml`",
+  NOT_RUNNING: "nothing answers on the admin socket: the daemon does not run",
+  NO_ANSWER: "the daemon went away, or did not answer within 30 s",
+  BAD_ANSWER: "what answers on the socket is not the daemon",
+  PERMISSION: "no access to the admin socket",
+  RUNNING: "`cleanup` found a daemon behind another socket, and removed nothing",
+  OUTPUT: "standard output could not be written",
+  INTERNAL: "a bug, of novactl or of the daemon",
+};
+
+const REFUSALS: Readonly<Record<RefusalCode, string>> = {
+  INVALID: "the documents or the files have errors, which are printed before; nothing has changed",
+  NOT_FOUND: "there is no such resource (or, from another version, no such call)",
+  BUSY: "the daemon is stopping",
+  BAD_REQUEST: "the request has not the form of this version",
+  METHOD: "the call exists with another HTTP method",
+  TOO_LARGE: "the documents are larger than the daemon takes",
+  INTERNAL: "a bug of the daemon; its log has the place",
+};
+
 const NOTE = "<!-- Written by `npm run docs`; do not edit. -->\n";
+
+const SHOWN = `| Where | As |
+|---|---|
+| novactl ends with an error | \`novactl: error: message [CODE]\`, then a hint |
+| a file is wrong (\`novactl check\`, \`apply\`, \`novaedge run\`, \`novaedge check\`) | \`file:line:column: error: message [CODE]\`, then a hint |
+| something is wrong now | a line under CONDITIONS of \`novactl status\`; the events \`condition.raised\` and \`condition.cleared\` |
+| a virtual IP may not be here | ELIGIBLE in \`novactl status\` and \`get vips -o wide\` |
+| the system refused something | \`CODE: message (fields)\`, in the log, in events and in conditions |
+`;
 
 export function errorsPage(): string {
   const list = (words: Readonly<Record<string, string>>): string =>
@@ -58,6 +91,13 @@ export function errorsPage(): string {
     "# Codes\n",
     NOTE,
     "A code is API: it is never used again for another meaning.\n",
+    SHOWN,
+    "## What novactl says\n",
+    "`novactl: error: … [CODE]`; its exit status is in [novactl.md](novactl.md).\n",
+    list(COMMANDS_SAY),
+    "## Refusals by the daemon\n",
+    "The `code` of every answer of the admin API that is not 2xx; novactl prints it as its own.\n",
+    list(REFUSALS),
     "## Conditions (`novactl status`)\n",
     list(CONDITIONS),
     "## Why a host may not own a virtual IP\n",
@@ -65,6 +105,7 @@ export function errorsPage(): string {
     "## Findings in files (`novactl check`, `apply`)\n",
     list(DIAGNOSTICS),
     "## Failures of the environment\n",
+    "`novaedge: CODE: … (fields)` when they end the daemon, `why` of an event otherwise, `[CODE]` from novactl.\n",
     list(FAULTS),
   ].join("\n");
 }

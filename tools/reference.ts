@@ -48,7 +48,7 @@ function configuration(): string {
     example("settings"),
     table(fieldsOf(settingsSchema)),
     "## Metadata of every resource\n",
-    table(fieldsOf(documentSchema("ProxyGateway")).filter(({ path }) => !path.startsWith("spec"))),
+    table(metadataFields()),
     ...kinds.map(kindSection),
     "## Known, but not supported in this version\n",
     "These are refused by name, so that nobody relies on what is not there.\n",
@@ -57,6 +57,13 @@ function configuration(): string {
       .join(""),
     "The codes of findings are in [errors.md](errors.md), the commands in [novactl.md](novactl.md).\n",
   ].join("\n");
+}
+
+/** Of one kind, whose name is the only difference to the others. */
+function metadataFields(): readonly Field[] {
+  return fieldsOf(documentSchema("ProxyGateway"))
+    .filter(({ path }) => !path.startsWith("spec"))
+    .map((field) => (field.path === "kind" ? { ...field, type: Object.keys(KIND_NAMES).join(" | ") } : field));
 }
 
 function kindSection(kind: Kind): string {

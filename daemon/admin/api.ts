@@ -5,6 +5,7 @@
  * Every answer but 2xx carries a `Refusal`.  Streams (`events`) are JSON lines.  Times are milliseconds since the epoch,
  * durations milliseconds.  Fields are added, never renamed: both sides may be of different versions.
  */
+import type { FaultCode } from "../../base/fault.ts";
 import type { Level } from "../../base/log.ts";
 import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
@@ -32,10 +33,12 @@ export type AdminCall = keyof AdminCalls;
  * stopping), 422 `INVALID` (documents refused: see `problems`; nothing changed), 500 a FaultCode or `INTERNAL`.
  */
 export interface Refusal {
-  readonly code: string;
+  readonly code: RefusalCode | FaultCode;
   readonly message: string;
   readonly problems: readonly Problem[];
 }
+
+export type RefusalCode = "BAD_REQUEST" | "NOT_FOUND" | "METHOD" | "TOO_LARGE" | "BUSY" | "INVALID" | "INTERNAL";
 
 /** A finding in a document; `formatDiagnostic` prints it. */
 export type Problem = Diagnostic;

@@ -163,7 +163,7 @@ function refuse(response: ServerResponse, status: number, body: Refusal): void {
   send(response, status, body);
 }
 
-export function refusal(code: string, message: string, problems: Refusal["problems"] = []): Refusal {
+export function refusal(code: Refusal["code"], message: string, problems: Refusal["problems"] = []): Refusal {
   return { code, message, problems };
 }
 
