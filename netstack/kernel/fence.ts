@@ -18,6 +18,7 @@
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
 import { type Ms, ms } from "../../base/unit.ts";
+import { changesOf, flowKey, groups, type Handover, handoverElements, permitGroups } from "./fence-elements.ts";
 import {
   type Guard,
   guardSets,
@@ -40,12 +41,13 @@ import {
   renewal,
   type SetRef,
 } from "./netlink/nftables-elements.ts";
-import { hex, join } from "./netlink/octets.ts";
+import { hex } from "./netlink/octets.ts";
 import { RouteSocket } from "./netlink/route-socket.ts";
 import { SetSocket } from "./netlink/set-socket.ts";
-import { type Flow, SocketDiag } from "./netlink/socket-diag.ts";
+import { SocketDiag } from "./netlink/socket-diag.ts";
 import { Nftables } from "./nftables.ts";
 
+export type { Handover } from "./fence-elements.ts";
 export type { Guard, Living } from "./fence-plan.ts";
 
 export interface Installed {
@@ -53,13 +55,6 @@ export interface Installed {
   readonly changed: boolean;
   /** Interfaces that do not exist now: call again when they appear, before an address is put on them. */
   readonly missing: readonly string[];
-}
-
-/** A flow's way back after a graceful move: packets for `address` of older flows go to `previous`. */
-export interface Handover {
-  readonly address: Ip;
-  /** The previous owner's own address on the same link, of the same family. */
-  readonly previous: Ip;
 }
 
 export class Fence implements Disposable {
@@ -104,12 +99,13 @@ export class Fence implements Disposable {
    * claim may be carried out.  Returns whether the lease began; it may be tried again.
    */
   claim(addresses: readonly Ip[], lease: Ms, permit: Ms, stands: () => boolean): boolean {
-    const permits = addresses.map((address) => ({ key: permitKey(address), timeout: permit }));
-    this.#sets.apply(placing(PERMITS, permits));
+    const permits = permitGroups(addresses, permit);
+    const owned = changesOf(groups("owned", addresses, lease), placing);
+    const batch = encodeBatch([...changesOf(permits, deletion), ...owned]);
+    this.#sets.apply(changesOf(permits, placing));
     if (!stands()) return false;
     const since = performance.now();
-    const owned = groups("owned", addresses, lease).flatMap(([set, elements]) => placing(set, elements));
-    if (!this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]))) return false;
+    if (!this.#sets.trySend(batch)) return false;
     this.#holds(addresses, lease, since);
     return true;
   }
@@ -124,9 +120,7 @@ export class Fence implements Disposable {
     const since = performance.now();
     const lapsed = this.#sets.trySend(this.#renewalOf(addresses, lease))
       ? []
-      : this.#ifAlive(addresses, (alive) =>
-          groups("owned", alive, lease).flatMap(([set, elements]) => renewal(set, elements)),
-        );
+      : this.#ifAlive(addresses, (alive) => changesOf(groups("owned", alive, lease), renewal));
     const kept = lapsed.length === 0 ? addresses : addresses.filter((address) => !lapsed.includes(address));
     this.#holds(kept, lease, since);
     return lapsed;
@@ -138,8 +132,8 @@ export class Fence implements Disposable {
    */
   drain(addresses: readonly Ip[], span: Ms): readonly Ip[] {
     const lapsed = this.#ifAlive(addresses, (alive) => [
-      ...groups("owned", alive).flatMap(([set, elements]) => renewal(set, elements).slice(0, 1)),
-      ...groups("draining", alive, span).flatMap(([set, elements]) => placing(set, elements)),
+      ...changesOf(groups("owned", alive), deletion),
+      ...changesOf(groups("draining", alive, span), placing),
     ]);
     this.#endHandover(addresses);
     for (const address of addresses) this.#leases.delete(address);
@@ -148,11 +142,7 @@ export class Fence implements Disposable {
 
   /** From now these addresses are silent here. */
   forget(addresses: readonly Ip[]): void {
-    this.#sets.apply(
-      (["owned", "draining"] as const).flatMap((name) =>
-        groups(name, addresses).flatMap(([set, elements]) => removal(set, elements)),
-      ),
-    );
+    this.#sets.apply((["owned", "draining"] as const).flatMap((name) => changesOf(groups(name, addresses), removal)));
     for (const address of addresses) this.#leases.delete(address);
     this.#endHandover(addresses);
   }
@@ -166,7 +156,8 @@ export class Fence implements Disposable {
     if (span > LONGEST_HANDOVER) throw new TypeError(`a handover of ${span} ms`);
     // Looking through all connections takes a while; only a host that owns or drains the address can have any.
     const held = this.observe().filter((each) => each.set !== "handover");
-    const known = moves.filter(({ address }) => held.some((each) => each.address === address));
+    const here = new Set(held.map((each) => each.address));
+    const known = moves.filter(({ address }) => here.has(address));
     this.#handOver(moves, span, known);
   }
 
@@ -195,7 +186,7 @@ export class Fence implements Disposable {
     const key = `${lease} ${addresses.join(" ")}`;
     let batch = this.#renewals.get(key);
     if (batch === undefined) {
-      batch = encodeBatch(groups("owned", addresses, lease).flatMap(([set, elements]) => renewal(set, elements)));
+      batch = encodeBatch(changesOf(groups("owned", addresses, lease), renewal));
       if (this.#renewals.size >= MOST_RENEWALS) this.#renewals.clear();
       this.#renewals.set(key, batch);
     }
@@ -204,21 +195,25 @@ export class Fence implements Disposable {
 
   /** Leases that run by our clock and that the kernel does not know of: like a claim, not to be carried out late. */
   #restore(): void {
-    const known = this.observe().flatMap(({ set, address }) => (set === "owned" ? [address] : []));
-    for (const [address, { lease, until }] of this.#leases) {
-      if (known.includes(address)) continue;
-      const permits = [{ key: permitKey(address), timeout: PERMIT }];
-      this.#sets.apply(placing(PERMITS, permits));
-      const left = Math.floor(until - performance.now()) - JIFFY;
-      if (left <= 0) continue;
-      const owned = groups("owned", [address], lease).flatMap(([set, elements]) =>
+    const known = new Set(this.observe().flatMap(({ set, address }) => (set === "owned" ? [address] : [])));
+    const missing = [...this.#leases].filter(([address]) => !known.has(address));
+    if (missing.length === 0) return;
+    const permits = permitGroups(
+      missing.map(([address]) => address),
+      PERMIT,
+    );
+    this.#sets.apply(changesOf(permits, placing));
+    const now = performance.now();
+    const owned = missing.flatMap(([address, { lease, until }]) => {
+      const expires = ms(Math.floor(until - now) - JIFFY);
+      const timed = (set: SetRef, elements: readonly Element[]): readonly Change[] =>
         placing(
           set,
-          elements.map((element) => ({ ...element, expires: ms(left) })),
-        ),
-      );
-      this.#sets.trySend(encodeBatch([...renewal(PERMITS, permits).slice(0, 1), ...owned]));
-    }
+          elements.map((element) => ({ ...element, expires })),
+        );
+      return expires <= 0 ? [] : changesOf(groups("owned", [address], lease), timed);
+    });
+    if (owned.length > 0) this.#sets.trySend(encodeBatch([...changesOf(permits, deletion), ...owned]));
   }
 
   #make(want: Want): boolean {
@@ -230,7 +225,7 @@ export class Fence implements Disposable {
       // Before the leases: until then no packet for the address gets as far as being judged.
       for (const { address, to, left } of have.living) {
         const moves = to === undefined ? [] : [{ address, previous: to }];
-        this.#handOver(moves, left, moves);
+        if (moves.length > 0) this.#handOver(moves, left, moves);
       }
     }
     if (script !== "") this.#restore();
@@ -239,10 +234,11 @@ export class Fence implements Disposable {
 
   /** `known`: those of the addresses that this host may have connections for. */
   #handOver(moves: readonly Handover[], span: Ms, known: readonly Handover[]): void {
-    for (const { address } of known) this.#remember(address);
+    const addresses = known.map(({ address }) => address);
+    this.#remember(addresses);
     this.#sets.replace(handoverElements(moves, span).map(([set, elements]) => ({ kind: "add", set, elements })));
     // Those that began between the first look and the change.
-    for (const { address } of known) this.#remember(address);
+    this.#remember(addresses);
   }
 
   #transaction(script: string): void {
@@ -259,22 +255,31 @@ export class Fence implements Disposable {
     this.#sets.replace(handoverElements(away).map(([set, elements]) => ({ kind: "delete", set, elements })));
   }
 
-  #remember(address: Ip): void {
-    const set = isIpv4(address) ? setRef("ip", "started4") : setRef("ip6", "started6");
-    const flows = this.#diag.flows(address).map((flow) => ({ key: flowKey(flow), timeout: ms(LONGEST_HANDOVER) }));
-    for (let at = 0; at < flows.length; at += FLOWS_AT_ONCE) {
-      this.#sets.apply(placing(set, flows.slice(at, at + FLOWS_AT_ONCE)));
+  #remember(addresses: readonly Ip[]): void {
+    const flows = this.#diag.flows(addresses);
+    for (const [digit, family] of [
+      ["4", "ip"],
+      ["6", "ip6"],
+    ] as const) {
+      const set = setRef(family, `started${digit}`);
+      const started = flows
+        .filter(({ local }) => isIpv4(local) === (digit === "4"))
+        .map((flow) => ({ key: flowKey(flow), timeout: ms(LONGEST_HANDOVER) }));
+      for (let at = 0; at < started.length; at += FLOWS_AT_ONCE) {
+        this.#sets.apply(placing(set, started.slice(at, at + FLOWS_AT_ONCE)));
+      }
     }
   }
 
   /** Applies the changes for those addresses that have a living lease; returns the others, which are silent for good. */
   #ifAlive(addresses: readonly Ip[], changes: (alive: readonly Ip[]) => readonly Change[]): readonly Ip[] {
     for (;;) {
-      const lapsed = addresses.filter((address) => !this.#alive(address));
-      const alive = addresses.filter((address) => !lapsed.includes(address));
+      const living = this.#leased(addresses);
+      const lapsed = addresses.filter((address) => !living.has(address));
+      const alive = addresses.filter((address) => living.has(address));
       // Its elements in several tables may expire some microseconds apart.
       for (const address of lapsed) this.#leases.delete(address);
-      const rest = groups("owned", lapsed).flatMap(([set, elements]) => removal(set, elements));
+      const rest = changesOf(groups("owned", lapsed), removal);
       // When somebody has flushed the ruleset, the sets are gone too; `install` will tell.
       if (rest.length > 0) this.#sets.trySend(encodeBatch(rest));
       // Another may lapse between looking and changing; each time fewer are alive, so this ends.
@@ -282,9 +287,21 @@ export class Fence implements Disposable {
     }
   }
 
-  #alive(address: Ip): boolean {
-    const key = hex(octetsOfIp(address));
-    return setsOf("owned", address).every((set) => this.#sets.elements(set).some((each) => hex(each.key) === key));
+  /** Those of the addresses that have a living lease in each of their sets; every set is listed once. */
+  #leased(addresses: readonly Ip[]): ReadonlySet<Ip> {
+    const listed = new Map<string, ReadonlySet<string>>();
+    const has = (set: SetRef, key: string): boolean => {
+      const name = `${set.family} ${set.name}`;
+      const known = listed.get(name) ?? new Set(this.#sets.elements(set).map((each) => hex(each.key)));
+      listed.set(name, known);
+      return known.has(key);
+    };
+    return new Set(
+      addresses.filter((address) => {
+        const key = hex(octetsOfIp(address));
+        return setsOf("owned", address).every((set) => has(set, key));
+      }),
+    );
   }
 
   #have(): Have {
@@ -318,46 +335,6 @@ export class Fence implements Disposable {
   }
 }
 
-/** The elements that addresses become, by the set that they go into. */
-function groups(set: Living["set"], addresses: readonly Ip[], timeout?: Ms): readonly Group[] {
-  const bySet = new Map<string, [SetRef, Element[]]>();
-  for (const address of addresses) {
-    for (const ref of setsOf(set, address)) {
-      const group = bySet.get(`${ref.family} ${ref.name}`) ?? [ref, []];
-      group[1].push({ key: octetsOfIp(address), ...(timeout === undefined ? {} : { timeout }) });
-      bySet.set(`${ref.family} ${ref.name}`, group);
-    }
-  }
-  return [...bySet.values()];
-}
-
-function handoverElements(moves: readonly Handover[], timeout?: Ms): readonly Group[] {
-  return moves.flatMap(({ address, previous }): readonly Group[] => {
-    if (isIpv4(address) !== isIpv4(previous)) throw new TypeError("a handover between address families");
-    const element = { key: octetsOfIp(address), ...(timeout === undefined ? {} : { timeout }) };
-    const [family, digit] = isIpv4(address) ? (["ip", "4"] as const) : (["ip6", "6"] as const);
-    return [
-      [setRef(family, `handover${digit}`), [{ ...element, data: octetsOfIp(previous) }]],
-      [setRef(family, `moving${digit}`), [{ ...element, goto: "moving" }]],
-    ];
-  });
-}
-
-type Group = readonly [SetRef, readonly Element[]];
-
-/** IPv4 as ::ffff:a.b.c.d. */
-function permitKey(ip: Ip): Uint8Array {
-  const octets = octetsOfIp(ip);
-  if (octets.length === 16) return octets;
-  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...octets);
-}
-
-/** Source address, source port, destination address, destination port of its packets to us, each padded to four octets. */
-function flowKey(flow: Flow): Uint8Array {
-  const port = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff, 0, 0);
-  return join([octetsOfIp(flow.remote), port(flow.remotePort), octetsOfIp(flow.local), port(flow.localPort)]);
-}
-
 const NEEDS =
   "nftables with CONFIG_NETFILTER_EGRESS (Linux 5.16), CONFIG_NF_TABLES_ARP, CONFIG_NFT_FIB_IPV4 and _IPV6, CONFIG_NFT_DUP_IPV4 and _IPV6";
 /** So that a batch stays below what one netlink message to the kernel may carry. */
@@ -368,4 +345,7 @@ const MOST_RENEWALS = 64;
 const PERMIT = ms(20);
 /** The kernel ends a lease up to one tick of its clock (HZ=100 at the slowest) before its time. */
 const JIFFY = 10;
-const PERMITS = setRef("netdev", "permit");
+
+function deletion(set: SetRef, elements: readonly Element[]): readonly Change[] {
+  return renewal(set, elements).slice(0, 1);
+}

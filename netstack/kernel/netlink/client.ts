@@ -45,6 +45,9 @@ export class NetlinkClient implements Disposable {
     timeout[0] = PATIENCE;
     this.#option(SOL_SOCKET, SO_RCVTIMEO, timeout);
     this.#option(SOL_SOCKET, SO_RCVBUF, u32(RECEIVE_BUFFER));
+    // A batch is one datagram.  Beyond the host's limit only with CAP_NET_ADMIN in the initial user namespace.
+    const room = u32(SEND_BUFFER);
+    if (setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, room, 4) < 0) this.#option(SOL_SOCKET, SO_SNDBUF, room);
   }
 
   /** A request that is acknowledged or refused; the refusal as a value, for callers that expect one. */
@@ -238,6 +241,8 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
+const SO_SNDBUF = 7;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
@@ -249,6 +254,7 @@ const MSG_DONTWAIT = 0x40;
 /** Larger than the 32 KiB that a dump puts into one datagram. */
 const BUFFER = 128 * 1024;
 const RECEIVE_BUFFER = 1024 * 1024;
+const SEND_BUFFER = 2 * 1024 * 1024;
 /** Seconds; an answer that the kernel owes and does not give is a fault, not a hang. */
 const PATIENCE = 5;
 /** Only somebody who changes thousands of objects a second makes it need more than a few. */

@@ -63,8 +63,8 @@ export class SetSocket implements Disposable {
   replace(wanted: readonly Change[]): void {
     for (let attempt = 1; ; attempt++) {
       const changes = wanted.flatMap((change): readonly Change[] => {
-        const there = this.elements(change.set).map((each) => hex(each.key));
-        const gone = change.elements.filter((each) => there.includes(hex(each.key)));
+        const there = new Set(this.elements(change.set).map((each) => hex(each.key)));
+        const gone = change.elements.filter((each) => there.has(hex(each.key)));
         const removed = gone.length === 0 ? [] : [{ ...change, kind: "delete" as const, elements: gone.map(keyOnly) }];
         return change.kind === "delete" ? removed : [...removed, change];
       });

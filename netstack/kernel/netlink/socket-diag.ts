@@ -1,5 +1,5 @@
 /**
- * Which TCP connections this host has at one of its addresses.  Standards: sock_diag(7), include/uapi/linux/inet_diag.h.
+ * Which TCP connections this host has at some of its addresses.  Standards: sock_diag(7), include/uapi/linux/inet_diag.h.
  * Left out on purpose: listening sockets, TCP information, UDP, closing connections.
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
@@ -20,19 +20,25 @@ export interface Flow {
 export class SocketDiag implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_SOCK_DIAG, "NETLINK");
 
-  /** Empty also when this kernel cannot tell (no CONFIG_INET_DIAG). */
-  flows(local: Ip): readonly Flow[] {
+  /** Of all `locals` in one look at each family's sockets.  Empty also when this kernel cannot tell (no CONFIG_INET_DIAG). */
+  flows(locals: readonly Ip[]): readonly Flow[] {
+    const wanted = new Set(locals);
+    const v4 = locals.filter(isIpv4);
     // Sockets of either family can carry IPv4.
-    const families = isIpv4(local) ? [AF_INET, AF_INET6] : [AF_INET6];
-    return families.flatMap((family) =>
-      this.#client
-        .dump("list connections", SOCK_DIAG_BY_FAMILY, encodeListFlows(family, local), [ENOENT])
-        .flatMap((payload) => {
-          const flow = decodeFlow(payload);
-          if (!flow.ok) throw this.#client.malformed(flow.error);
-          return flow.value.local === local ? [flow.value] : [];
-        }),
-    );
+    return [...this.#list(AF_INET, v4), ...this.#list(AF_INET6, locals)].filter(({ local }) => wanted.has(local));
+  }
+
+  #list(family: number, locals: readonly Ip[]): readonly Flow[] {
+    const found: Flow[] = [];
+    for (let at = 0; at < locals.length; at += ADDRESSES_AT_ONCE) {
+      const request = encodeListFlows(family, locals.slice(at, at + ADDRESSES_AT_ONCE));
+      for (const payload of this.#client.dump("list connections", SOCK_DIAG_BY_FAMILY, request, [ENOENT])) {
+        const flow = decodeFlow(payload);
+        if (!flow.ok) throw this.#client.malformed(flow.error);
+        found.push(flow.value);
+      }
+    }
+    return found;
   }
 
   [Symbol.dispose](): void {
@@ -40,26 +46,41 @@ export class SocketDiag implements Disposable {
   }
 }
 
-/** struct inet_diag_req_v2, and a filter program of one condition: the local address. */
-export function encodeListFlows(family: number, local: Ip): Uint8Array {
-  const octets = octetsOfIp(local);
-  const condition = join([
-    u8(isIpv4(local) ? AF_INET : AF_INET6),
-    u8(octets.length * 8),
-    u16(0),
-    u32(0xffff_ffff), // any port
-    octets,
-  ]);
-  const length = BYTECODE_OP + condition.length;
-  // Where to go on: past the end is "take it", four octets farther is "leave it out".
-  const program = join([u8(INET_DIAG_BC_S_COND), u8(length), u16(length + 4), condition]);
+/** struct inet_diag_req_v2, and a filter program that takes what has one of the local addresses. */
+export function encodeListFlows(family: number, locals: readonly Ip[]): Uint8Array {
+  const conditions = locals.map(conditionOf);
+  const whole = conditions.reduce((sum, each) => sum + BYTECODE_OP + each.length + BYTECODE_OP, -BYTECODE_OP);
+  // Where to go on, counted from each operation: to the program's end is "take it", four octets farther is "leave it out".
+  // A match falls into a jump to the end, because the way of a match is one octet only.
+  let left = whole;
+  const program = conditions.flatMap((condition) => {
+    const length = BYTECODE_OP + condition.length;
+    const test = (no: number): Uint8Array => join([u8(INET_DIAG_BC_S_COND), u8(length), u16(no), condition]);
+    if (left === length) return [test(length + BYTECODE_OP)];
+    left -= length;
+    const jump = join([u8(INET_DIAG_BC_JMP), u8(BYTECODE_OP), u16(left)]);
+    left -= BYTECODE_OP;
+    return [test(length + BYTECODE_OP), jump];
+  });
   return join([
     u8(family),
     u8(IPPROTO_TCP),
     u16(0),
     u32(ALL_STATES & ~(1 << TCP_LISTEN) & ~(1 << TCP_CLOSE)),
     new Uint8Array(SOCKET_ID),
-    attribute(INET_DIAG_REQ_BYTECODE, program),
+    attribute(INET_DIAG_REQ_BYTECODE, join(program)),
+  ]);
+}
+
+/** struct inet_diag_hostcond. */
+function conditionOf(local: Ip): Uint8Array {
+  const octets = octetsOfIp(local);
+  return join([
+    u8(isIpv4(local) ? AF_INET : AF_INET6),
+    u8(octets.length * 8),
+    u16(0),
+    u32(0xffff_ffff), // any port
+    octets,
   ]);
 }
 
@@ -92,7 +113,10 @@ const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const IPPROTO_TCP = 6;
 const INET_DIAG_REQ_BYTECODE = 1;
+const INET_DIAG_BC_JMP = 1;
 const INET_DIAG_BC_S_COND = 7;
+/** Each is a test for every socket of the host. */
+const ADDRESSES_AT_ONCE = 500;
 const BYTECODE_OP = 4;
 const SOCKET_ID = 48;
 const MESSAGE = 72;

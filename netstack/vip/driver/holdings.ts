@@ -6,7 +6,7 @@
 import { type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
-import { Fence, type Guard, type Installed } from "../../kernel/fence.ts";
+import { Fence, type Guard, type Handover, type Installed } from "../../kernel/fence.ts";
 import { LONGEST_HANDOVER } from "../../kernel/fence-rules.ts";
 import { ADDRESS_PROTOCOL } from "../../kernel/marks.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
@@ -106,10 +106,10 @@ export class Holdings implements Disposable {
     }
   }
 
-  /** Flows for `address` that we do not know go to `previous` for a while. */
-  handover(address: Ip, previous: Ip, span: Ms): void {
+  /** Flows for these addresses that we do not know go to their previous owners for a while. */
+  handover(moves: readonly Handover[], span: Ms): void {
     const kept = ms(Math.min(span, LONGEST_HANDOVER));
-    this.#repairing(() => this.#fence.handover([{ address, previous }], kept));
+    this.#repairing(() => this.#fence.handover(moves, kept));
   }
 
   /** Puts back an address that somebody took from the interface while we own it. */

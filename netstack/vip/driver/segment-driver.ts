@@ -9,10 +9,11 @@ import { after, type Instant, instant, type Ms, seconds } from "../../../base/un
 import { ENETDOWN, errnoName } from "../../kernel/errno.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
-import type { Action, Event, Holding, SegmentConfig, VipId } from "../event.ts";
+import type { Event, Holding, SegmentConfig, VipId } from "../event.ts";
 import { encode } from "../packet.ts";
 import type { FromPulse } from "../plan.ts";
 import { Segment } from "../segment.ts";
+import { type Batched, batched, farewell } from "./batched.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
 import type { Holdings } from "./holdings.ts";
 import { NeighbourSocket } from "./neighbour-socket.ts";
@@ -48,6 +49,8 @@ export class SegmentDriver implements Disposable {
   #heartbeats: HeartbeatSocket | undefined;
   #neighbours: NeighbourSocket | undefined;
   #alarm: Disposable | undefined;
+  /** What control is to hear; told when everything with a deadline is done. */
+  readonly #news: FromPulse[] = [];
   #busy = false;
   #closed = false;
 
@@ -101,6 +104,7 @@ export class SegmentDriver implements Disposable {
     } finally {
       this.#busy = false;
     }
+    for (const message of this.#news.splice(0)) this.#parts.tell(message);
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = this.#parts.loop.wakeAt(this.#segment.nextWake(), () => this.feed({ kind: "wake" }));
   }
@@ -114,11 +118,13 @@ export class SegmentDriver implements Disposable {
   }
 
   #step(event: Event): void {
-    for (const action of this.#segment.step(event, this.#parts.loop.now())) this.#perform(action);
+    const actions = this.#segment.step(event, this.#parts.loop.now());
+    for (const action of batched(actions)) this.#perform(action);
   }
 
-  #perform(action: Action): void {
-    const { holdings, tell } = this.#parts;
+  #perform(action: Batched): void {
+    const { holdings } = this.#parts;
+    const tell = (message: FromPulse): void => void this.#news.push(message);
     switch (action.kind) {
       case "renew": {
         const lost = holdings.extend(action.holdings, action.span);
@@ -127,15 +133,16 @@ export class SegmentDriver implements Disposable {
       case "claim":
         return this.#step({ kind: "claimed", begun: this.#claim(action.holdings, action.span, action.before) });
       case "drop":
-        return holdings.drop(action.holding.addresses);
+        return holdings.drop(action.addresses);
       case "drain":
-        return holdings.drain(action.holding.addresses, action.span);
+        return holdings.drain(action.addresses, action.span);
       case "handover":
-        return holdings.handover(action.address, action.previous, action.span);
+        return holdings.handover(action.moves, action.span);
       case "heartbeat": {
         const [from] = action.packet.addresses;
-        if (from === undefined || this.#late(action.before)) return;
-        return this.#heartbeats?.send(seal(encode(action.packet), this.#parts.sign), from);
+        const packet = this.#late(action.before) ? farewell(action.packet) : action.packet;
+        if (from === undefined || packet === undefined) return;
+        return this.#heartbeats?.send(seal(encode(packet), this.#parts.sign), from);
       }
       case "probe":
         if (!this.#late(action.before)) this.#neighbours?.probe(action.ip);
@@ -167,12 +174,12 @@ export class SegmentDriver implements Disposable {
 
   /** What is owned now; the addresses of the others are gone again. */
   #claim(wanted: readonly Holding[], span: Ms, before: Instant): readonly VipId[] {
-    const { holdings, loop, tell } = this.#parts;
+    const { holdings, loop } = this.#parts;
     const view = this.#view;
     if (view === undefined) return [];
     const failed = (vip: VipId, cause: Fault): void => {
       const fields = { vip: formatIp(vip), level: "error", code: cause.code, ...cause.fields };
-      tell({ kind: "event", name: "vip.claim-failed", fields });
+      this.#news.push({ kind: "event", name: "vip.claim-failed", fields });
     };
     return holdings.claim(wanted, view.ifindex, span, () => loop.now() <= before, failed);
   }
