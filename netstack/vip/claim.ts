@@ -14,6 +14,7 @@ import {
   believe,
   freed,
   giveWay,
+  hasten,
   holdingOf,
   isAlive,
   listening,
@@ -93,7 +94,7 @@ export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void
   }
   vip.predecessor = undefined;
   for (const ip of vip.config.addresses) state.announcer.start(ip, now);
-  state.urgent = true;
+  hasten(state);
   const { name } = vip.config;
   state.out.push({ kind: "event", name: "vip.claimed", fields: { vip: name, term: vip.term, why } });
 }
@@ -134,7 +135,7 @@ function begin(state: State, vip: Vip, now: Instant): void {
     probers: new Map(),
   };
   vip.why = vip.owner === undefined ? "free" : "owner-silent";
-  state.urgent = true; // RFC 5227 has no such word: our peers hear of the claim one window before it happens
+  hasten(state); // RFC 5227 has no such word: our peers hear of the claim one window before it happens
 }
 
 function probe(state: State, vip: Vip, now: Instant): void {

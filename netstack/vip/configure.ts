@@ -4,7 +4,7 @@ import { Announcer } from "./announce.ts";
 
 import type { SegmentConfig, VipConfig } from "./event.ts";
 import { HANDOVER, release } from "./release.ts";
-import { believe, giveWay, holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
+import { believe, giveWay, hasten, holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
 
 export function configure(state: State, config: SegmentConfig, now: Instant): void {
   if (config.node !== state.config.node) state.announcer = new Announcer(config.node);
@@ -33,7 +33,7 @@ export function configure(state: State, config: SegmentConfig, now: Instant): vo
     vip.leaving = true;
     release(state, vip, "not-configured", ms(0), now);
   }
-  state.urgent = true;
+  hasten(state);
 }
 
 /** Puts a virtual IP into the phase that link and health allow. */

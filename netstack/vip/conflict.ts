@@ -7,7 +7,8 @@ import { after, type Instant, ms, seconds } from "../../base/unit.ts";
 
 import { stepDown } from "./release.ts";
 import { probeSeen } from "./rival.ts";
-import { alive, believe, giveWay, isAlive, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
+import { alive, believe, giveWay, hasten, isAlive, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
+import { urgentGap } from "./timing.ts";
 
 /** `mac` uses `ip` as its own. */
 export function asserted(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant): void {
@@ -50,9 +51,10 @@ function contested(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant): void
 
 /** A node of ours answers for what we own: terms decide if we hear it; else the station with the smaller address keeps. */
 function contestedByPeer(state: State, vip: Vip, ip: Ip, peer: Peer, now: Instant): void {
-  state.urgent = true;
+  hasten(state);
   if (isAlive(peer, now)) return;
   if (state.link.mac < peer.mac) {
+    if (!state.retorts.take(now, urgentGap(state.config.timing))) return;
     state.out.push({ kind: "announce", ip, before: after(now, state.config.timing.interval) });
     return;
   }
@@ -65,7 +67,7 @@ function retreat(state: State, vip: Vip, mac: Mac, now: Instant): void {
   vip.phase = { kind: "conflict", with: mac, until: after(now, vip.backoff) };
   vip.why = "address-in-use";
   vip.backoff = ms(Math.min(MOST_BACKOFF, vip.backoff * 2));
-  state.urgent = true;
+  hasten(state);
   report(state, vip, mac, "gave-way");
 }
 

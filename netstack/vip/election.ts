@@ -8,7 +8,18 @@ import { isUs } from "./peers.ts";
 import { type Claim, outranks } from "./rank.ts";
 import { heed, stepDown } from "./release.ts";
 import { intentHeard } from "./rival.ts";
-import { alive, believe, freed, giveWay, hearsUs, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
+import {
+  alive,
+  believe,
+  freed,
+  giveWay,
+  hasten,
+  hearsUs,
+  ownerSpeaks,
+  type Peer,
+  type State,
+  type Vip,
+} from "./state.ts";
 import { detection } from "./timing.ts";
 
 export function hear(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
@@ -102,7 +113,7 @@ function ownerGone(state: State, vip: Vip, peer: Peer, now: Instant): void {
 /** Tells everybody again who has the address. */
 function reassert(state: State, vip: Vip, peer: Peer, now: Instant): void {
   for (const ip of vip.config.addresses) state.announcer.start(ip, now);
-  state.urgent = true;
+  hasten(state);
   const fields = { vip: vip.config.name, rival: peer.node, term: vip.term };
   state.out.push({ kind: "event", name: "vip.contested", fields });
 }

@@ -43,7 +43,7 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   const releasedUntil = alive(timing, after(now, detection(timing)), "released");
   believe(vip, releasedUntil);
   if (successor !== undefined) successor.owned++; // until its next heartbeat says so: the next release looks elsewhere
-  state.urgent = true;
+  state.urgent = "now";
   const fields = { vip: vip.config.name, why, successor: successor?.node, handover };
   state.out.push({ kind: "event", name: "vip.released", fields });
 }
@@ -57,7 +57,7 @@ export function stepDown(state: State, vip: Vip, why: string, now: Instant): voi
   vip.phase = { kind: "waiting" };
   vip.why = why;
   believe(vip, listening(state.config.timing, now));
-  state.urgent = true;
+  state.urgent = "now";
   state.out.push({ kind: "event", name: "vip.lost", fields: { vip: vip.config.name, why, term: vip.term } });
 }
 

@@ -13,6 +13,7 @@ import {
   alive,
   believe,
   giveWay,
+  hasten,
   hearsUs,
   isAlive,
   ownerSpeaks,
@@ -26,12 +27,12 @@ import {
 export function intentHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
   const { phase } = vip;
   if (phase.kind === "owner") {
-    state.urgent = true; // it has not heard us: it should before it claims
+    hasten(state); // it has not heard us: it should before it claims
     return;
   }
   if (phase.kind === "claiming") {
     if (goesOn(state, vip, phase, peer, entry)) {
-      state.urgent = true;
+      hasten(state);
       return;
     }
   } else if (vip.owner?.node !== peer.node && ownerSpeaks(state, vip, now)) {
@@ -89,7 +90,7 @@ function goesOn(
 }
 
 function yieldTo(state: State, vip: Vip, peer: Peer, why: string, now: Instant): void {
-  if (vip.phase.kind === "claiming") state.urgent = true; // it waits for our word
+  if (vip.phase.kind === "claiming") hasten(state); // it waits for our word
   believe(vip, alive(peer.timing, now, "claim"));
   giveWay(vip, why);
 }

@@ -18,8 +18,8 @@ import { admit, survey } from "./peers.ts";
 import { isBetter, release, settle, stepDown } from "./release.ts";
 import { reportOf, sameReport } from "./report.ts";
 import { speak } from "./speak.ts";
-import { believe, holdingOf, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
-import { lease, window } from "./timing.ts";
+import { believe, hasten, holdingOf, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
+import { lease, urgentGap, window } from "./timing.ts";
 
 export class Segment {
   readonly #state: State;
@@ -52,7 +52,7 @@ export class Segment {
       const before = after(now, window(state.config.timing));
       for (const ip of state.announcer.due(now)) state.out.push({ kind: "announce", ip, before });
     }
-    if (state.urgent && state.renewAt === undefined) speak(state, now);
+    if (mustSpeak(state, now)) speak(state, now);
     for (const vip of state.vips.values()) report(state, vip, now);
     finishWithdrawal(state);
     this.#wakeAt = wakeAt(state, now);
@@ -87,6 +87,7 @@ function wakeAt(state: State, now: Instant): Instant {
   };
   if (state.link.up) consider(state.announcer.nextAt(now));
   consider(askAt(state));
+  if (state.urgent === "soon") consider(state.pace.nextAt(now, urgentGap(state.config.timing)));
   for (const vip of state.vips.values()) {
     consider(dueAt(state, vip));
     consider(vip.releasing?.until);
@@ -119,6 +120,12 @@ function oversleep(state: State, promised: Instant, now: Instant): void {
   }
 }
 
+/** The owner's regular heartbeat waits for the kernel's answer; so does what is to be said meanwhile. */
+function mustSpeak(state: State, now: Instant): boolean {
+  if (state.urgent === "no" || state.renewAt !== undefined) return false;
+  return state.urgent === "now" || state.pace.take(now, urgentGap(state.config.timing));
+}
+
 function renewed(state: State, lost: readonly VipId[], now: Instant): void {
   const { renewAt } = state;
   if (renewAt === undefined) return;
@@ -128,7 +135,7 @@ function renewed(state: State, lost: readonly VipId[], now: Instant): void {
     if (lost.includes(vip.id)) stepDown(state, vip, "lease-lapsed", now);
     else vip.phase.leaseUntil = after(renewAt, lease(state.config.timing));
   }
-  state.urgent = true;
+  state.urgent = "now";
 }
 
 function renew(state: State): void {
@@ -180,7 +187,7 @@ function take(state: State, event: Event, now: Instant): void {
         release(state, vip, "withdrawn", event.handover, now);
         gate(state, vip, now);
       }
-      state.urgent = true;
+      state.urgent = "now";
       break;
     default:
       unreachable(event);
@@ -195,7 +202,7 @@ function tick(state: State, now: Instant): void {
   const owned = state.vips.values().some((vip) => vip.phase.kind === "owner");
   // The heartbeat; an owner's follows the kernel's answer.
   if (owned) state.renewAt = now;
-  else state.urgent = true;
+  else state.urgent = "now";
   survey(state, now);
   for (const vip of state.vips.values()) {
     prefer(state, vip, now);
@@ -222,7 +229,7 @@ function prefer(state: State, vip: Vip, now: Instant): void {
 function linked(state: State, event: Event & { readonly kind: "link" }, now: Instant): void {
   const { up, mac, addresses } = event;
   state.link = { up, mac, addresses };
-  state.urgent = true;
+  hasten(state);
   for (const vip of state.vips.values()) {
     if (up) {
       gate(state, vip, now);

@@ -7,7 +7,7 @@ import { window } from "./timing.ts";
 
 /** One heartbeat in as many datagrams as it takes. */
 export function speak(state: State, now: Instant): void {
-  state.urgent = false;
+  state.urgent = "no";
   const { config, link } = state;
   if (!link.up || link.addresses.length === 0) return;
   const heard = [...state.peers.values()].filter((peer) => isAlive(peer, now));

@@ -3,6 +3,7 @@ import type { Ip, Mac } from "../../base/address.ts";
 import { after, type Instant, instant, type Ms, ms } from "../../base/unit.ts";
 import { Announcer } from "./announce.ts";
 import type { Action, Holding, SegmentConfig, VipConfig, VipId } from "./event.ts";
+import { Pace } from "./pace.ts";
 import type { Echo, Role } from "./packet.ts";
 import type { PeerReport, VipReport } from "./plan.ts";
 import type { Claim } from "./rank.ts";
@@ -31,8 +32,12 @@ export interface State {
   readonly sent: { readonly sequence: number; readonly at: Instant }[];
   /** When the outstanding `renew` was asked for. */
   renewAt: Instant | undefined;
-  /** Peers should hear at once what just changed. */
-  urgent: boolean;
+  /** Peers should hear what just changed: "soon" is as soon as `pace` allows, which is at once, as a rule. */
+  urgent: "no" | "soon" | "now";
+  /** Of heartbeats between the regular ones: anybody may provoke them. */
+  readonly pace: Pace;
+  /** Of announcements that answer others' announcements. */
+  readonly retorts: Pace;
   readonly out: Action[];
 }
 
@@ -149,7 +154,9 @@ export function stateOf(config: SegmentConfig, now: Instant): State {
     sequence: 0,
     sent: [],
     renewAt: undefined,
-    urgent: false,
+    urgent: "no",
+    pace: new Pace(4),
+    retorts: new Pace(4),
     out: [],
   };
 }
@@ -198,6 +205,11 @@ export function opensAt(evidence: Evidence): Instant {
 export function believe(vip: Vip, evidence: Evidence): void {
   vip.evidence = evidence;
   vip.turnAt = undefined;
+}
+
+/** What just changed should be heard before the next regular heartbeat. */
+export function hasten(state: State): void {
+  if (state.urgent === "no") state.urgent = "soon";
 }
 
 /** Ends a claim under way. */

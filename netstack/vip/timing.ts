@@ -28,6 +28,10 @@ export function window(timing: Timing): Ms {
 export function stagger(timing: Timing): Ms {
   return ms(timing.interval / 2);
 }
+/** Between heartbeats that do not wait for their turn, when there are many: a claim is still heard within its window. */
+export function urgentGap(timing: Timing): Ms {
+  return ms(timing.interval / 4);
+}
 /**
  * Silence of all peers and witnesses after which an owner is cut off.  Shorter than detection by one interval, because
  * what peers heard last of it may be an interval older than the cut, and by half a window, because a cut may end right
