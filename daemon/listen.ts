@@ -14,7 +14,7 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   // Created with no rights for others from the first moment, not only after the chmod.
   const before = process.umask(0o117);
   try {
-    const listening = promised(server, { path }, "--admin-socket");
+    const listening = promised(server, { path }, "--admin-socket", "admin.socket in the settings");
     process.umask(before);
     await listening;
   } finally {
@@ -23,8 +23,9 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   chmodSync(path, 0o660);
 }
 
-export function listenTcp(server: Server, port: number, host: string, flag: string): Promise<void> {
-  return promised(server, { port, host }, flag);
+/** `what`: the settings' name for the port, of which the flag is made. */
+export function listenTcp(server: Server, port: number, host: string, what: "metrics" | "health"): Promise<void> {
+  return promised(server, { port, host }, `--${what}-port`, `${what}.port in the settings`);
 }
 
 export interface HealthView {
@@ -69,11 +70,12 @@ function promised(
   server: Server,
   where: { readonly path: string } | { readonly port: number; readonly host: string },
   flag: string,
+  setting: string,
 ): Promise<void> {
+  const hint = `${flag} or ${setting} chooses another`;
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
-      if (error.code === "EADDRINUSE")
-        reject(new Fault("ADDRESS_TAKEN", { ...where, hint: `${flag} chooses another` }, error));
+      if (error.code === "EADDRINUSE") reject(new Fault("ADDRESS_TAKEN", { ...where, hint }, error));
       else reject(new Fault("KERNEL_CALL", { call: "listen", code: error.code, ...where, flag }, error));
     };
     server.once("error", failed);

@@ -3,7 +3,7 @@
  * here), leftovers of an earlier life, children, ready.  SIGTERM and SIGINT end it gracefully, a second one at once;
  * SIGHUP reads the files again.
  */
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { formatIp } from "../base/address.ts";
 import { Fault } from "../base/fault.ts";
@@ -119,14 +119,15 @@ class Daemon {
       observationServer(() => this.#metrics(), undefined),
       observationServer(undefined, { notReady: () => this.#control.notReady() }),
     ] as const;
-    mkdirSync(dirname(admin.socket), { recursive: true, mode: 0o755 });
+    const made = mkdirSync(dirname(admin.socket), { recursive: true, mode: 0o755 });
     try {
       await listenUnix(servers[0], admin.socket);
-      await listenTcp(servers[1], metrics.port, formatIp(metrics.address), "--metrics-port");
-      await listenTcp(servers[2], health.port, formatIp(health.address), "--health-port");
+      await listenTcp(servers[1], metrics.port, formatIp(metrics.address), "metrics");
+      await listenTcp(servers[2], health.port, formatIp(health.address), "health");
       return await this.#serve();
     } finally {
       await Promise.all(servers.map(closeServer));
+      if (made !== undefined) removeEmpty(dirname(admin.socket));
     }
   }
 
@@ -205,6 +206,17 @@ class Daemon {
   #metrics(): string {
     const { reloads } = this.#live;
     return expose(families({ status: statusOf(this.#parts), stats: this.#dataplanes.counters.total(), reloads }));
+  }
+}
+
+/** What somebody else has put there meanwhile stays, and the directory with it. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST" && code !== "ENOENT" && code !== "EBUSY")
+      throw new Fault("FILE", { path: directory, call: "rmdir" }, error);
   }
 }
 

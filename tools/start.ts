@@ -10,6 +10,9 @@ import { openScene } from "./demo/scene.ts";
 import { screenOn } from "./demo/screen.ts";
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args.some((each) => each === "--config" || each.startsWith("--config="))) {
+    return mayRun() ? await daemon(args) : 1;
+  }
   const parsed = parse(args);
   if (typeof parsed === "string") {
     process.stderr.write(`${parsed}\n${USAGE}`);
@@ -19,13 +22,14 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (process.getuid?.() !== 0) {
-    process.stderr.write(
-      "npm start makes network namespaces and opens raw sockets, so it needs root: sudo npm start\n",
-    );
-    return 1;
-  }
-  return parsed.config === undefined ? await demo(parsed.port) : await daemon(parsed.config);
+  return mayRun() ? await demo(parsed.port) : 1;
+}
+
+function mayRun(): boolean {
+  if (process.getuid?.() === 0) return true;
+  const why = "npm start makes network namespaces and opens raw sockets, so it needs root: sudo npm start\n";
+  process.stderr.write(why);
+  return false;
 }
 
 async function demo(port: number): Promise<number> {
@@ -47,10 +51,10 @@ async function demo(port: number): Promise<number> {
   return 0;
 }
 
-/** The daemon gets our signals and gives us its exit status. */
-async function daemon(config: string): Promise<number> {
+/** The daemon gets our arguments and our signals, and gives us its exit status. */
+async function daemon(args: readonly string[]): Promise<number> {
   const program = join(import.meta.dirname, "../daemon/main.ts");
-  const child = spawn(process.execPath, [program, "run", "--config", config], { stdio: "inherit" });
+  const child = spawn(process.execPath, [program, "run", ...args], { stdio: "inherit" });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   return await new Promise((resolve, reject) => {
     child.once("error", (error) => reject(new Fault("CHILD", { program }, error)));
@@ -61,11 +65,14 @@ async function daemon(config: string): Promise<number> {
 /** Ctrl-C, an orderly end, a lost terminal, or output that nobody reads. */
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let signals = 0;
+    let first: number | undefined;
     for (const signal of SIGNALS)
       process.on(signal, () => {
-        // Impatience is fine: the guardian removes what an exit leaves.
-        if (++signals > 1) process.exit(130);
+        const now = performance.now();
+        first ??= now;
+        // As in the daemon: npm passes on the Ctrl-C that the terminal has sent us too.  That is one wish, not two.
+        // Impatience after it is fine: the guardian removes what an exit leaves.
+        if (now - first > SAME_WISH) process.exit(130);
         resolve();
       });
     for (const stream of [process.stdout, process.stderr]) stream.on("error", () => resolve());
@@ -87,18 +94,17 @@ function orphaned(): Promise<void> {
 
 interface Options {
   readonly help: boolean;
-  readonly config: string | undefined;
   readonly port: number;
 }
 function parse(args: readonly string[]): Options | string {
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { help: { type: "boolean", short: "h" }, config: { type: "string" }, port: { type: "string" } },
+      options: { help: { type: "boolean", short: "h" }, port: { type: "string" } },
     });
     const port = Number(values.port ?? "8080");
     if (!Number.isInteger(port) || port < 1 || port > 65_000) return `--port: ${values.port} is not a port`;
-    return { help: values.help === true, config: values.config, port };
+    return { help: values.help === true, port };
   } catch (error) {
     if (error instanceof TypeError && "code" in error) return error.message;
     throw error;
@@ -106,9 +112,11 @@ function parse(args: readonly string[]): Options | string {
 }
 
 const USAGE = `npm start [-- --port N]        the demo; N is the first port to try for the address on this host (8080)
-npm start -- --config DIR      the daemon on this host, with DIR/novaedge.yaml and DIR/conf.d
+npm start -- --config DIR      the daemon on this host, with DIR/novaedge.yaml and DIR/conf.d; the other flags of
+                               \`novaedge run\` go with it (--health-port 8082)
 `;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const DRAW_EVERY = 250;
+const SAME_WISH = 300;
 
 process.exitCode = await main(process.argv.slice(2));

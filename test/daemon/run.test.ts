@@ -1,5 +1,5 @@
 /** The real control process with children that carry no traffic: its life, its faces, its configuration. */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { spawnInside } from "../../netstack/kernel/namespace.ts";
 import { gone, TestDaemon } from "./daemon-process.ts";
@@ -162,6 +162,17 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     expect(daemon.curl("http://127.0.0.1:8080/readyz").status).toBe(503);
   });
 
+  it("a directory made for the admin socket goes with the daemon", async () => {
+    await using daemon = fake();
+    const socket = daemon.path("run/novaedge/admin.sock");
+    daemon.start(["--admin-socket", socket]);
+    await daemon.logged("daemon.ready");
+    expect(existsSync(socket)).toBe(true);
+    daemon.signal("SIGTERM");
+    expect(await daemon.ended).toBe(0);
+    expect(existsSync(daemon.path("run/novaedge"))).toBe(false);
+  });
+
   it("a second signal ends all patience", async () => {
     await using daemon = fake().start([], { FAKE: "stubborn" });
     await daemon.logged("daemon.ready");
@@ -256,7 +267,11 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     second.settings("metrics: {port: 8080}\nhealth: {port: 8080, address: 0.0.0.0}");
     second.mark();
     expect(await second.start().ended).toBe(1);
-    expect(second.lines.some(({ line }) => String(line).includes("--health-port chooses another"))).toBe(true);
+    expect(
+      second.lines.some(({ line }) =>
+        String(line).includes("--health-port or health.port in the settings chooses another"),
+      ),
+    ).toBe(true);
     second.mark();
     expect(await second.start(["--admin-socket", daemon.socket]).ended).toBe(1);
     expect(second.lines.some(({ line }) => String(line).includes("--admin-socket"))).toBe(true);

@@ -27,7 +27,7 @@ async function gone(lab: string): Promise<boolean> {
 }
 
 describe.skipIf(process.getuid?.() !== 0)("npm start (needs root)", () => {
-  test("answers on the printed addresses, shows a take-over when the owner is killed, and ends clean on SIGTERM", async () => {
+  test("answers on the printed addresses, shows a take-over when the owner is killed, and ends clean on Ctrl-C", async () => {
     const { running, kill, edit, lab, urls } = await demo();
     expect(urls.length).toBeGreaterThan(0);
     for (const url of urls) {
@@ -42,8 +42,12 @@ describe.skipIf(process.getuid?.() !== 0)("npm start (needs root)", () => {
     await running.says(/outages [1-9]/, 10_000);
     const after = await run("curl", ["-s", "-m", "5", urls[0] ?? ""]);
     expect(after.stdout).toMatch(/^b[123]/);
-    running.signal("SIGTERM");
+    // One Ctrl-C as a program under npm gets it: from the terminal, and a moment later from npm.
+    running.signal("SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    running.signal("SIGINT");
     expect((await running.finished).code).toBe(0);
+    expect(running.output()).toContain("everything is removed");
     expect(await gone(lab)).toBe(true);
   }, 60_000);
 
@@ -80,6 +84,12 @@ describe("npm start", () => {
   test.skipIf(process.getuid?.() !== 0)("runs the daemon with a configuration, whose faults it passes on", async () => {
     const missing = await run(process.execPath, [program, "--config", "/nonexistent"], { anyCode: true });
     expect(missing.code).toBe(78);
-    expect(missing.stderr).toContain("/nonexistent");
+    expect(missing.stderr).toContain("/nonexistent: error: no such directory [FILE_READ]");
+  });
+  test.skipIf(process.getuid?.() !== 0)("passes the daemon's other flags on", async () => {
+    const refused = await run(process.execPath, [program, "--health-port", "x", "--config=/nonexistent"], {
+      anyCode: true,
+    });
+    expect([refused.code, refused.stderr]).toEqual([64, expect.stringContaining("--health-port")]);
   });
 });
