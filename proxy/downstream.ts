@@ -7,6 +7,7 @@ import { formatIp } from "../base/address.ts";
 import { seconds } from "../base/unit.ts";
 import type { Stream, StreamHandler } from "../netstack/kernel/loop.ts";
 import { Exchange } from "./exchange.ts";
+import { Farewell, needsFarewell } from "./farewell.ts";
 import { ChunkedScanner } from "./http1/chunked.ts";
 import { CHUNKED, NO_BODY, type RequestHead, SIZED } from "./http1/head.ts";
 import { latin1 } from "./http1/octets.ts";
@@ -45,6 +46,7 @@ export class Downstream extends Timed implements StreamHandler {
   #discarded = 0;
   /** Octets queued when the end of the connection was last looked at. */
   #unsent = 0;
+  #farewell: Farewell | undefined = undefined;
 
   constructor(traffic: Traffic, listener: Listener, stream: Stream) {
     super();
@@ -93,19 +95,17 @@ export class Downstream extends Timed implements StreamHandler {
     if (this.#state === BODY) this.#exchange.clientGone();
     this.#close(stream);
   }
-
   drained(): void {
     this.#exchange.clientDrained();
   }
-
   closed(): void {
     this.#state = CLOSED;
     this.#exchange.clientGone();
     this.#traffic.wheel.remove(this);
+    if (this.#farewell !== undefined) this.#traffic.wheel.remove(this.#farewell);
     this.#carry = undefined;
     this.listener.left(this);
   }
-
   expired(): void {
     const { stream } = this;
     if (this.#state === HEAD && this.#carryEnd > 0) this.#refuse(HEAD_TIMEOUT);
@@ -210,7 +210,6 @@ export class Downstream extends Timed implements StreamHandler {
     this.#exchange.begin(head);
     this.#pass(memory, chunk, at, stop, end);
   }
-
   /** Limits the body under way; the rule may be stricter than the listener. */
   limitBody(most: number): void {
     if (most < this.#most) this.#most = most;
@@ -277,7 +276,6 @@ export class Downstream extends Timed implements StreamHandler {
     if (this.#carryEnd > 0) this.#pump();
     else this.flow();
   }
-
   /** Takes requests out of the carry while they are complete and it is their turn. */
   #pump(): void {
     if (this.#pumping) return;
@@ -363,9 +361,12 @@ export class Downstream extends Timed implements StreamHandler {
 
   #close(stream: Stream): void {
     if (this.#state === CLOSED) return;
+    const { wheel, draining } = this.#traffic;
+    const said = this.#ended || this.#state === LINGER;
     this.#state = CLOSED;
-    stream.close();
-    this.#awaitSent();
+    wheel.disarm(this);
+    if (needsFarewell(stream, draining)) this.#farewell = new Farewell(wheel, stream, said);
+    else stream.close();
   }
 
   /** The end of the connection waits for what is queued, as long as that gets less. */

@@ -62,6 +62,7 @@ const CONFIG: ProxyConfig = {
 class Sink implements Stream {
   readonly fd = -1;
   readonly queued = 0;
+  readonly unacknowledged = 0;
   readonly remote = { ip: ipv4("192.0.2.7"), port: 40_000 };
   readonly local = undefined;
   handler: StreamHandler;

@@ -99,6 +99,8 @@ export interface Stream {
   handler: StreamHandler;
   /** Octets accepted by `write` and `forward` that the kernel has not taken yet. */
   readonly queued: number;
+  /** `queued`, and what the kernel took and the peer has not acknowledged; asks the kernel.  0 when the peer has all. */
+  readonly unacknowledged: number;
   /** Asked of the kernel once, then kept; undefined for other families, and once the peer has reset. */
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined;

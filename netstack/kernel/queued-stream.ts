@@ -9,7 +9,7 @@
 import { ENOBUFS } from "./errno.ts";
 import type { Closed, Endpoint, Fd, Stream, StreamHandler } from "./loop.ts";
 import type { Memory } from "./memory.ts";
-import { nameOf, peerOf } from "./stream-socket.ts";
+import { nameOf, peerOf, unacknowledgedOf } from "./stream-socket.ts";
 
 export abstract class QueuedStream implements Stream {
   readonly fd: Fd;
@@ -56,6 +56,10 @@ export abstract class QueuedStream implements Stream {
   get local(): Endpoint | undefined {
     if (this.localKnown === undefined && (this.flags & GONE) === 0) this.localKnown = nameOf(this.fd);
     return this.localKnown;
+  }
+
+  get unacknowledged(): number {
+    return (this.flags & GONE) === 0 ? this.queued + unacknowledgedOf(this.fd) : 0;
   }
 
   write(bytes: Uint8Array, start = 0, end = bytes.length): void {

@@ -27,6 +27,11 @@ export function setNoDelay(fd: Fd): void {
   libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, 4);
 }
 
+/** Octets, our FIN among them, that the peer has not acknowledged (tcp(7)); 0 for what cannot tell. */
+export function unacknowledgedOf(fd: Fd): number {
+  return ioctl(fd, SIOCOUTQ, outQueue) === 0 ? (outQueue[0] ?? 0) : 0;
+}
+
 /** Closing sends RST from now on. */
 export function setReset(fd: Fd): void {
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, RESET, 8);
@@ -73,6 +78,9 @@ function name(call: (fd: number, at: Uint8Array, length: Uint32Array) => number,
 /** What getsockname and getpeername fill; each answer is taken out before the next is asked. */
 const nameBytes = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
+const outQueue = new Int32Array(1);
+const ioctl = libc.declare<(fd: Fd, request: number, value: Int32Array) => number>("int ioctl(int, ulong, void *)");
+const SIOCOUTQ = 0x5411;
 const getpeername = libc.declare<typeof libc.getsockname>("int getpeername(int, void *, void *)");
 const connect = libc.declare<typeof libc.bind>("int connect(int, void *, uint32)");
 const ONE = Uint8Array.of(1, 0, 0, 0);

@@ -103,6 +103,46 @@ describe("drain", () => {
     expect(stage.finished).toBe(1);
   });
 
+  it("holds a connection until the client has acknowledged its answer, sends FIN meanwhile, then ends", () => {
+    const stage = new Stage();
+    const client = stage.client();
+    stage.say(client, GET);
+    client.inFlight = 900_000;
+    stage.say(stage.server(), OK);
+    stage.worker.message({ kind: "drain", grace: 10_000 });
+    stage.loop.pass(5000);
+    expect([client.open, client.finSent, stage.finished]).toEqual([true, true, 0]);
+    client.inFlight = 0;
+    stage.loop.pass(300);
+    expect([client.open, client.aborted, stage.finished]).toEqual([false, false, 1]);
+  });
+
+  it("resets a connection whose client has not acknowledged all when its grace is over", () => {
+    const stage = new Stage();
+    const client = stage.client();
+    stage.say(client, GET);
+    client.inFlight = 900_000;
+    stage.say(stage.server(), OK);
+    stage.worker.message({ kind: "drain", grace: 2000 });
+    stage.loop.pass(2500);
+    expect([client.aborted, stage.finished]).toEqual([true, 1]);
+    expect(stage.logged).toContain("dataplane.cut");
+  });
+
+  it("counts also what was closed before it began", () => {
+    const stage = new Stage();
+    const client = stage.client();
+    client.inFlight = 900_000;
+    stage.say(client, GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    stage.say(stage.server(), OK);
+    stage.loop.pass(8000);
+    stage.worker.message({ kind: "drain", grace: 2000 });
+    expect([client.open, stage.finished]).toEqual([true, 0]);
+    client.inFlight = 0;
+    stage.loop.pass(300);
+    expect([client.aborted, stage.finished]).toEqual([false, 1]);
+  });
+
   it("cuts what is left when its grace is over", () => {
     const stage = new Stage();
     const client = stage.client();

@@ -181,6 +181,8 @@ export class FakeStream implements Stream {
   why: Closed | undefined = undefined;
   /** Octets the kernel still takes at once. */
   room = Number.POSITIVE_INFINITY;
+  /** Octets that the kernel took and the peer has not acknowledged. */
+  inFlight = 0;
   readonly #loop: FakeLoop;
   readonly #queue: Queued[] = [];
   #inbox: (Buffer | "fin" | { readonly errno: number })[] = [];
@@ -199,6 +201,9 @@ export class FakeStream implements Stream {
 
   get queued(): number {
     return this.#queue.reduce((sum, each) => sum + each.bytes.length, 0);
+  }
+  get unacknowledged(): number {
+    return this.queued + this.inFlight;
   }
   write(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (!this.#takes("write")) return;
