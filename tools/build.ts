@@ -16,14 +16,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { createNamespace, deleteNamespace, spawnInside } from "../netstack/kernel/namespace.ts";
+import { entryOf, mainOf, NEEDS } from "./entry.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 
-/** Bundle → its entry; those with a name of their own on the command line get a #! line. */
+/** Bundle → its entry; those with a name of their own on the command line are started by a file that checks Node first. */
 const PROGRAMS = {
   novaedge: { entry: "daemon/main.ts", command: true },
   pulse: { entry: "daemon/pulse/main.ts", command: false },
@@ -33,7 +34,7 @@ const PROGRAMS = {
 
 rmSync(dist, { recursive: true, force: true });
 for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
-  const outfile = join(dist, `${name}.cjs`);
+  const outfile = join(dist, command ? mainOf(name) : `${name}.cjs`);
   await build({
     entryPoints: [join(root, entry)],
     outfile,
@@ -41,7 +42,7 @@ for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
     platform: "node",
     // Not ESM: importing node:http as a module evaluates all its exports, one of which loads a whole HTTP client (40 ms).
     format: "cjs",
-    target: "node26",
+    target: `node${NEEDS}`,
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
@@ -51,8 +52,12 @@ for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
     },
     logLevel: "warning",
   });
-  if (command) chmodSync(outfile, 0o755);
-  process.stdout.write(`${name}.cjs ${Math.round(statSync(outfile).size / 1024)} KiB\n`);
+  if (command) {
+    const started = join(dist, `${name}.cjs`);
+    writeFileSync(started, entryOf(name));
+    chmodSync(started, 0o755);
+  }
+  process.stdout.write(`${basename(outfile)} ${Math.round(statSync(outfile).size / 1024)} KiB\n`);
 }
 copyBinding();
 if (process.argv.includes("--measure")) await measure(Number(process.argv.at(-1)) || 10);
