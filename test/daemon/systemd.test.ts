@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../base/clock.ts";
 import { type Instant, instant } from "../../base/unit.ts";
+import { EXIT, parseCommand } from "../../daemon/flags.ts";
 import { openLog } from "../../daemon/log.ts";
 import { serviceManager, serviceManagerOf, watchdogEvery } from "../../daemon/systemd.ts";
 import * as libc from "../../netstack/kernel/libc.ts";
@@ -64,6 +65,19 @@ describe("sd_notify(3)", () => {
     expect(alarms).toEqual([]);
     expect(watchdogEvery({ WATCHDOG_USEC: "3000000", WATCHDOG_PID: "43" }, 42)).toBeUndefined();
     expect(watchdogEvery({}, 42)).toBeUndefined();
+  });
+});
+
+describe("the unit", () => {
+  const unit = readFileSync(new URL("../../systemd/novaedge.service", import.meta.url), "utf8");
+  it("starts with a directory, in which settings are optional, and waits for no file", () => {
+    const words = /^ExecStart=\/usr\/bin\/novaedge (.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+    expect(parseCommand(words)).toMatchObject({ ok: true, value: { kind: "run", flags: { config: "/etc/novaedge" } } });
+    expect(unit).not.toMatch(/^Condition/m);
+    expect(unit).toMatch(/^ConfigurationDirectory=novaedge novaedge\/conf\.d$/m);
+  });
+  it("does not restart after what a restart cannot change", () => {
+    expect(unit).toContain(`RestartPreventExitStatus=${EXIT.usage} ${EXIT.config}\n`);
   });
 });
 
