@@ -8,7 +8,7 @@ import { ask, isConnected } from "./contact.ts";
 import type { Holding } from "./event.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
-import { isUnrivalled } from "./rival.ts";
+import { deferToClaimant, isUnrivalled } from "./rival.ts";
 import {
   alive,
   believe,
@@ -116,7 +116,7 @@ function bide(state: State, vip: Vip, now: Instant): void {
   if (vip.turnAt === undefined || now < vip.turnAt) return;
   if (!isConnected(state, now)) vip.why = "isolated";
   else if (isMute(state, now)) vip.why = "not-heard";
-  else begin(state, vip, now);
+  else if (!deferToClaimant(state, vip, now)) begin(state, vip, now);
 }
 
 function begin(state: State, vip: Vip, now: Instant): void {
@@ -132,10 +132,10 @@ function begin(state: State, vip: Vip, now: Instant): void {
     nextProbeAt: now,
     probesLeft: probes,
     probedAt: now,
+    probedAfter: state.sequence,
     probers: new Map(),
   };
   vip.why = vip.owner === undefined ? "free" : "owner-silent";
-  hasten(state); // RFC 5227 has no such word: our peers hear of the claim one window before it happens
 }
 
 function probe(state: State, vip: Vip, now: Instant): void {
@@ -145,9 +145,11 @@ function probe(state: State, vip: Vip, now: Instant): void {
     for (const ip of vip.config.addresses) {
       state.out.push({ kind: "probe", ip, before: after(now, window(state.config.timing)) });
     }
-    // A witness that answers this shows that the probe got out and that an answer would have come in.
+    // Who answers this shows that the probe got out and that an answer would have come in.
     ask(state, now);
+    hasten(state);
     phase.probedAt = now;
+    phase.probedAfter = state.sequence;
     phase.probesLeft--;
     phase.nextProbeAt = phase.probesLeft > 0 ? after(now, phase.gap) : undefined;
     // A probe that goes out late still gets the time for an answer.
@@ -172,11 +174,11 @@ function probe(state: State, vip: Vip, now: Instant): void {
 
 /**
  * The probes had a path.  Silence that a cut link kept proves nothing: it may have been joined again a moment ago, and
- * somebody may own the address since.  A witness that has been dumb all along is replaced by any peer that was heard.
+ * somebody may own the address since.  So a witness has answered, or a peer echoes, what went out with the last probe.
  */
 function isConfirmed(state: State, phase: Phase & { readonly kind: "claiming" }): boolean {
   if (state.config.witnesses.length === 0 || state.witnessHeardAt >= phase.probedAt) return true;
-  return state.witnessDumb && state.contactAt >= phase.since;
+  return [...state.peers.values()].some((peer) => peer.echoed > phase.probedAfter);
 }
 
 function install(vip: Vip, why: string, now: Instant): void {

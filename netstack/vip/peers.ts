@@ -32,7 +32,8 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
   peer.heardAt = now;
   peer.echoes = packet.echoes;
   for (const echo of packet.echoes) {
-    if (!isUs(state, echo)) continue;
+    if (!isUs(state, echo) || echo.sequence > state.sequence) continue;
+    peer.echoed = Math.max(peer.echoed, echo.sequence);
     const at = sentAt(state, echo.sequence);
     if (at !== undefined && at > peer.hearsUsAt) peer.hearsUsAt = at;
   }
@@ -83,9 +84,8 @@ export function noteSent(state: State, now: Instant): void {
   while (sent.length > 128 || (sent[0] !== undefined && sent[0].at < oldest)) sent.shift();
 }
 
-/** When `sequence` or one before it was sent; undefined when that is long ago, or never was. */
+/** When `sequence` or one before it was sent; undefined when that is long ago. */
 function sentAt(state: State, sequence: number): Instant | undefined {
-  if (sequence > state.sequence) return undefined;
   for (let index = state.sent.length - 1; index >= 0; index--) {
     const each = state.sent[index];
     if (each !== undefined && each.sequence <= sequence) return each.at;
@@ -106,6 +106,7 @@ function join(state: State, packet: Heartbeat, known: Peer | undefined, now: Ins
     firstAt: now,
     heardAt: now,
     hearsUsAt: now,
+    echoed: 0,
     standings: new Map(),
     echoes: [],
     reported: undefined,

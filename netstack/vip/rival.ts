@@ -16,6 +16,7 @@ import {
   hasten,
   hearsUs,
   isAlive,
+  opensAt,
   ownerSpeaks,
   type Peer,
   type Phase,
@@ -39,6 +40,20 @@ export function intentHeard(state: State, vip: Vip, peer: Peer, entry: Entry, no
     return; // the owner will tell it
   }
   yieldTo(state, vip, peer, "claimed-by-peer", now);
+}
+
+/** Our turn has come, but a peer has begun before us: while the owner seemed to speak that was not for us to heed. */
+export function deferToClaimant(state: State, vip: Vip, now: Instant): boolean {
+  for (const peer of state.peers.values()) {
+    const standing = peer.standings.get(vip.id);
+    if (standing?.role !== "claiming" || !isAlive(peer, now)) continue;
+    const left = alive(peer.timing, standing.at, "claim");
+    if (now >= opensAt(left)) continue;
+    believe(vip, left);
+    giveWay(vip, "claimed-by-peer");
+    return true;
+  }
+  return false;
 }
 
 /** Somebody else probes for the address. */

@@ -53,6 +53,8 @@ export interface Peer {
   heardAt: Instant;
   /** When we sent the last heartbeat that it echoed. */
   hearsUsAt: Instant;
+  /** The last of our sequence numbers that it echoed. */
+  echoed: number;
   readonly standings: Map<VipId, Standing>;
   /** What it echoed last, in its order: how it names a successor. */
   echoes: readonly Echo[];
@@ -109,8 +111,9 @@ export type Phase =
       readonly gap: Ms;
       nextProbeAt: Instant | undefined;
       probesLeft: number;
-      /** When the last probe was sent. */
+      /** When the last probe was sent, and after which of our heartbeats. */
       probedAt: Instant;
+      probedAfter: number;
       /** Peers that probe too, and when we saw it last. */
       readonly probers: Map<string, Instant>;
     }
