@@ -173,7 +173,7 @@ function blamed(
   return diagnostics.flatMap((each): readonly Diagnostic[] => {
     if (!older(each)) return each.code === "DUPLICATE" || each.code === "REFERENCE" ? [] : [each];
     const first = `fix ${basename(each.file)}:${each.line} first, or apply the right document too`;
-    return [{ ...each, hint: each.hint === undefined ? first : `${each.hint}; ${first}` }];
+    return [{ ...each, hint: each.hint === undefined ? first : `${each.hint} (${first})` }];
   });
 }
 
