@@ -138,7 +138,7 @@ export class RouteSocket implements Disposable {
 
   /** Returns false when it was not there. */
   deleteAddress(ip: Ip, prefixLength: number, index: number): boolean {
-    const absent = [EADDRNOTAVAIL, ENODEV];
+    const absent = [EADDRNOTAVAIL, ENODEV, ENXIO];
     return this.#delete("delete address", RTM_DELADDR, encodeAddress({ ip, prefixLength, index }), absent);
   }
 
@@ -235,3 +235,5 @@ export class RouteSocket implements Disposable {
 }
 
 const ESRCH = 3;
+/** The interface does not speak IPv6 at all (its MTU is below 1280). */
+const ENXIO = 6;

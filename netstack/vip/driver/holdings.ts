@@ -12,17 +12,28 @@ import { ADDRESS_PROTOCOL } from "../../kernel/marks.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import type { Holding, VipId } from "../event.ts";
 
+/** An address that the kernel does not take. */
+export interface Refusal {
+  readonly ip: Ip;
+  readonly cause: Fault;
+}
+export interface Notes {
+  /** Somebody had damaged the fence. */
+  readonly repaired: () => void;
+  /** Somebody else had put an address of ours on the interface: it is used, and left there. */
+  readonly foreign: (ip: Ip) => void;
+}
+
 export class Holdings implements Disposable {
   readonly #fence = new Fence();
   readonly #route = new RouteSocket();
-  /** Addresses on interfaces, ours. */
-  readonly #added = new Map<Ip, number>();
-  readonly #repaired: () => void;
+  /** Addresses that we hold and the interface that they belong on; `ours`: we put it there, so we take it away. */
+  readonly #added = new Map<Ip, { readonly index: number; readonly ours: boolean }>();
+  readonly #notes: Notes;
   #guards: readonly Guard[] = [];
 
-  /** `repaired` is called when somebody had damaged the fence. */
-  constructor(repaired: () => void) {
-    this.#repaired = repaired;
+  constructor(notes: Notes) {
+    this.#notes = notes;
   }
 
   /** Takes away what an earlier process left: first its voice, then its addresses. */
@@ -42,14 +53,14 @@ export class Holdings implements Disposable {
 
   /**
    * New leases in one transaction, unless it is too late for them (`stands`); then the addresses: nothing answers before
-   * it may.  Returns what is held.
+   * it may.  Returns what is held: with an address that the kernel refuses, only if `suffices` says so.
    */
   claim(
     wanted: readonly Holding[],
     ifindex: number,
     lease: Ms,
     stands: () => boolean,
-    failed: (vip: VipId, cause: Fault) => void,
+    suffices: (holding: Holding, refused: readonly Refusal[]) => boolean,
   ): readonly VipId[] {
     const addresses = wanted.flatMap((each) => each.addresses);
     let begun = false;
@@ -59,22 +70,16 @@ export class Holdings implements Disposable {
       });
     } catch (cause) {
       if (!(cause instanceof Fault)) throw cause;
-      for (const { vip } of wanted) failed(vip, cause);
+      for (const each of wanted) suffices(each, refusedAll(each, cause));
     }
     if (!begun) return [];
-    return wanted
-      .filter((each) => {
-        try {
-          for (const ip of each.addresses) this.#add(ip, ifindex);
-          return true;
-        } catch (cause) {
-          if (!(cause instanceof Fault)) throw cause;
-          this.drop(each.addresses);
-          failed(each.vip, cause);
-          return false;
-        }
-      })
-      .map(({ vip }) => vip);
+    const held = wanted.filter((each) => {
+      const refused = each.addresses.flatMap((ip) => this.#tryAdd(ip, ifindex));
+      return refused.length === 0 || suffices(each, refused);
+    });
+    const given = wanted.filter((each) => !held.includes(each));
+    if (given.length > 0) this.drop(given.flatMap((each) => each.addresses));
+    return held.map(({ vip }) => vip);
   }
 
   /** Leases that are alive get their full span; the others are lost, and named. */
@@ -99,9 +104,9 @@ export class Holdings implements Disposable {
       this.#repairing(() => this.#fence.forget(addresses));
     } finally {
       for (const ip of addresses) {
-        const ifindex = this.#added.get(ip);
+        const added = this.#added.get(ip);
         this.#added.delete(ip);
-        if (ifindex !== undefined) this.#route.deleteAddress(ip, lengthOf(ip), ifindex);
+        if (added?.ours === true) this.#route.deleteAddress(ip, lengthOf(ip), added.index);
       }
     }
   }
@@ -112,10 +117,18 @@ export class Holdings implements Disposable {
     this.#repairing(() => this.#fence.handover(moves, kept));
   }
 
-  /** Puts back an address that somebody took from the interface while we own it. */
-  restore(ip: Ip): boolean {
-    const index = this.#added.get(ip);
-    return index !== undefined && this.#add(ip, index);
+  holds(ip: Ip): boolean {
+    return this.#added.has(ip);
+  }
+
+  /** Puts back addresses that somebody took from the interface while we hold them. */
+  restore(): { readonly restored: readonly Ip[]; readonly refused: readonly Refusal[] } {
+    if (this.#added.size === 0) return { restored: [], refused: [] };
+    const there = new Set(this.#route.addresses().map(({ ip, index }) => `${ip} ${index}`));
+    const missing = [...this.#added].filter(([ip, { index }]) => !there.has(`${ip} ${index}`));
+    const refused = missing.flatMap(([ip, { index }]) => this.#tryAdd(ip, index));
+    const restored = missing.map(([ip]) => ip).filter((ip) => !refused.some((each) => each.ip === ip));
+    return { restored, refused };
   }
 
   /** Nothing of ours stays. */
@@ -129,15 +142,30 @@ export class Holdings implements Disposable {
     this.#route[Symbol.dispose]();
   }
 
-  #add(ip: Ip, index: number): boolean {
-    this.#added.set(ip, index);
+  #tryAdd(ip: Ip, index: number): readonly Refusal[] {
+    try {
+      this.#add(ip, index);
+      return [];
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      return [{ ip, cause }];
+    }
+  }
+
+  #add(ip: Ip, index: number): void {
+    // Held also when it is refused: it is ours to put there as soon as that is possible.
+    this.#added.set(ip, { index, ours: true });
     const noDad = isIpv4(ip) ? {} : { noDad: true };
-    return this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad });
+    if (this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad })) return;
+    const there = this.#route.addresses(index).find((each) => each.ip === ip && each.protocol === ADDRESS_PROTOCOL);
+    if (there !== undefined) return;
+    this.#added.set(ip, { index, ours: false });
+    this.#notes.foreign(ip);
   }
 
   #repair(): boolean {
     const { changed } = this.#fence.install(this.#guards);
-    if (changed) this.#repaired();
+    if (changed) this.#notes.repaired();
     return changed;
   }
 
@@ -155,6 +183,10 @@ export class Holdings implements Disposable {
 
 /** How late a claim may be carried out that was in time when we looked at the clock: a few of the kernel's jiffies. */
 const PERMIT = ms(20);
+
+function refusedAll(holding: Holding, cause: Fault): readonly Refusal[] {
+  return holding.addresses.map((ip) => ({ ip, cause }));
+}
 
 function lengthOf(ip: Ip): number {
   return isIpv4(ip) ? 32 : 128;

@@ -34,6 +34,7 @@ export class NodeDriver implements Disposable {
   readonly #indexes = new Map<string, number>();
   readonly #watch: Disposable;
   readonly #ruleset: Disposable;
+  #restoring: Disposable | undefined;
   /** Segments that have not finished giving up; undefined while nobody asked. */
   #withdrawing: Set<string> | undefined;
   #plan: VipPlan | undefined;
@@ -44,7 +45,10 @@ export class NodeDriver implements Disposable {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    this.#holdings = new Holdings(() => this.#repaired());
+    this.#holdings = new Holdings({
+      repaired: () => this.#repaired(),
+      foreign: (ip) => this.#warn("vip.address-foreign", { address: formatIp(ip) }),
+    });
     const swept = this.#holdings.sweep();
     if (swept > 0) parts.tell({ kind: "event", name: "vip.swept", fields: { addresses: swept } });
     // Before anything is listed, so that no change falls between.
@@ -79,6 +83,10 @@ export class NodeDriver implements Disposable {
         this.#segments.set(each.ifname, this.#open(each.ifname, config, transport));
       }
     }
+    for (const ifname of fresh) {
+      const link = this.#route.link(ifname); // before the fence, so that one that takes its place later is seen as new
+      if (link !== undefined) this.#indexes.set(ifname, link.index);
+    }
     this.#guard("plan");
     for (const ifname of fresh) this.#look(ifname);
   }
@@ -94,6 +102,7 @@ export class NodeDriver implements Disposable {
   [Symbol.dispose](): void {
     this.#ruleset[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
+    this.#restoring?.[Symbol.dispose]();
     for (const segment of this.#segments.values()) segment[Symbol.dispose]();
     this.#segments.clear();
     this.#holdings.clear();
@@ -151,22 +160,27 @@ export class NodeDriver implements Disposable {
   #changed(change: Change): void {
     switch (change.kind) {
       case "link":
+        this.#renamed(change.link);
         if (!this.#segments.has(change.link.name)) return;
         if (!change.gone && this.#isNew(change.link)) this.#guard("link"); // a new interface by an old name has no fence yet
         return this.#look(change.link.name);
       case "address": {
         const { ip, index } = change.address;
-        if (change.gone && this.#virtual.has(ip) && this.#holdings.restore(ip)) {
-          const fields = { address: formatIp(ip), level: "warn" };
-          this.#parts.tell({ kind: "event", name: "vip.address-restored", fields });
+        // Own ones come by the hundred when virtual IPs move, and change nothing about how the interface looks.
+        if (this.#virtual.has(ip)) {
+          if (change.gone && this.#holdings.holds(ip)) this.#restoreSoon();
+          return;
         }
+        if (!change.gone) this.#restoreSoon(); // perhaps what was refused is possible now
         const link = this.#route.link(index);
         if (link !== undefined && this.#segments.has(link.name)) this.#look(link.name);
         return;
       }
       case "resync":
+        this.#indexes.clear();
+        this.#guard("link");
         for (const ifname of this.#segments.keys()) this.#look(ifname);
-        return;
+        return this.#restoreSoon();
       case "route":
       case "rule":
       case "neighbour":
@@ -177,7 +191,32 @@ export class NodeDriver implements Disposable {
   }
 
   #repaired(): void {
-    this.#parts.tell({ kind: "event", name: "vip.fence-repaired", fields: { level: "warn" } });
+    this.#warn("vip.fence-repaired", {});
+  }
+
+  #warn(name: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#parts.tell({ kind: "event", name, fields: { ...fields, level: "warn" } });
+  }
+
+  /** Once for all addresses that went together. */
+  #restoreSoon(): void {
+    const { loop } = this.#parts;
+    this.#restoring ??= loop.wakeAt(loop.now(), () => {
+      this.#restoring = undefined;
+      const { restored, refused } = this.#holdings.restore();
+      for (const ip of restored) this.#warn("vip.address-restored", { address: formatIp(ip) });
+      if (refused.length === 0) return;
+      for (const segment of this.#segments.values()) segment.refused(refused);
+    });
+  }
+
+  /** An interface that bears another name now is gone for the segment of its former one. */
+  #renamed({ name, index }: Link): void {
+    for (const [former, known] of this.#indexes) {
+      if (known !== index || former === name) continue;
+      this.#indexes.delete(former);
+      this.#look(former);
+    }
   }
 
   /** A link is told of at every change of its state; only another index is another interface. */

@@ -3,19 +3,19 @@
  * performed before the next event is looked at, and what the kernel answers is told at once.
  */
 import { formatIp, type Ip, isIpv4, type Mac } from "../../../base/address.ts";
-import type { Fault } from "../../../base/fault.ts";
 import { unreachable } from "../../../base/result.ts";
 import { after, type Instant, instant, type Ms, seconds } from "../../../base/unit.ts";
 import { ENETDOWN, errnoName } from "../../kernel/errno.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
-import type { Event, Holding, SegmentConfig, VipId } from "../event.ts";
+import type { Event, Holding, SegmentConfig, VipConfig, VipId } from "../event.ts";
 import { encode } from "../packet.ts";
 import type { FromPulse } from "../plan.ts";
 import { Segment } from "../segment.ts";
 import { type Batched, batched, farewell } from "./batched.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
-import type { Holdings } from "./holdings.ts";
+import { Hindrance } from "./hindrance.ts";
+import type { Holdings, Refusal } from "./holdings.ts";
 import { NeighbourSocket } from "./neighbour-socket.ts";
 
 export interface Transport {
@@ -44,6 +44,10 @@ export class SegmentDriver implements Disposable {
   readonly #pending: Event[] = [];
   /** What went wrong, how often, and when that was told last. */
   readonly #counts = new Map<string, { count: number; toldAt: Instant }>();
+  readonly #hindrance = new Hindrance();
+  /** As control wants it. */
+  #config: SegmentConfig;
+  #hindered: Disposable | undefined;
   #transport: Transport;
   #view: LinkView | undefined;
   #heartbeats: HeartbeatSocket | undefined;
@@ -57,6 +61,7 @@ export class SegmentDriver implements Disposable {
   constructor(parts: SegmentParts, config: SegmentConfig, transport: Transport) {
     this.#parts = parts;
     this.#transport = transport;
+    this.#config = config;
     this.#segment = new Segment(config, parts.loop.now());
     this.feed({ kind: "wake" });
   }
@@ -66,13 +71,24 @@ export class SegmentDriver implements Disposable {
     this.#transport = transport;
     this.#neighbours?.join(config.vips.flatMap((vip) => vip.addresses));
     if (!same && this.#view !== undefined) this.#openHeartbeats(this.#view);
-    this.feed({ kind: "configured", config });
+    this.#config = config;
+    this.#configured();
+  }
+
+  /** Addresses that were there and that the kernel refuses to put back. */
+  refused(refusals: readonly Refusal[]): void {
+    for (const { vip, addresses } of this.#segment.config.vips.map(holdingOf)) {
+      const mine = refusals.filter(({ ip }) => addresses.includes(ip));
+      if (mine.length > 0 && this.#segment.owns(vip)) this.#suffices({ vip, addresses }, mine, "vip.restore-failed");
+    }
   }
 
   /** Sockets follow the interface: an index is never reused for long, and a new one is another interface. */
   link(view: LinkView | undefined): void {
     const before = this.#view;
     if (JSON.stringify(view) === JSON.stringify(before)) return;
+    // What was held on the former interface is not held on this one.
+    if (view !== undefined && before !== undefined && view.ifindex !== before.ifindex) this.link(undefined);
     this.#view = view;
     if (view?.ifindex !== before?.ifindex || view?.mac !== before?.mac) {
       this.#closeSockets();
@@ -104,15 +120,20 @@ export class SegmentDriver implements Disposable {
     } finally {
       this.#busy = false;
     }
-    for (const message of this.#news.splice(0)) this.#parts.tell(message);
+    this.#publish();
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = this.#parts.loop.wakeAt(this.#segment.nextWake(), () => this.feed({ kind: "wake" }));
+  }
+
+  #publish(): void {
+    for (const message of this.#news.splice(0)) this.#parts.tell(message);
   }
 
   /** Silence, and nothing of ours left in the kernel. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#alarm?.[Symbol.dispose]();
+    this.#hindered?.[Symbol.dispose]();
     this.#closeSockets();
     for (const vip of this.#segment.config.vips) this.#parts.holdings.drop(vip.addresses);
   }
@@ -177,11 +198,38 @@ export class SegmentDriver implements Disposable {
     const { holdings, loop } = this.#parts;
     const view = this.#view;
     if (view === undefined) return [];
-    const failed = (vip: VipId, cause: Fault): void => {
-      const fields = { vip: formatIp(vip), level: "error", code: cause.code, ...cause.fields };
-      this.#news.push({ kind: "event", name: "vip.claim-failed", fields });
-    };
-    return holdings.claim(wanted, view.ifindex, span, () => loop.now() <= before, failed);
+    return holdings.claim(
+      wanted,
+      view.ifindex,
+      span,
+      () => loop.now() <= before,
+      (holding, refused) => this.#suffices(holding, refused, "vip.claim-failed"),
+    );
+  }
+
+  /** Whether to hold what is left of a virtual IP; if not, others shall have it. */
+  #suffices(holding: Holding, refused: readonly Refusal[], name: string): boolean {
+    const now = this.#parts.loop.now();
+    const { vip, addresses } = holding;
+    const kept = refused.length < addresses.length && this.#hindrance.isAlone(vip, now);
+    for (const { ip, cause } of refused) {
+      const reason = `${name} ${formatIp(ip)} ${kept}`;
+      const about = { vip: formatIp(vip), address: formatIp(ip), kept };
+      this.#count(name, reason, { ...about, ...cause.fields, code: cause.code, level: "error" });
+    }
+    if (kept) return true;
+    this.#hindrance.add(vip, now);
+    this.#configured();
+    return false;
+  }
+
+  #configured(): void {
+    const { loop } = this.#parts;
+    const now = loop.now();
+    this.#hindered?.[Symbol.dispose]();
+    const next = this.#hindrance.nextAt(now);
+    this.#hindered = next === undefined ? undefined : loop.wakeAt(next, () => this.#configured());
+    this.feed({ kind: "configured", config: this.#hindrance.applied(this.#config, now) });
   }
 
   #late(before: Instant): boolean {
@@ -192,6 +240,9 @@ export class SegmentDriver implements Disposable {
     const packet = open(datagram, ttl, this.#parts.sign);
     if (!packet.ok) return this.#refused(packet.error.kind, formatIp(from));
     if (!packet.value.addresses.includes(from)) return this.#refused("source", packet.value.node);
+    if (packet.value.node !== this.#segment.config.node) {
+      this.#hindrance.heard(packet.value, this.#parts.loop.now());
+    }
     this.feed({ kind: "heartbeat", packet: packet.value });
   }
 
@@ -214,7 +265,8 @@ export class SegmentDriver implements Disposable {
     if (now < after(known.toldAt, seconds(60))) return;
     known.toldAt = now;
     const { ifname } = this.#segment.config;
-    this.#parts.tell({ kind: "event", name, fields: { ...fields, count: known.count, ifname, level: "warn" } });
+    this.#news.push({ kind: "event", name, fields: { level: "warn", ...fields, count: known.count, ifname } });
+    if (!this.#busy) this.#publish();
   }
 
   #openHeartbeats(view: LinkView): void {
@@ -234,6 +286,12 @@ export class SegmentDriver implements Disposable {
     this.#heartbeats = undefined;
     this.#neighbours = undefined;
   }
+}
+
+function holdingOf({ addresses }: VipConfig): Holding {
+  const [vip] = addresses;
+  if (vip === undefined) throw new TypeError("a virtual IP without an address");
+  return { vip, addresses };
 }
 
 /** Own addresses as peers should see them: the one that we send from first, virtual ones never. */
