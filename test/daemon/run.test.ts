@@ -70,7 +70,8 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     expect(configuration.problems).toContainEqual(
       expect.objectContaining({ line: 5, column: 3, code: "FIELD_UNKNOWN", hint: 'did you mean "endpoints"?' }),
     );
-    expect(conditions.map(({ code }) => code)).toContain("CONFIG_REFUSED");
+    const message = expect.stringContaining('(did you mean "endpoints"?)');
+    expect(conditions).toContainEqual(expect.objectContaining({ code: "CONFIG_REFUSED", message }));
     expect((await daemon.refused("POST /v1/reload", {})).problems).toHaveLength(configuration.problems.length);
     daemon.mark();
     rmSync(daemon.path("conf.d/bad.yaml"));
@@ -117,8 +118,9 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     daemon.start();
     await daemon.logged("daemon.ready");
     const refused = await daemon.refused("POST /v1/apply", { documents: `${EDGE}---\n${backend("app", 1)}` });
-    expect(refused.problems[0]).toMatchObject({ file: daemon.path("key"), severity: "error" });
-    expect(refused.problems[0]?.hint).toContain("openssl rand -hex 32");
+    expect(refused.problems[0]).toMatchObject({ file: daemon.path("key"), severity: "error", line: 0 });
+    expect(refused.message).toMatch(/^\S+\/key: virtual IPs need .*: no such file or directory$/);
+    expect(refused.problems[0]?.hint).toContain(`mkdir -p ${daemon.dir} && (umask 077; openssl rand -hex 32 >`);
     daemon.put("novaedge.yaml", "nodes: {}");
     const broken = await daemon.refused("POST /v1/apply", { documents: backend("app", 1) });
     expect(broken.problems[0]).toMatchObject({ file: daemon.path("novaedge.yaml"), line: 1, column: 1 });
