@@ -178,7 +178,7 @@ function probe(state: State, vip: Vip, now: Instant): void {
  */
 function isConfirmed(state: State, phase: Phase & { readonly kind: "claiming" }): boolean {
   if (state.config.witnesses.length === 0 || state.witnessHeardAt >= phase.probedAt) return true;
-  return [...state.peers.values()].some((peer) => peer.echoed > phase.probedAfter);
+  return [...state.peers.values()].some((peer) => peer.proven && peer.echoed > phase.probedAfter);
 }
 
 function install(vip: Vip, why: string, now: Instant): void {
@@ -227,7 +227,7 @@ function rivals(state: State, vip: Vip, now: Instant): readonly Candidate[] {
   const found: Candidate[] = [];
   for (const peer of state.peers.values()) {
     const standing = peer.standings.get(vip.id);
-    if (standing === undefined || !isAlive(peer, now)) continue;
+    if (standing === undefined || !peer.proven || !isAlive(peer, now)) continue;
     if (now - standing.at >= alive(peer.timing, now, "heartbeat").span) continue;
     if (standing.role !== "candidate" && standing.role !== "claiming" && standing.role !== "listening") continue;
     found.push({ node: peer.node, priority: standing.priority, load: peer.owned });

@@ -52,7 +52,7 @@ function contested(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant): void
 /** A node of ours answers for what we own: terms decide if we hear it; else the station with the smaller address keeps. */
 function contestedByPeer(state: State, vip: Vip, ip: Ip, peer: Peer, now: Instant): void {
   hasten(state);
-  if (isAlive(peer, now)) return;
+  if (peer.proven && isAlive(peer, now)) return;
   if (state.link.mac < peer.mac) {
     if (!state.retorts.take(now, urgentGap(state.config.timing))) return;
     state.out.push({ kind: "announce", ip, before: after(now, state.config.timing.interval) });

@@ -3,7 +3,7 @@
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { claimAtOnce } from "./claim.ts";
-import type { Entry } from "./packet.ts";
+import type { Entry, Role } from "./packet.ts";
 import { isUs } from "./peers.ts";
 import { type Claim, outranks } from "./rank.ts";
 import { heed, stepDown } from "./release.ts";
@@ -25,6 +25,7 @@ import { detection } from "./timing.ts";
 export function hear(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
   const { role, priority, wants } = entry;
   peer.standings.set(vip.id, { role, priority, wants, at: now });
+  if (!peer.proven) return hearsay(state, vip, peer, role, now);
   switch (role) {
     case "owner":
       ownerHeard(state, vip, peer, entry, now);
@@ -45,6 +46,20 @@ export function hear(state: State, vip: Vip, peer: Peer, entry: Entry, now: Inst
       unreachable(role);
   }
   vip.term = Math.max(vip.term, entry.term);
+}
+
+/**
+ * Perhaps a recording, perhaps a node that has not heard us yet.  It may make us wait and probe, once a minute: after one
+ * detection time the sender has proved itself, or the probes tell.  An owner does nothing about it, nor does anybody claim because of it.
+ */
+function hearsay(state: State, vip: Vip, peer: Peer, role: Role, now: Instant): void {
+  if ((role !== "owner" && role !== "claiming") || now - vip.hearsayAt < SELDOM) return;
+  if (vip.phase.kind !== "waiting" && vip.phase.kind !== "claiming") return;
+  if (ownerSpeaks(state, vip, now)) return;
+  if (vip.phase.kind === "claiming" && role === "claiming" && state.link.mac < peer.mac) return;
+  vip.hearsayAt = now;
+  believe(vip, alive(state.config.timing, now, "hearsay"));
+  giveWay(vip, "hearsay");
 }
 
 function ownerHeard(state: State, vip: Vip, peer: Peer, entry: Entry, now: Instant): void {
@@ -117,3 +132,5 @@ function reassert(state: State, vip: Vip, peer: Peer, now: Instant): void {
   const fields = { vip: vip.config.name, rival: peer.node, term: vip.term };
   state.out.push({ kind: "event", name: "vip.contested", fields });
 }
+
+const SELDOM = 60_000;

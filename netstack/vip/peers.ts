@@ -1,9 +1,12 @@
-/** Who else is on the segment, and which heartbeats to believe: each incarnation larger, each sequence larger. */
+/**
+ * Who else is on the segment, and which heartbeats to believe: each incarnation larger, each sequence larger, and from a
+ * sender that has shown that it lives now by echoing what we sent lately.
+ */
 import { formatIp } from "../../base/address.ts";
 import { after, type Instant, type Ms } from "../../base/unit.ts";
 import type { Refused } from "./event.ts";
 import { type Echo, type Heartbeat, MOST_PEERS, nodeId } from "./packet.ts";
-import { hearsUs, isAlive, type Peer, type State } from "./state.ts";
+import { echoesUs, hasten, hearsUs, isAlive, type Peer, type State } from "./state.ts";
 import { detection } from "./timing.ts";
 
 /** The sender as a peer with this heartbeat taken in, or undefined when it was refused. */
@@ -17,10 +20,15 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
     return refuse(packet.incarnation === state.config.incarnation ? "own" : "name-taken");
   }
   const known = state.peers.get(packet.node);
-  if (known !== undefined && packet.incarnation < known.incarnation) return refuse("stale-incarnation");
+  const echoed = echoOf(state, packet);
+  const echoedAt = echoed === undefined ? undefined : sentAt(state, echoed);
+  const proves = echoedAt !== undefined && now - echoedAt <= 10 * detection(state.config.timing);
+  if (known !== undefined && packet.incarnation < known.incarnation && (known.proven || !proves)) {
+    return refuse("stale-incarnation");
+  }
   if (known?.incarnation === packet.incarnation) {
     if (packet.sequence <= known.sequence) return refuse("replayed");
-  } else if (known === undefined && state.peers.size >= MOST_PEERS && !evict(state, now)) {
+  } else if (known === undefined && state.peers.size >= MOST_PEERS && !evict(state, proves, now)) {
     return refuse("too-many-peers");
   }
   const peer = known?.incarnation === packet.incarnation ? known : join(state, packet, known, now);
@@ -31,12 +39,9 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
   peer.owned = packet.owned;
   peer.heardAt = now;
   peer.echoes = packet.echoes;
-  for (const echo of packet.echoes) {
-    if (!isUs(state, echo) || echo.sequence > state.sequence) continue;
-    peer.echoed = Math.max(peer.echoed, echo.sequence);
-    const at = sentAt(state, echo.sequence);
-    if (at !== undefined && at > peer.hearsUsAt) peer.hearsUsAt = at;
-  }
+  if (proves) peer.proven = true;
+  if (echoed !== undefined) peer.echoed = Math.max(peer.echoed, echoed);
+  if (echoedAt !== undefined && echoedAt > peer.hearsUsAt) peer.hearsUsAt = echoedAt;
   return peer;
 }
 
@@ -44,8 +49,10 @@ export function admit(state: State, packet: Heartbeat, now: Instant): Peer | und
 export function survey(state: State, now: Instant): void {
   for (const peer of state.peers.values()) {
     const alive = isAlive(peer, now);
-    const seen = !alive ? "down" : hearsUs(peer, state.config.timing) ? "up" : "one-way";
-    if (seen !== peer.reported) {
+    const { timing } = state.config;
+    const seen = !alive ? "down" : hearsUs(peer, timing) ? "up" : "one-way";
+    const tooEarly = alive && !peer.proven && echoesUs(peer, timing);
+    if (seen !== peer.reported && !tooEarly) {
       peer.reported = seen;
       const { node, addresses } = peer;
       const address = addresses[0] === undefined ? "" : formatIp(addresses[0]);
@@ -58,11 +65,11 @@ export function survey(state: State, now: Instant): void {
   }
 }
 
-/** Every peer that we hear says that it does not hear us: what we send goes nowhere. */
+/** Every peer that we hear, and that has heard us, says that it does not hear us any more: what we send goes nowhere. */
 export function isMute(state: State, now: Instant): boolean {
   let heard = false;
   for (const peer of state.peers.values()) {
-    if (!isAlive(peer, now)) continue;
+    if (!isAlive(peer, now) || !peer.proven) continue;
     if (hearsUs(peer, state.config.timing)) return false;
     heard = true;
   }
@@ -73,13 +80,19 @@ export function isUs(state: State, echo: Echo): boolean {
   return echo.incarnation === state.config.incarnation && echo.id === nodeId(state.config.node);
 }
 
-/** Notes that everything up to `state.sequence` is out. */
-export function noteSent(state: State, now: Instant): void {
+/** The last of our heartbeats that the sender has heard. */
+function echoOf(state: State, packet: Heartbeat): number | undefined {
+  const echo = packet.echoes.find((each) => isUs(state, each));
+  return echo !== undefined && echo.sequence <= state.sequence ? echo.sequence : undefined;
+}
+
+/** Notes that everything from `first` on is out. */
+export function noteSent(state: State, first: number, now: Instant): void {
   const { sent, config } = state;
   const last = sent.at(-1);
   const least = detection(config.timing) / 8;
   if (last !== undefined && now - last.at < least) return;
-  sent.push({ sequence: state.sequence, at: now });
+  sent.push({ sequence: first, at: now });
   const oldest = after(now, (-10 * detection(config.timing)) as Ms);
   while (sent.length > 128 || (sent[0] !== undefined && sent[0].at < oldest)) sent.shift();
 }
@@ -106,21 +119,24 @@ function join(state: State, packet: Heartbeat, known: Peer | undefined, now: Ins
     firstAt: now,
     heardAt: now,
     hearsUsAt: now,
+    proven: false,
     echoed: 0,
     standings: new Map(),
     echoes: [],
     reported: undefined,
   };
   state.peers.set(packet.node, peer);
+  hasten(state); // each side's next heartbeat is what proves it to the other
   if (known !== undefined) state.out.push({ kind: "event", name: "vip.peer-restarted", fields: { node: packet.node } });
   return peer;
 }
 
-/** Makes room by forgetting the peer that has been silent longest, if one is dead. */
-function evict(state: State, now: Instant): boolean {
+/** Makes room by forgetting the peer that has been silent longest, if one is dead, or is hearsay and the new one is not. */
+function evict(state: State, proves: boolean, now: Instant): boolean {
   let oldest: Peer | undefined;
   for (const peer of state.peers.values()) {
-    if (!isAlive(peer, now) && (oldest === undefined || peer.heardAt < oldest.heardAt)) oldest = peer;
+    const dispensable = !isAlive(peer, now) || (proves && !peer.proven);
+    if (dispensable && (oldest === undefined || peer.heardAt < oldest.heardAt)) oldest = peer;
   }
   return oldest !== undefined && state.peers.delete(oldest.node);
 }

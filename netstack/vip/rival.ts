@@ -46,7 +46,7 @@ export function intentHeard(state: State, vip: Vip, peer: Peer, entry: Entry, no
 export function deferToClaimant(state: State, vip: Vip, now: Instant): boolean {
   for (const peer of state.peers.values()) {
     const standing = peer.standings.get(vip.id);
-    if (standing?.role !== "claiming" || !isAlive(peer, now)) continue;
+    if (standing?.role !== "claiming" || !peer.proven || !isAlive(peer, now)) continue;
     const left = alive(peer.timing, standing.at, "claim");
     if (now >= opensAt(left)) continue;
     believe(vip, left);
@@ -60,7 +60,7 @@ export function deferToClaimant(state: State, vip: Vip, now: Instant): boolean {
 export function probeSeen(state: State, vip: Vip, mac: Mac, peer: Peer | undefined, now: Instant): void {
   const { phase } = vip;
   if (phase.kind !== "waiting" && phase.kind !== "claiming") return; // an owner's kernel answers
-  if (peer !== undefined && isAlive(peer, now)) {
+  if (peer?.proven === true && isAlive(peer, now)) {
     if (phase.kind === "claiming") phase.probers.set(peer.node, now); // its heartbeat should say more
     return;
   }
@@ -82,7 +82,7 @@ export function isUnrivalled(
     if (!isAlive(peer, now) || standing === undefined) continue;
     const probedAt = phase.probers.get(peer.node);
     const silent = probedAt !== undefined && standing.at < probedAt;
-    const claims = standing.role === "claiming" && standing.at >= phase.since;
+    const claims = peer.proven && standing.role === "claiming" && standing.at >= phase.since;
     if (!silent && !claims) continue;
     const sure = silent || !hearsUs(peer, state.config.timing);
     if (sure && state.link.mac < peer.mac) continue;

@@ -161,7 +161,7 @@ function take(state: State, event: Event, now: Instant): void {
     case "heartbeat": {
       const peer = admit(state, event.packet, now);
       if (peer === undefined) break;
-      contact(state, now);
+      if (peer.proven) contact(state, now);
       for (const entry of event.packet.entries) {
         const vip = state.vips.get(entry.vip);
         if (vip !== undefined) hear(state, vip, peer, entry, now);

@@ -16,6 +16,7 @@ export function speak(state: State, now: Instant): void {
   const owned = ownedCount(state);
   const entries: Entry[] = [];
   for (const vip of state.vips.values()) entries.push(entryOf(state, vip, owned, names, now));
+  const first = state.sequence + 1;
   for (const part of partition(config.node, echoes.length, entries)) {
     state.sequence++;
     state.out.push({
@@ -35,7 +36,7 @@ export function speak(state: State, now: Instant): void {
       },
     });
   }
-  noteSent(state, now);
+  noteSent(state, first, now);
 }
 
 export function roleOf(state: State, vip: Vip, now: Instant): Role {

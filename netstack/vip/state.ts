@@ -53,6 +53,8 @@ export interface Peer {
   heardAt: Instant;
   /** When we sent the last heartbeat that it echoed. */
   hearsUsAt: Instant;
+  /** It has echoed what we sent lately: it lives, and is no recording.  Until then what it says is hearsay. */
+  proven: boolean;
   /** The last of our sequence numbers that it echoed. */
   echoed: number;
   readonly standings: Map<VipId, Standing>;
@@ -95,6 +97,8 @@ export interface Vip {
   /** RFC 5227 §2.4: when the address was contested last while we owned it. */
   contestedAt: Instant | undefined;
   backoff: Ms;
+  /** When hearsay made us wait last. */
+  hearsayAt: Instant;
   reported: VipReport | undefined;
 }
 
@@ -129,7 +133,7 @@ export interface Evidence {
   readonly span: Ms;
   readonly window: Ms;
   readonly probes: number;
-  readonly of: "listening" | "heartbeat" | "answer" | "claim" | "freed" | "released" | "conflict";
+  readonly of: "listening" | "heartbeat" | "hearsay" | "answer" | "claim" | "freed" | "released" | "conflict";
 }
 
 export interface Releasing {
@@ -182,6 +186,7 @@ export function vipOf(config: VipConfig, id: VipId, timing: Timing, now: Instant
     betterSince: undefined,
     contestedAt: undefined,
     backoff: detection(timing),
+    hearsayAt: instant(Number.NEGATIVE_INFINITY),
     reported: undefined,
   };
 }
@@ -225,8 +230,12 @@ export function giveWay(vip: Vip, why: string): void {
 export function isAlive(peer: Peer, now: Instant): boolean {
   return now - peer.heardAt < detection(peer.timing);
 }
-/** When it spoke last it had heard us lately, or had not had the time to. */
+/** When it spoke last it had heard us lately. */
 export function hearsUs(peer: Peer, own: Timing): boolean {
+  return peer.proven && echoesUs(peer, own);
+}
+/** The same, or it had not had the time to. */
+export function echoesUs(peer: Peer, own: Timing): boolean {
   const patience = Math.max(detection(own), detection(peer.timing));
   return peer.heardAt - Math.max(peer.hearsUsAt, peer.firstAt) < patience;
 }
@@ -234,7 +243,7 @@ export function hearsUs(peer: Peer, own: Timing): boolean {
 export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
   const peer = vip.owner === undefined ? undefined : state.peers.get(vip.owner.node);
   const standing = peer?.standings.get(vip.id);
-  return peer !== undefined && standing?.role === "owner" && now - standing.at < detection(peer.timing);
+  return peer?.proven === true && standing?.role === "owner" && now - standing.at < detection(peer.timing);
 }
 export function holdingOf(vip: Vip): Holding {
   return { vip: vip.id, addresses: vip.config.addresses };

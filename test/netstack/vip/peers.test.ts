@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Ipv4, ipv4, type Mac } from "../../../base/address.ts";
 import { type Instant, instant, ms } from "../../../base/unit.ts";
 import type { Action, SegmentConfig } from "../../../netstack/vip/event.ts";
-import type { Heartbeat } from "../../../netstack/vip/packet.ts";
+import { type Heartbeat, nodeId } from "../../../netstack/vip/packet.ts";
 import { Segment } from "../../../netstack/vip/segment.ts";
 import { DEFAULT, vip } from "./sim.ts";
 
@@ -81,9 +81,22 @@ describe("§3 which heartbeats are taken", () => {
 describe("§3 echoes", () => {
   const reports = (actions: readonly Action[]): readonly string[] =>
     actions.flatMap((action) => (action.kind === "peer" ? [action.report.state] : []));
+  /** Our first heartbeat, which goes out when the link is up. */
+  const heardUs = { echoes: [{ id: nodeId("a"), incarnation: 7, sequence: 1 }] };
+  test("a peer that has not echoed us yet is not told of; after a detection time it is one-way", () => {
+    const segment = linked();
+    const seen: string[] = [];
+    for (let time = 0; time <= 500; time += 50) {
+      if (time % 100 === 50) seen.push(...reports(hear(segment, { sequence: 10 + time }, time)));
+      else seen.push(...reports(segment.step({ kind: "wake" }, at(time))));
+      if (time === 300) expect(seen).toEqual([]);
+    }
+    expect(seen).toEqual(["one-way"]);
+  });
   test("a peer that does not echo us for a detection time is one-way; silent it is down", () => {
     const segment = linked();
     const seen: string[] = [];
+    hear(segment, heardUs, 1);
     for (let time = 0; time <= 2000; time += 50) {
       if (time % 100 === 50 && time < 1000) seen.push(...reports(hear(segment, { sequence: 10 + time }, time)));
       else seen.push(...reports(segment.step({ kind: "wake" }, at(time))));
@@ -93,7 +106,8 @@ describe("§3 echoes", () => {
   test("a node that no peer hears does not claim", () => {
     const segment = linked();
     const actions: Action[] = [];
-    for (let time = 0; time <= 3000; time += 50) {
+    hear(segment, heardUs, 1);
+    for (let time = 50; time <= 3000; time += 50) {
       const heard = time % 100 === 50 && time > 200;
       if (heard) actions.push(...hear(segment, { sequence: 10 + time }, time));
       // It hears the peer from 250 on; until 550 the peer may not have had the time to hear it.
