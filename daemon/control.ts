@@ -16,6 +16,7 @@ import type { Dataplanes } from "./dataplanes.ts";
 import { type Desired, type DesiredCondition, desired } from "./desired.ts";
 import type { Events } from "./events.ts";
 import type { Facts, InterfaceFact } from "./facts.ts";
+import { Leaving } from "./leaving.ts";
 import type { Vips } from "./vips.ts";
 
 export interface ControlParts {
@@ -60,6 +61,7 @@ const LOOK_EVERY = ms(500);
 
 export class Control {
   readonly #parts: ControlParts;
+  readonly #leaving = new Leaving();
   readonly conditions: Conditions;
   #desired: Desired | undefined;
   #allocated: Allocated | undefined;
@@ -140,12 +142,17 @@ export class Control {
     const { settings, resources, key } = live.current;
     this.#allocated ??= allocations.next(resources);
     const next = desired(settings, resources, this.#allocated, this.#facts(key));
-    if (!this.#draining) dataplanes.want(next.proxy, next.sockets);
+    const before = this.#inForce(next);
+    if (before === next) this.#letLeave();
+    else this.#leaving.compare(before, next);
+    const { proxy, sockets } = this.#leaving.carried(next);
+    if (!this.#draining) dataplanes.want(proxy, sockets);
     if (this.#mayFollow()) {
+      if (before !== next && this.#leaving.size > 0) this.changed();
       this.#followed = { settings, resources, allocated: this.#allocated, key };
       dataplanes.prune();
     }
-    const { vips: plan } = this.#inForce(next);
+    const plan = this.#leaving.planned(this.#inForce(next).vips);
     this.#desired = { ...next, vips: plan };
     this.#eligible = new Set(
       plan.segments.flatMap((segment) => segment.vips.filter(({ eligible }) => eligible).map(({ name }) => name)),
@@ -175,6 +182,12 @@ export class Control {
     const followed = this.#followed;
     if (followed === undefined || (followed.settings === settings && followed.resources === resources)) return next;
     return desired(followed.settings, followed.resources, followed.allocated, this.#facts(followed.key));
+  }
+
+  #letLeave(): void {
+    const { vips, clock } = this.#parts;
+    const owns = (vip: string): boolean => vips.reports.get(vip)?.report.state === "owner";
+    this.#leaving.advance(clock.now(), owns, (at) => void clock.wakeAt(at, () => this.changed()));
   }
 
   /** What keeps the daemon from serving what the files say; undefined when nothing does. */

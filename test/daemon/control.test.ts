@@ -247,6 +247,51 @@ describe("control: facts and configuration → children", () => {
     for (const { plan } of plans()) if (plan.segments.length > 0) expect(plan.key).toBe(KEY);
     expect(plans().at(-1)?.plan.segments).toEqual([]);
   });
+  it("a removed virtual IP is released before its listeners close, and forgotten after the hand-over", async () => {
+    const { settle, reconfigure, planes, plans, confirm, eligible, clock, pulse } = world(CONFIG);
+    await settle();
+    const vip = { name: "web", term: 1, owner: "one", why: "", conflictWith: undefined } as const;
+    pulse.say({ kind: "vip", vip: { ...vip, state: "owner" } });
+    const listeners = (): readonly (number | undefined)[] =>
+      planes.map(({ sent }) => {
+        const last = sent.findLast(({ kind }) => kind === "config");
+        return last?.kind === "config" ? last.config.listeners.length : undefined;
+      });
+    reconfigure(backend("app", 9000));
+    await clock.pass(100);
+    expect([eligible(), listeners()]).toEqual([["true OK"], [1, 1]]);
+    for (const plane of planes) confirm(plane);
+    await clock.pass(1_000);
+    expect([eligible(), listeners()]).toEqual([["false REMOVED"], [1, 1]]);
+    pulse.say({ kind: "vip", vip: { ...vip, state: "ineligible" } });
+    await clock.pass(400);
+    expect(listeners()).toEqual([1, 1]);
+    await clock.pass(200);
+    expect(listeners()).toEqual([0, 0]);
+    expect(eligible()).toEqual(["false REMOVED"]);
+    await clock.pass(30_000);
+    expect(plans().at(-1)?.plan.segments).toEqual([]);
+  });
+  it("… also when pulse never says so; and it stays when it comes back meanwhile", async () => {
+    const { settle, reconfigure, planes, confirm, eligible, clock, pulse } = world(CONFIG);
+    await settle();
+    const vip = { name: "web", state: "owner", term: 1, owner: "one", why: "", conflictWith: undefined } as const;
+    pulse.say({ kind: "vip", vip });
+    const follow = async (source: string): Promise<void> => {
+      reconfigure(source);
+      await clock.pass(1);
+      for (const plane of planes) confirm(plane);
+      await clock.pass(100);
+    };
+    await follow(backend("app", 9000));
+    expect(eligible()).toEqual(["false REMOVED"]);
+    await follow(CONFIG);
+    await clock.pass(40_000);
+    expect(eligible()).toEqual(["true OK"]);
+    await follow(backend("app", 9000));
+    await clock.pass(3_600);
+    expect(planes[0]?.sent.findLast(({ kind }) => kind === "config")).toMatchObject({ config: { listeners: [] } });
+  });
   it("stops in order: withdraw, then drain, then pulse; nothing is planned after the withdrawal", async () => {
     const { settle, control, pulse, planes, clock } = world(CONFIG);
     await settle();
