@@ -4,7 +4,9 @@
  * Groups: 224.0.0.194 of the unassigned part of the Local Network Control Block (RFC 5771 §4), which switches never
  * prune; ff12::4e56, transient (RFC 4291 §2.7), because no permanent one is assigned to us.
  */
-import { type Ip, type Ipv4, type Ipv6, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
+import { formatIp, type Ip, type Ipv4, type Ipv6, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
+import { EADDRNOTAVAIL, errnoName } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Fd, Loop } from "../../kernel/loop.ts";
 import { decodeInet, encodeInet } from "../../kernel/sockaddr.ts";
 import { openUdp } from "../../kernel/sockets.ts";
@@ -15,6 +17,8 @@ export interface HeartbeatOptions {
   readonly port: number;
   /** Unicast instead of the group. */
   readonly peers: readonly Ip[];
+  /** The interface's own addresses, never a virtual one: what heartbeats are sent from. */
+  readonly own: readonly Ip[];
 }
 export type Heard = (datagram: Uint8Array, from: Ip, ttl: number | undefined) => void;
 
@@ -22,33 +26,33 @@ export type Heard = (datagram: Uint8Array, from: Ip, ttl: number | undefined) =>
 export type Failed = (what: "heartbeat" | "arp" | "nd", errno: number) => void;
 
 export class HeartbeatSocket implements Disposable, DatagramHandler {
-  readonly #sockets: readonly { readonly v4: boolean; readonly datagrams: Datagrams }[];
-  readonly #targets: readonly { readonly v4: boolean; readonly to: Uint8Array }[];
+  readonly #sockets: readonly Datagrams[];
+  readonly #targets: readonly Target[];
   readonly #heard: Heard;
   readonly #failed: Failed;
 
   constructor(loop: Loop, options: HeartbeatOptions, heard: Heard, failed: Failed) {
     this.#heard = heard;
     this.#failed = failed;
-    const { port, ifindex, peers } = options;
-    const sockets: { v4: boolean; datagrams: Datagrams }[] = [];
-    for (const v4 of [true, false]) {
-      const fd = v4 ? open(ANY4, GROUP4, options) : open(ANY6, GROUP6, options);
-      sockets.push({ v4, datagrams: loop.datagrams(fd, this) });
-    }
-    this.#sockets = sockets;
-    const targets: readonly Ip[] = peers.length > 0 ? peers : [GROUP4, GROUP6];
-    this.#targets = targets.map((ip) => ({ v4: isIpv4(ip), to: encodeInet({ ip, port }, ifindex) }));
-    this.#unicast = peers.length > 0;
+    const { port, ifindex, peers, own } = options;
+    const any = [open(ANY4, [GROUP4], options), open(ANY6, [GROUP6], options)].map((fd) => loop.datagrams(fd, this));
+    // Left to itself the kernel may send from a virtual address: from the first of the interface, or the one most alike.
+    const senders = own.flatMap((ip) => {
+      const fd = this.#openFrom(ip, options);
+      return fd === undefined ? [] : [{ ip, datagrams: loop.datagrams(fd, this) }];
+    });
+    this.#sockets = [...any, ...senders.map(({ datagrams }) => datagrams)];
+    const targets = peers.length > 0 ? peers : own.slice(0, 1).map((ip) => (isIpv4(ip) ? GROUP4 : GROUP6));
+    this.#targets = targets.flatMap((ip) => {
+      const alike = senders.filter((each) => isIpv4(each.ip) === isIpv4(ip));
+      const from = alike.find((each) => isLinkLocal(each.ip) === isLinkLocal(ip)) ?? alike[0];
+      return from === undefined ? [] : [{ from: from.datagrams, to: encodeInet({ ip, port }, ifindex) }];
+    });
   }
-  readonly #unicast: boolean;
 
-  /** `from` is the sender's own first address: its family decides which group hears it. */
-  send(datagram: Uint8Array, from: Ip): void {
-    for (const { v4, to } of this.#targets) {
-      if (!this.#unicast && v4 !== isIpv4(from)) continue;
-      const socket = this.#sockets.find((each) => each.v4 === v4);
-      const errno = socket?.datagrams.send(datagram, to) ?? 0;
+  send(datagram: Uint8Array): void {
+    for (const { from, to } of this.#targets) {
+      const errno = from.send(datagram, to);
       if (errno !== 0) this.#failed("heartbeat", errno);
     }
   }
@@ -62,22 +66,44 @@ export class HeartbeatSocket implements Disposable, DatagramHandler {
   }
 
   [Symbol.dispose](): void {
-    for (const { datagrams } of this.#sockets) datagrams[Symbol.dispose]();
+    for (const socket of this.#sockets) socket[Symbol.dispose]();
+  }
+
+  /** An address may go between being listed and being bound: the next look at the interface brings another list. */
+  #openFrom(ip: Ip, options: HeartbeatOptions): Fd | undefined {
+    try {
+      return open(ip, [], options);
+    } catch (cause) {
+      if (!(cause instanceof Fault) || cause.fields["errno"] !== errnoName(EADDRNOTAVAIL)) throw cause;
+      this.#failed("heartbeat", EADDRNOTAVAIL);
+      return undefined;
+    }
   }
 }
 
-function open(any: Ip, group: Ip, options: HeartbeatOptions): Fd {
+interface Target {
+  readonly from: Datagrams;
+  readonly to: Uint8Array;
+}
+
+function open(ip: Ip, groups: readonly Ip[], options: HeartbeatOptions): Fd {
   return openUdp({
-    bind: { ip: any, port: options.port },
+    bind: { ip, port: options.port },
+    ...(isLinkLocal(ip) ? { scope: options.ifindex } : {}),
     device: options.ifname,
     reuseAddress: true,
     ttl: 255,
     minTtl: 255,
     trafficClass: NETWORK_CONTROL,
     priority: 6,
-    multicast: { ifindex: options.ifindex, groups: [group], loop: false },
+    multicast: { ifindex: options.ifindex, groups, loop: false },
     meta: { ttl: true },
   });
+}
+
+/** RFC 4291 §2.5.6; `ff12::` is one as well, RFC 4291 §2.7. */
+function isLinkLocal(ip: Ip): boolean {
+  return !isIpv4(ip) && /^f(e[89ab]|f12:)/.test(formatIp(ip));
 }
 
 const ANY4: Ipv4 = ipv4("0.0.0.0");

@@ -105,6 +105,12 @@ export class SegmentDriver implements Disposable {
         );
         this.#neighbours.join(this.#segment.config.vips.flatMap((vip) => vip.addresses));
       }
+    } else if (view !== undefined && String(view.addresses) !== String(before?.addresses)) {
+      this.#openHeartbeats(view);
+      if (before?.addresses.some(isIpv4) === true && !view.addresses.some(isIpv4)) {
+        const fields = { ifname: this.#segment.config.ifname, left: view.addresses.map(formatIp), level: "warn" };
+        this.#parts.tell({ kind: "event", name: "vip.own-address-lost", fields });
+      }
     }
     const gone = { up: false, mac: 0 as Mac, addresses: [] };
     const { up, mac, addresses } = view ?? gone;
@@ -160,10 +166,9 @@ export class SegmentDriver implements Disposable {
       case "handover":
         return holdings.handover(action.moves, action.span);
       case "heartbeat": {
-        const [from] = action.packet.addresses;
         const packet = this.#late(action.before) ? farewell(action.packet) : action.packet;
-        if (from === undefined || packet === undefined) return;
-        return this.#heartbeats?.send(seal(encode(packet), this.#parts.sign), from);
+        if (packet !== undefined) this.#heartbeats?.send(seal(encode(packet), this.#parts.sign));
+        return;
       }
       case "probe":
         if (!this.#late(action.before)) this.#neighbours?.probe(action.ip);
@@ -271,7 +276,8 @@ export class SegmentDriver implements Disposable {
 
   #openHeartbeats(view: LinkView): void {
     this.#heartbeats?.[Symbol.dispose]();
-    const options = { ifname: this.#segment.config.ifname, ifindex: view.ifindex, ...this.#transport };
+    const { ifindex, addresses: own } = view;
+    const options = { ifname: this.#segment.config.ifname, ifindex, own, ...this.#transport };
     this.#heartbeats = new HeartbeatSocket(
       this.#parts.loop,
       options,

@@ -1,8 +1,9 @@
 /** What else happens to a host while it owns a virtual IP: somebody changes its interface, its addresses, its sysctls. */
 import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { formatIp, type Ip } from "../../../base/address.ts";
+import { formatIp, type Ip, ipOfOctets, isIpv4, type Mac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
+import { decodeEthernet } from "../../../netstack/wire/ethernet.ts";
 import { sweep, UNABLE } from "../../netstack/kernel/segment.ts";
 import { NET } from "../../netstack/kernel/station.ts";
 import { Pair, told } from "./pair.ts";
@@ -81,6 +82,27 @@ describe.skipIf(UNABLE !== undefined)("pulse, when its host changes", () => {
     expect(pair.answers(NET.vip6)).toEqual(["a"]);
   });
 
+  test("the own address goes and comes back behind the virtual one: heartbeats are never sent from that", async () => {
+    await using pair = new Pair();
+    const [a, b] = await pair.both();
+    const { route, index } = pair.host("a");
+    route.deleteAddress(NET.a4, 24, index);
+    await a.until("told", () => told(a, "vip.own-address-lost") !== undefined);
+    pair.client.drain();
+    expect(pair.client.next((frame) => heartbeatFrom(frame, pair.mac("a")))).toMatch(/^fe80::/);
+    route.addAddress({ ip: NET.a4, prefixLength: 24, index });
+    const first = addresses(pair, "a").filter(isIpv4);
+    expect(first).toEqual([NET.vip4, NET.a4]);
+    // The next ones may still be on their way over IPv6.
+    const four = pair.client.next((frame) => {
+      const from = heartbeatFrom(frame, pair.mac("a"));
+      return from?.includes(":") === true ? undefined : from;
+    });
+    expect(four).toBe(formatIp(NET.a4));
+    expect(told(b, "vip.heartbeat-refused")).toBeUndefined();
+    expect(b.reports.get("v")).toMatchObject({ state: "standby", owner: "a", term: 1 });
+  });
+
   test("changes are lost in a flood while the process stands still: what it holds is put back", async () => {
     await using pair = new Pair();
     const a = pair.start("a", { interval: 1000, multiplier: 4 });
@@ -102,6 +124,17 @@ describe.skipIf(UNABLE !== undefined)("pulse, when its host changes", () => {
 function addresses(pair: Pair, name: string): readonly Ip[] {
   const { route, index } = pair.host(name);
   return route.addresses(index).map(({ ip }) => ip);
+}
+
+/** Where a heartbeat of this station comes from. */
+function heartbeatFrom(frame: Uint8Array, mac: Mac): string | undefined {
+  const ethernet = decodeEthernet(frame);
+  if (!ethernet.ok || ethernet.value.source !== mac) return undefined;
+  const type = (frame[12] ?? 0) * 256 + (frame[13] ?? 0);
+  const [source, port] = type === 0x0800 ? [frame.slice(26, 30), 36] : [frame.slice(22, 38), 56];
+  if ((type !== 0x0800 && type !== 0x86dd) || (frame[port] ?? 0) * 256 + (frame[port + 1] ?? 0) !== 9477)
+    return undefined;
+  return formatIp(ipOfOctets(source));
 }
 
 function switchIpv6(pair: Pair, name: string, on: boolean): void {
