@@ -3,7 +3,8 @@
  * nothing that control or a data plane does can delay a heartbeat.  Started by control with the channel on fd 3.
  *
  * When the channel ends, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that the
- * next control can start a new one.
+ * next control can start a new one.  When it stands still, what it said about health is soon worth nothing: addresses
+ * that somebody else can serve are given away.
  */
 import type { Level } from "../../base/log.ts";
 import { LEVELS, logTo } from "../../base/log.ts";
@@ -23,6 +24,8 @@ class Pulse {
   /** What is told before the channel is open. */
   readonly #early: FromPulse[] = [];
   #ending = false;
+  /** Looks at the clock without a ping between; undefined before the first ping. */
+  #silence: number | undefined;
 
   constructor(loop: Loop, least: Level) {
     this.#loop = loop;
@@ -64,11 +67,28 @@ class Pulse {
         this.#end(ms(0));
         break;
       case "ping":
+        this.#pinged();
         this.#channel.send({ kind: "pong", n: message.n } satisfies FromPulse);
         break;
       default:
         unreachable(message);
     }
+  }
+
+  #pinged(): void {
+    if (this.#silence === undefined) this.#listen();
+    else if (this.#silence >= SILENT) this.#node.control(false);
+    this.#silence = 0;
+  }
+
+  /** Looks are counted, not time: when this process itself stood still, pings wait to be read. */
+  #listen(): void {
+    this.#loop.wakeAt(after(this.#loop.now(), LOOK_EVERY), () => {
+      if (this.#ending) return;
+      this.#silence = (this.#silence ?? 0) + 1;
+      if (this.#silence >= SILENT) this.#node.control(true);
+      this.#listen();
+    });
   }
 
   #orphaned(): void {
@@ -100,6 +120,9 @@ function logLevel(args: readonly string[]): Level {
 /** A data plane whose control died finishes within seconds: what it carries is handed back to us this long. */
 const ORPHAN_HANDOVER = ms(1000);
 const ORPHAN_PATIENCE = ms(1300);
+/** Control pings twice as often. */
+const LOOK_EVERY = ms(1000);
+const SILENT = 5;
 
 nameProcess("novaedge: pulse");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.

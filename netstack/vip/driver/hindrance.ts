@@ -7,8 +7,6 @@ import { after, type Instant, type Ms, ms, seconds } from "../../../base/unit.ts
 import type { SegmentConfig, VipId } from "../event.ts";
 import type { Heartbeat } from "../packet.ts";
 
-export const REFUSED = "address-refused";
-
 export class Hindrance {
   /** Until when we leave it to others, and for how long the next time. */
   readonly #hindered = new Map<VipId, { until: Instant; readonly span: Ms }>();
@@ -42,15 +40,25 @@ export class Hindrance {
     return ends.length === 0 ? undefined : ends.reduce((a, b) => (a < b ? a : b));
   }
 
-  applied(config: SegmentConfig, now: Instant): SegmentConfig {
-    const isHindered = (vip: VipId | undefined): boolean =>
-      vip !== undefined && (this.#hindered.get(vip)?.until ?? now) > now;
-    const vips = config.vips.map((vip) =>
-      vip.eligible && isHindered(vip.addresses[0]) ? { ...vip, eligible: false, why: REFUSED } : vip,
-    );
+  /**
+   * While control is silent its word on what is healthy is old: whoever else wants an address shall have it.  What nobody
+   * else wants is served on, because most likely only control stands still.
+   */
+  applied(config: SegmentConfig, isControlSilent: boolean, now: Instant): SegmentConfig {
+    const why = (vip: VipId | undefined): string | undefined => {
+      if (vip === undefined) return undefined;
+      if ((this.#hindered.get(vip)?.until ?? now) > now) return REFUSED;
+      return isControlSilent && !this.isAlone(vip, now) ? SILENT : undefined;
+    };
+    const vips = config.vips.map((vip) => {
+      const reason = vip.eligible ? why(vip.addresses[0]) : undefined;
+      return reason === undefined ? vip : { ...vip, eligible: false, why: reason };
+    });
     return { ...config, vips };
   }
 }
 
+const REFUSED = "address-refused";
+const SILENT = "control-silent";
 const SHORTEST = seconds(5);
 const LONGEST = seconds(60);

@@ -34,6 +34,7 @@ export class NodeDriver implements Disposable {
   readonly #indexes = new Map<string, number>();
   readonly #watch: Disposable;
   readonly #ruleset: Disposable;
+  #isControlSilent = false;
   #restoring: Disposable | undefined;
   /** Segments that have not finished giving up; undefined while nobody asked. */
   #withdrawing: Set<string> | undefined;
@@ -89,6 +90,13 @@ export class NodeDriver implements Disposable {
     }
     this.#guard("plan");
     for (const ifname of fresh) this.#look(ifname);
+  }
+
+  /** Whether control has stopped to speak; called now and then while it has, and when it speaks again. */
+  control(silent: boolean): void {
+    if (silent !== this.#isControlSilent) this.#warn(silent ? "vip.control-silent" : "vip.control-back", {});
+    this.#isControlSilent = silent;
+    for (const segment of this.#segments.values()) segment.control(silent);
   }
 
   /** `withdrawn` is told when nothing here answers any more and successors had their time. */

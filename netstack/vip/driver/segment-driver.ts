@@ -47,6 +47,7 @@ export class SegmentDriver implements Disposable {
   readonly #hindrance = new Hindrance();
   /** As control wants it. */
   #config: SegmentConfig;
+  #isControlSilent = false;
   #hindered: Disposable | undefined;
   #transport: Transport;
   #view: LinkView | undefined;
@@ -72,6 +73,12 @@ export class SegmentDriver implements Disposable {
     this.#neighbours?.join(config.vips.flatMap((vip) => vip.addresses));
     if (!same && this.#view !== undefined) this.#openHeartbeats(this.#view);
     this.#config = config;
+    this.#configured();
+  }
+
+  /** To be said again while it lasts: who else there is changes. */
+  control(silent: boolean): void {
+    this.#isControlSilent = silent;
     this.#configured();
   }
 
@@ -234,7 +241,7 @@ export class SegmentDriver implements Disposable {
     this.#hindered?.[Symbol.dispose]();
     const next = this.#hindrance.nextAt(now);
     this.#hindered = next === undefined ? undefined : loop.wakeAt(next, () => this.#configured());
-    this.feed({ kind: "configured", config: this.#hindrance.applied(this.#config, now) });
+    this.feed({ kind: "configured", config: this.#hindrance.applied(this.#config, this.#isControlSilent, now) });
   }
 
   #late(before: Instant): boolean {
