@@ -7,6 +7,7 @@ import { ipv4, ipv6 } from "../../base/address.ts";
 import { SILENT } from "../../base/log.ts";
 import { after, instant, ms } from "../../base/unit.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
+import { raiseScheduling } from "../../netstack/kernel/privileges.ts";
 import { HttpTarget } from "../probe/http.ts";
 import type { ProbeLine, ProbeOrder, ProbeReport } from "../probe/messages.ts";
 import { lengthOf, type Outage, Outages } from "../probe/outage.ts";
@@ -16,6 +17,8 @@ import { UdpTarget } from "../probe/udp.ts";
 import { epoch, readOrders, say } from "./orders.ts";
 
 const order = JSON.parse(process.argv[2] ?? "") as ProbeOrder;
+// It measures others: what it is late itself would be taken for theirs.
+raiseScheduling();
 const loop = openLoop({ engine: "auto", chunkSize: 4096, chunks: 2048, log: SILENT });
 /** Of the loop's clock and the epoch; they drift apart by microseconds in the time that a test takes. */
 const offset = epoch() - loop.now();
