@@ -13,6 +13,8 @@ export class Poller {
   private readonly fd: number;
   private readonly mapping: Mapping;
   private words: Int32Array<ArrayBuffer>;
+  /** Failures in a row that are not an interruption. */
+  private strange = 0;
 
   constructor() {
     this.fd = libc.must(epollCreate(EPOLL_CLOEXEC), "epoll_create1");
@@ -45,9 +47,14 @@ export class Poller {
     }
     const count = epollPwait2(SYS_EPOLL_PWAIT2, this.fd, mapping.address + SCRATCH, EVENTS, at, 0, 8);
     this.count = count < 0 ? 0 : count;
-    if (count >= 0) return;
+    if (count >= 0) {
+      this.strange = 0;
+      return;
+    }
     const errno = libc.errno();
-    if (errno !== EINTR) throw new Fault("KERNEL_CALL", { call: "epoll_pwait2", errno: errnoName(errno) });
+    // As in ring.ts: errno may be another call's; a wait that really fails keeps failing.
+    if (errno !== EINTR && ++this.strange === STRANGE)
+      throw new Fault("KERNEL_CALL", { call: "epoll_pwait2", errno: errnoName(errno) });
   }
 
   events(index: number): number {
@@ -88,6 +95,7 @@ const PACKED = process.arch === "x64";
 const STRIDE = PACKED ? 3 : 4;
 const DATA = PACKED ? 1 : 2;
 const EVENTS = 512;
+const STRANGE = 16;
 /** A timespec, and the event of epoll_ctl as words from CHANGE on. */
 const SCRATCH = 64;
 const CHANGE = 8;

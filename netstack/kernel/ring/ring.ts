@@ -39,6 +39,8 @@ export class Ring {
   /** Deadlines are given as such (6.12), and go on in suspend; before that as spans of CLOCK_MONOTONIC. */
   private readonly absolute: boolean;
   private tail: number;
+  /** Failures in a row for no reason that a turn could mend. */
+  private strange = 0;
 
   constructor(entries: number) {
     const params = Buffer.alloc(120);
@@ -168,11 +170,19 @@ export class Ring {
       const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG | (this.absolute ? abi.ENTER_ABS_TIMER : 0);
       result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, flags, this.argument, ARGUMENT);
     }
-    if (result >= 0) return;
+    if (result >= 0) {
+      this.strange = 0;
+      return;
+    }
     const errno = libc.errno();
     // ETIME: the deadline; EINTR: a signal; EAGAIN and EBUSY: the kernel wants completions reaped first.  A turn follows.
-    if (errno !== ETIME && errno !== EINTR && errno !== EAGAIN && errno !== EBUSY)
-      throw new Fault("KERNEL_CALL", { call: "io_uring_enter", errno: errnoName(errno) });
+    if (errno === ETIME || errno === EINTR || errno === EAGAIN || errno === EBUSY) {
+      this.strange = 0;
+      return;
+    }
+    // The runtime may have called something else between the call and our look at errno (seen: ENOENT once in hours of
+    // deadlines).  A failed call has submitted nothing, so it is simply made again; one that really fails keeps failing.
+    if (++this.strange === STRANGE) throw new Fault("KERNEL_CALL", { call: "io_uring_enter", errno: errnoName(errno) });
   }
 
   /** Everything prepared has been issued, and every completion of it is in the queue. */
@@ -224,6 +234,7 @@ const registerCall = libc.declare<
 const BOOTTIME = Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 /** Octets per entry: struct msghdr (56), then a vector of up to 8 pieces, or a socket address. */
 const SCRATCH = 256;
+const STRANGE = 16;
 const ARGUMENT = 24;
 const FLAGS =
   abi.SETUP_CQSIZE | abi.SETUP_SUBMIT_ALL | abi.SETUP_COOP_TASKRUN | abi.SETUP_SINGLE_ISSUER | abi.SETUP_DEFER_TASKRUN;
