@@ -4,8 +4,9 @@
  */
 import { type Ip, isIpv4 } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
-import { ask, isConnected } from "./contact.ts";
+import { ask, isConfirmed, isConnected } from "./contact.ts";
 import type { Holding } from "./event.ts";
+import { joined, joiningNow } from "./join.ts";
 import { isMute } from "./peers.ts";
 import { assign, type Candidate } from "./rank.ts";
 import { deferToClaimant, isUnrivalled } from "./rival.ts";
@@ -20,7 +21,6 @@ import {
   listening,
   opensAt,
   ownedCount,
-  type Phase,
   type State,
   type Vip,
 } from "./state.ts";
@@ -41,6 +41,7 @@ export function advance(state: State, vip: Vip, now: Instant): void {
 
 /** When `advance` has something to do next. */
 export function dueAt(state: State, vip: Vip): Instant | undefined {
+  if (vip.phase.kind === "owner") return vip.joining?.nextAt;
   if (vip.phase.kind === "conflict") return vip.phase.until;
   if (vip.phase.kind === "claiming") return vip.phase.nextProbeAt ?? vip.phase.dueAt;
   if (vip.phase.kind !== "waiting" || !mayClaim(state, vip)) return undefined;
@@ -60,6 +61,8 @@ export function askKernel(state: State, now: Instant): void {
   const holdings: Holding[] = [];
   for (const vip of state.vips.values()) {
     if (vip.phase.kind === "installing" && vip.phase.at === now) holdings.push(holdingOf(vip));
+    const more = joiningNow(vip, now);
+    if (more !== undefined) holdings.push(more);
   }
   if (holdings.length === 0) return;
   state.out.push({ kind: "claim", holdings, span: lease(timing), before: after(now, window(timing)) });
@@ -67,6 +70,7 @@ export function askKernel(state: State, now: Instant): void {
 
 /** The kernel's answer. */
 export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void {
+  if (vip.phase.kind === "owner") joined(state, vip, ok, now);
   if (vip.phase.kind !== "installing") return;
   const { timing } = state.config;
   const { at, why } = vip.phase;
@@ -81,7 +85,7 @@ export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void
   vip.phase = { kind: "owner", term: vip.term, leaseUntil: after(at, lease(timing)) };
   vip.owner = undefined;
   vip.releasing = undefined;
-  vip.drainUntil = undefined;
+  for (const ip of vip.config.addresses) state.drains.delete(ip);
   vip.betterSince = undefined;
   vip.contestedAt = undefined;
   const { predecessor } = vip;
@@ -170,15 +174,6 @@ function probe(state: State, vip: Vip, now: Instant): void {
     return;
   }
   if (isUnrivalled(state, vip, phase, now)) install(vip, vip.owner === undefined ? "was-free" : "owner-dead", now);
-}
-
-/**
- * The probes had a path.  Silence that a cut link kept proves nothing: it may have been joined again a moment ago, and
- * somebody may own the address since.  So a witness has answered, or a peer echoes, what went out with the last probe.
- */
-function isConfirmed(state: State, phase: Phase & { readonly kind: "claiming" }): boolean {
-  if (state.config.witnesses.length === 0 || state.witnessHeardAt >= phase.probedAt) return true;
-  return [...state.peers.values()].some((peer) => peer.proven && peer.echoed > phase.probedAfter);
 }
 
 function install(vip: Vip, why: string, now: Instant): void {

@@ -1,37 +1,31 @@
 /** Takes a new configuration into a running segment: what did not change goes on undisturbed. */
-import { type Instant, ms } from "../../base/unit.ts";
+import type { Ip } from "../../base/address.ts";
+import type { Instant } from "../../base/unit.ts";
 import { Announcer } from "./announce.ts";
 
-import type { SegmentConfig, VipConfig } from "./event.ts";
-import { HANDOVER, release } from "./release.ts";
+import type { SegmentConfig, VipConfig, VipId } from "./event.ts";
+import { startJoining } from "./join.ts";
+import { drain, HANDOVER, release } from "./release.ts";
 import { believe, giveWay, hasten, holdingOf, listening, type State, type Vip, vipOf } from "./state.ts";
 
 export function configure(state: State, config: SegmentConfig, now: Instant): void {
   if (config.node !== state.config.node) state.announcer = new Announcer(config.node);
   state.config = config;
-  const kept = new Set<Vip>();
+  const known = matches(state, config.vips);
   for (const each of config.vips) {
     const [id] = each.addresses;
     if (id === undefined) throw new TypeError(`virtual IP ${each.name} has no address`);
-    let vip = state.vips.get(id);
-    if (vip !== undefined && !sameAddresses(vip.config, each)) {
-      forget(state, vip); // its kernel state goes with the old addresses: whoever has the new ones starts afresh
-      vip = undefined;
-    }
-    if (vip === undefined) {
-      vip = vipOf(each, id, config.timing, now);
-      state.vips.set(id, vip);
-      for (const ip of each.addresses) state.byAddress.set(ip, vip);
-    }
-    kept.add(vip);
+    const vip = known.get(each) ?? vipOf(each, id, config.timing, now);
+    known.set(each, vip);
     vip.leaving = false;
-    vip.config = each;
+    change(state, vip, each, id, now);
     gate(state, vip, now);
   }
+  const kept = new Set(known.values());
   for (const vip of state.vips.values()) {
     if (kept.has(vip)) continue;
     vip.leaving = true;
-    release(state, vip, "not-configured", ms(0), now);
+    release(state, vip, "not-configured", HANDOVER, now);
   }
   hasten(state);
 }
@@ -56,18 +50,57 @@ export function gate(state: State, vip: Vip, now: Instant): void {
   }
 }
 
-/** Removes a virtual IP and what it has in the kernel. */
+/** Removes a virtual IP that is ours no more. */
 export function forget(state: State, vip: Vip): void {
-  if (vip.phase.kind === "owner" || vip.drainUntil !== undefined)
-    state.out.push({ kind: "drop", holding: holdingOf(vip) });
-  for (const ip of vip.config.addresses) {
-    state.announcer.stop(ip);
-    state.byAddress.delete(ip);
-  }
-  state.vips.delete(vip.id);
+  for (const ip of vip.config.addresses) without(state, vip, ip);
+  if (state.vips.get(vip.id) === vip) state.vips.delete(vip.id);
   for (const peer of state.peers.values()) peer.standings.delete(vip.id);
 }
 
-function sameAddresses(a: VipConfig, b: VipConfig): boolean {
-  return a.addresses.length === b.addresses.length && a.addresses.every((ip, index) => ip === b.addresses[index]);
+/** Which of ours each one is: that of the same id, else one that has an address of it and is not another's. */
+function matches(state: State, wanted: readonly VipConfig[]): Map<VipConfig, Vip> {
+  const found = new Map<VipConfig, Vip>();
+  const taken = new Set<Vip>();
+  const match = (each: VipConfig, vip: Vip | undefined): void => {
+    if (vip === undefined || taken.has(vip) || found.has(each)) return;
+    found.set(each, vip);
+    taken.add(vip);
+  };
+  for (const each of wanted) for (const ip of each.addresses.slice(0, 1)) match(each, state.vips.get(ip));
+  for (const each of wanted) for (const ip of each.addresses) match(each, state.byAddress.get(ip));
+  return found;
+}
+
+/** What stays is held on; what goes is released, what comes is probed and claimed by itself. */
+function change(state: State, vip: Vip, config: VipConfig, id: VipId, now: Instant): void {
+  const held = vip.phase.kind === "owner" ? holdingOf(vip).addresses : [];
+  const gone = vip.config.addresses.filter((ip) => !config.addresses.includes(ip));
+  const changed = gone.length > 0 || config.addresses.length !== vip.config.addresses.length;
+  const freed = gone.filter((ip) => held.includes(ip));
+  if (freed.length > 0) drain(state, { vip: vip.id, addresses: freed }, HANDOVER, now);
+  for (const ip of gone) without(state, vip, ip);
+  for (const ip of config.addresses) state.byAddress.set(ip, vip);
+  if (vip.id !== id) {
+    if (state.vips.get(vip.id) === vip) state.vips.delete(vip.id);
+    for (const { standings } of state.peers.values()) {
+      const standing = standings.get(vip.id);
+      standings.delete(vip.id);
+      if (standing !== undefined) standings.set(id, standing);
+    }
+    vip.id = id;
+  }
+  state.vips.set(id, vip);
+  vip.config = config;
+  if (!changed) return;
+  if (vip.phase.kind === "owner") {
+    const added = config.addresses.filter((ip) => !held.includes(ip));
+    startJoining(state, vip, added, now);
+  } else if (vip.phase.kind === "claiming") giveWay(vip, vip.why); // it has probed for other addresses
+}
+
+/** The address is no more that of this virtual IP; another may have it by now. */
+function without(state: State, vip: Vip, ip: Ip): void {
+  if (state.byAddress.get(ip) !== vip) return;
+  state.byAddress.delete(ip);
+  state.announcer.stop(ip);
 }

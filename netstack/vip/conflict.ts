@@ -5,6 +5,7 @@
 import { formatMac, type Ip, type Mac } from "../../base/address.ts";
 import { after, type Instant, ms, seconds } from "../../base/unit.ts";
 
+import { joiningAnswered } from "./join.ts";
 import { stepDown } from "./release.ts";
 import { probeSeen } from "./rival.ts";
 import { alive, believe, giveWay, hasten, isAlive, ownerSpeaks, type Peer, type State, type Vip } from "./state.ts";
@@ -14,6 +15,7 @@ import { urgentGap } from "./timing.ts";
 export function asserted(state: State, vip: Vip, ip: Ip, mac: Mac, now: Instant): void {
   const peer = peerWith(state, mac);
   if (vip.phase.kind === "owner") {
+    if (joiningAnswered(state, vip, ip, mac, now)) return;
     if (peer === undefined) contested(state, vip, ip, mac, now);
     else contestedByPeer(state, vip, ip, peer, now);
     return;

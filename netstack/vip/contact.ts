@@ -54,6 +54,18 @@ export function askWitnesses(state: State, now: Instant): void {
   ask(state, now);
 }
 
+/**
+ * The probes had a path.  Silence that a cut link kept proves nothing: it may have been joined again a moment ago, and
+ * somebody may own the address since.  So a witness has answered, or a peer echoes, what went out with the last probe.
+ */
+export function isConfirmed(
+  state: State,
+  phase: { readonly probedAt: Instant; readonly probedAfter: number },
+): boolean {
+  if (state.config.witnesses.length === 0 || state.witnessHeardAt >= phase.probedAt) return true;
+  return [...state.peers.values()].some((peer) => peer.proven && peer.echoed > phase.probedAfter);
+}
+
 /** Asks every witness, now. */
 export function ask(state: State, now: Instant): void {
   state.witnessAskedAt = now;

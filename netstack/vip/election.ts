@@ -15,6 +15,7 @@ import {
   giveWay,
   hasten,
   hearsUs,
+  holdingOf,
   ownerSpeaks,
   type Peer,
   type State,
@@ -127,7 +128,7 @@ function ownerGone(state: State, vip: Vip, peer: Peer, now: Instant): void {
 
 /** Tells everybody again who has the address. */
 function reassert(state: State, vip: Vip, peer: Peer, now: Instant): void {
-  for (const ip of vip.config.addresses) state.announcer.start(ip, now);
+  for (const ip of holdingOf(vip).addresses) state.announcer.start(ip, now);
   hasten(state);
   const fields = { vip: vip.config.name, rival: peer.node, term: vip.term };
   state.out.push({ kind: "event", name: "vip.contested", fields });

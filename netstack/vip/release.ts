@@ -4,6 +4,7 @@
  */
 import { after, type Instant, type Ms, seconds } from "../../base/unit.ts";
 
+import type { Holding } from "./event.ts";
 import { compare } from "./rank.ts";
 import {
   alive,
@@ -26,8 +27,7 @@ export function release(state: State, vip: Vip, why: string, handover: Ms, now: 
   const successor = to ?? bestOf(state, vip, now);
   // Without a successor too: nobody sends flows back then, but neighbours that know us still reach those under way.
   if (handover > 0) {
-    vip.drainUntil = after(now, handover);
-    state.out.push({ kind: "drain", holding: holdingOf(vip), span: handover });
+    drain(state, holdingOf(vip), handover, now);
   } else {
     state.out.push({ kind: "drop", holding: holdingOf(vip) });
   }
@@ -53,7 +53,6 @@ export function stepDown(state: State, vip: Vip, why: string, now: Instant): voi
   if (vip.phase.kind !== "owner") return;
   state.out.push({ kind: "drop", holding: holdingOf(vip) });
   quiet(state, vip);
-  vip.drainUntil = undefined;
   vip.phase = { kind: "waiting" };
   vip.why = why;
   believe(vip, listening(state.config.timing, now));
@@ -62,11 +61,22 @@ export function stepDown(state: State, vip: Vip, why: string, now: Instant): voi
 }
 
 /** Ends what a release left behind when its time is over. */
-export function settle(state: State, vip: Vip, now: Instant): void {
+export function settle(vip: Vip, now: Instant): void {
   if (vip.releasing !== undefined && now >= vip.releasing.until) vip.releasing = undefined;
-  if (vip.drainUntil !== undefined && now >= vip.drainUntil) {
-    vip.drainUntil = undefined;
-    state.out.push({ kind: "drop", holding: holdingOf(vip) });
+}
+
+/** From now nobody is answered, but flows are served for `span`. */
+export function drain(state: State, holding: Holding, span: Ms, now: Instant): void {
+  for (const ip of holding.addresses) state.drains.set(ip, after(now, span));
+  state.out.push({ kind: "drain", holding, span });
+}
+
+/** Silences what has been served for long enough. */
+export function endDrains(state: State, now: Instant): void {
+  for (const [ip, until] of state.drains) {
+    if (now < until) continue;
+    state.drains.delete(ip);
+    state.out.push({ kind: "drop", holding: { vip: ip, addresses: [ip] } });
   }
 }
 

@@ -14,8 +14,10 @@ import { asserted, probed } from "./conflict.ts";
 import { askAt, askWitnesses, connectedUntil, contact, isConnected, witnessHeard } from "./contact.ts";
 import { hear } from "./election.ts";
 import type { Action, Event, SegmentConfig, VipId } from "./event.ts";
+import { advanceJoining } from "./join.ts";
+import type { Role } from "./packet.ts";
 import { admit, survey } from "./peers.ts";
-import { isBetter, release, settle, stepDown } from "./release.ts";
+import { endDrains, isBetter, release, settle, stepDown } from "./release.ts";
 import { reportOf, sameReport } from "./report.ts";
 import { speak } from "./speak.ts";
 import { believe, hasten, holdingOf, ownedCount, ownerSpeaks, type State, stateOf, type Vip } from "./state.ts";
@@ -43,9 +45,11 @@ export class Segment {
     }
     if (now >= state.nextTick) tick(state, now);
     askWitnesses(state, now);
+    endDrains(state, now);
     for (const vip of state.vips.values()) {
-      settle(state, vip, now);
+      settle(vip, now);
       advance(state, vip, now);
+      advanceJoining(state, vip, now);
       if (vip.leaving && vip.releasing === undefined) forget(state, vip);
     }
     if (state.link.up) {
@@ -88,10 +92,10 @@ function wakeAt(state: State, now: Instant): Instant {
   if (state.link.up) consider(state.announcer.nextAt(now));
   consider(askAt(state));
   if (state.urgent === "soon") consider(state.pace.nextAt(now, urgentGap(state.config.timing)));
+  for (const until of state.drains.values()) consider(until);
   for (const vip of state.vips.values()) {
     consider(dueAt(state, vip));
     consider(vip.releasing?.until);
-    consider(vip.drainUntil);
     if (vip.phase.kind !== "owner") continue;
     consider(vip.phase.leaseUntil);
     if (state.config.witnesses.length > 0) consider(connectedUntil(state));
@@ -162,9 +166,12 @@ function take(state: State, event: Event, now: Instant): void {
       const peer = admit(state, event.packet, now);
       if (peer === undefined) break;
       if (peer.proven) contact(state, now);
+      const said = new Map<Vip, Role>();
       for (const entry of event.packet.entries) {
-        const vip = state.vips.get(entry.vip);
-        if (vip !== undefined) hear(state, vip, peer, entry, now);
+        const vip = state.byAddress.get(entry.vip);
+        if (vip === undefined || said.get(vip) === entry.role) continue; // its other address says the same
+        said.set(vip, entry.role);
+        hear(state, vip, peer, entry, now);
       }
       break;
     }
@@ -183,6 +190,7 @@ function take(state: State, event: Event, now: Instant): void {
       break;
     case "withdraw":
       state.withdrawn = { handover: event.handover, done: false };
+      if (event.handover <= 0) endDrains(state, instant(Number.POSITIVE_INFINITY)); // nobody may look after them
       for (const vip of state.vips.values()) {
         release(state, vip, "withdrawn", event.handover, now);
         gate(state, vip, now);
@@ -233,7 +241,7 @@ function linked(state: State, event: Event & { readonly kind: "link" }, now: Ins
   for (const vip of state.vips.values()) {
     if (up) {
       gate(state, vip, now);
-      if (vip.phase.kind === "owner") for (const ip of vip.config.addresses) state.announcer.start(ip, now);
+      if (vip.phase.kind === "owner") for (const ip of holdingOf(vip).addresses) state.announcer.start(ip, now);
     } else if (vip.phase.kind !== "no-link") {
       stepDown(state, vip, "no-carrier", now);
       vip.phase = { kind: "no-link" };

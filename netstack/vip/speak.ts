@@ -2,7 +2,7 @@
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { type Entry, nodeId, partition, type Role } from "./packet.ts";
 import { noteSent } from "./peers.ts";
-import { isAlive, ownedCount, type State, type Vip } from "./state.ts";
+import { holdingOf, isAlive, ownedCount, type State, type Vip } from "./state.ts";
 import { window } from "./timing.ts";
 
 /** One heartbeat in as many datagrams as it takes. */
@@ -15,7 +15,7 @@ export function speak(state: State, now: Instant): void {
   const names = heard.map(({ node }) => node);
   const owned = ownedCount(state);
   const entries: Entry[] = [];
-  for (const vip of state.vips.values()) entries.push(entryOf(state, vip, owned, names, now));
+  for (const vip of state.vips.values()) entries.push(...entriesOf(state, vip, owned, names, now));
   const first = state.sequence + 1;
   for (const part of partition(config.node, echoes.length, entries)) {
     state.sequence++;
@@ -48,12 +48,12 @@ export function roleOf(state: State, vip: Vip, now: Instant): Role {
   return evidence.of === "listening" && now < evidence.at + evidence.span ? "listening" : "candidate";
 }
 
-function entryOf(state: State, vip: Vip, owned: number, echoed: readonly string[], now: Instant): Entry {
+/** One for each address, so that nodes whose configuration does not have both (yet) mean the same. */
+function entriesOf(state: State, vip: Vip, owned: number, echoed: readonly string[], now: Instant): readonly Entry[] {
   const { phase, config, releasing } = vip;
   const role = roleOf(state, vip, now);
   const successor = role === "released" ? echoed.indexOf(releasing?.successor ?? "") : -1;
-  return {
-    vip: vip.id,
+  const entry = {
     role,
     priority: config.priority,
     term: phase.kind === "owner" ? phase.term : vip.term,
@@ -66,4 +66,5 @@ function entryOf(state: State, vip: Vip, owned: number, echoed: readonly string[
     successor: successor < 0 ? undefined : successor,
     handover: role === "released" ? (releasing?.handover ?? ms(0)) : ms(0),
   };
+  return holdingOf(vip).addresses.map((ip) => ({ vip: ip, ...entry }));
 }

@@ -16,6 +16,8 @@ export interface State {
   readonly vips: Map<VipId, Vip>;
   /** Every virtual address to its virtual IP. */
   readonly byAddress: Map<Ip, Vip>;
+  /** Addresses that we own no more, and until when the kernel still serves their flows. */
+  readonly drains: Map<Ip, Instant>;
   announcer: Announcer;
   withdrawn: { readonly handover: Ms; done: boolean } | undefined;
   /** When we last found that we had not been running. */
@@ -73,7 +75,8 @@ export interface Standing {
 
 export interface Vip {
   config: VipConfig;
-  readonly id: VipId;
+  /** Its first address, and so another when that changes. */
+  id: VipId;
   phase: Phase;
   /** Highest term known. */
   term: number;
@@ -88,8 +91,8 @@ export interface Vip {
   /** A virtual IP that left the configuration lives on until its release was told. */
   leaving: boolean;
   releasing: Releasing | undefined;
-  /** The kernel still serves flows of an address that we own no more. */
-  drainUntil: Instant | undefined;
+  /** Addresses that it got while we owned it, and that we do not hold yet. */
+  joining: Joining | undefined;
   /** Whose flows to pass on if we claim before `until`. */
   predecessor: { readonly addresses: readonly Ip[]; readonly until: Instant } | undefined;
   /** Since when we are the better candidate. */
@@ -136,6 +139,18 @@ export interface Evidence {
   readonly of: "listening" | "heartbeat" | "hearsay" | "answer" | "claim" | "freed" | "released" | "conflict";
 }
 
+export interface Joining {
+  readonly addresses: readonly Ip[];
+  readonly gap: Ms;
+  /** Of the next probe, or of the claim. */
+  nextAt: Instant;
+  probesLeft: number;
+  probedAt: Instant;
+  probedAfter: number;
+  /** `claim` was asked of the kernel. */
+  askedAt: Instant | undefined;
+}
+
 export interface Releasing {
   readonly until: Instant;
   /** The node that is to claim. */
@@ -150,6 +165,7 @@ export function stateOf(config: SegmentConfig, now: Instant): State {
     peers: new Map(),
     vips: new Map(),
     byAddress: new Map(),
+    drains: new Map(),
     announcer: new Announcer(config.node),
     withdrawn: undefined,
     contactAt: now,
@@ -181,7 +197,7 @@ export function vipOf(config: VipConfig, id: VipId, timing: Timing, now: Instant
     why: "starting",
     leaving: false,
     releasing: undefined,
-    drainUntil: undefined,
+    joining: undefined,
     predecessor: undefined,
     betterSince: undefined,
     contestedAt: undefined,
@@ -245,8 +261,14 @@ export function ownerSpeaks(state: State, vip: Vip, now: Instant): boolean {
   const standing = peer?.standings.get(vip.id);
   return peer?.proven === true && standing?.role === "owner" && now - standing.at < detection(peer.timing);
 }
+/** What we hold of it when we own it. */
 export function holdingOf(vip: Vip): Holding {
-  return { vip: vip.id, addresses: vip.config.addresses };
+  const { addresses } = vip.config;
+  const missing = vip.joining?.addresses;
+  return {
+    vip: vip.id,
+    addresses: missing === undefined ? addresses : addresses.filter((ip) => !missing.includes(ip)),
+  };
 }
 /** What we own or are about to: a claim under way weighs already, or whoever deals next would deal to us again. */
 export function ownedCount(state: State): number {

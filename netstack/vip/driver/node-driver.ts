@@ -7,6 +7,7 @@ import { formatIp, type Ip } from "../../../base/address.ts";
 import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
+import type { Guard } from "../../kernel/fence.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import type { Link } from "../../kernel/netlink/link.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
@@ -41,6 +42,9 @@ export class NodeDriver implements Disposable {
   #plan: VipPlan | undefined;
   /** The guards that were installed last, as text. */
   #guarded = "";
+  #guards: readonly Guard[] = [];
+  /** Guarded although the plan has them no more. */
+  #former: ReadonlySet<Ip> = new Set();
   #virtual: ReadonlySet<Ip> = new Set();
   #sign: Sign = () => new Uint8Array(32);
 
@@ -148,17 +152,23 @@ export class NodeDriver implements Disposable {
 
   #guard(why: "plan" | "link" | "rules"): void {
     if (why === "rules" && this.#guarded === "") return; // nothing of ours can be damaged yet
-    const guards = (this.#plan?.segments ?? []).flatMap(({ ifname, vips }) =>
+    const planned = (this.#plan?.segments ?? []).flatMap(({ ifname, vips }) =>
       vips.flatMap(({ address4, address6 }) =>
         [address4, address6]
           .filter((each) => each !== undefined)
           .map((each) => ({ ifname, address: ipOf(each.split("/")[0] ?? "") })),
       ),
     );
+    // What left the plan and is still served (draining) would answer for its successor, if it were not guarded.
+    const wanted = new Set(planned.map(({ address }) => address));
+    const former = this.#guards.filter(({ address }) => !wanted.has(address) && this.#holdings.holds(address));
+    this.#former = new Set(former.map(({ address }) => address));
+    const guards = [...planned, ...former];
     const key = guards.map(({ ifname, address }) => `${ifname} ${address}`).join(",");
     // A plan with another health verdict is no reason to look at every rule in the kernel.
     if (why === "plan" && key === this.#guarded) return;
     this.#guarded = key;
+    this.#guards = guards;
     this.#virtual = new Set(guards.map(({ address }) => address));
     const { changed, missing } = this.#holdings.guard(guards);
     if (changed && why === "rules") this.#repaired();
@@ -177,6 +187,7 @@ export class NodeDriver implements Disposable {
         // Own ones come by the hundred when virtual IPs move, and change nothing about how the interface looks.
         if (this.#virtual.has(ip)) {
           if (change.gone && this.#holdings.holds(ip)) this.#restoreSoon();
+          else if (change.gone && this.#former.has(ip)) this.#guard("plan");
           return;
         }
         if (!change.gone) this.#restoreSoon(); // perhaps what was refused is possible now

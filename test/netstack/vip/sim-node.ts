@@ -236,7 +236,7 @@ export class SimNode {
       case "heartbeat": {
         this.sent.heartbeats++;
         for (const entry of action.packet.entries) {
-          if (entry.role === "owner" && !this.#addressesOf(entry.vip).every((ip) => this.answers(ip))) {
+          if (entry.role === "owner" && !this.answers(entry.vip)) {
             world.violations.push(`${this.name} says at ${world.now} that it owns ${entry.vip} without a lease`);
           }
         }
@@ -336,9 +336,6 @@ export class SimNode {
     const held = this.#leases.get(ip);
     if (held !== undefined) held.to = Math.min(held.to, this.#world.now);
     this.#leases.delete(ip);
-  }
-  #addressesOf(id: Ip): readonly Ip[] {
-    return this.#vips.find((each) => each.addresses[0] === id)?.addresses ?? [id];
   }
   #noteClaim(fields: Readonly<Record<string, unknown>>): void {
     const vip = this.#vips.find((each) => each.name === fields["vip"]);
