@@ -60,12 +60,26 @@ export function askKernel(state: State, now: Instant): void {
   const { timing } = state.config;
   const holdings: Holding[] = [];
   for (const vip of state.vips.values()) {
-    if (vip.phase.kind === "installing" && vip.phase.at === now) holdings.push(holdingOf(vip));
+    if (vip.phase.kind === "installing" && vip.phase.at === now) {
+      handOver(state, vip, now);
+      holdings.push(holdingOf(vip));
+    }
     const more = joiningNow(vip, now);
     if (more !== undefined) holdings.push(more);
   }
   if (holdings.length === 0) return;
   state.out.push({ kind: "claim", holdings, span: lease(timing), before: after(now, window(timing)) });
+}
+
+/** Before the claim: from that moment a neighbour may send us segments of flows that only the previous owner knows. */
+function handOver(state: State, vip: Vip, now: Instant): void {
+  const { predecessor } = vip;
+  if (predecessor === undefined || predecessor.until <= now) return;
+  const span = ms(predecessor.until - now);
+  for (const address of vip.config.addresses) {
+    const previous = predecessor.addresses.find((each) => isIpv4(each) === isIpv4(address) && !isLinkLocal(each));
+    if (previous !== undefined) state.out.push({ kind: "handover", address, previous, span });
+  }
 }
 
 /** The kernel's answer. */
@@ -88,14 +102,6 @@ export function claimed(state: State, vip: Vip, ok: boolean, now: Instant): void
   for (const ip of vip.config.addresses) state.drains.delete(ip);
   vip.betterSince = undefined;
   vip.contestedAt = undefined;
-  const { predecessor } = vip;
-  if (predecessor !== undefined && predecessor.until > now) {
-    const span = ms(predecessor.until - now);
-    for (const address of vip.config.addresses) {
-      const previous = predecessor.addresses.find((each) => isIpv4(each) === isIpv4(address) && !isLinkLocal(each));
-      if (previous !== undefined) state.out.push({ kind: "handover", address, previous, span });
-    }
-  }
   vip.predecessor = undefined;
   for (const ip of vip.config.addresses) state.announcer.start(ip, now);
   hasten(state);
