@@ -86,11 +86,9 @@ export async function trial(scene: Scene, fault: FaultName): Promise<Trial> {
 export function alternating(claims: readonly Answer[]): number {
   let total = 0;
   let covered = Number.NEGATIVE_INFINITY;
-  for (let middle = 1; middle < claims.length - 1; middle++) {
-    const [before, here, behind] = [claims[middle - 1], claims[middle], claims[middle + 1]];
-    if (before === undefined || here === undefined || behind === undefined) continue;
-    if (here.port === before.port) continue;
-    const back = claims.slice(middle + 1).find((claim) => claim.port === before.port);
+  for (const [index, before] of claims.entries()) {
+    if (claims[index + 1]?.port === before.port) continue;
+    const back = claims.find((claim, at) => at > index && claim.port === before.port);
     if (back === undefined || back.at - before.at > 50) continue;
     total += Math.max(0, back.at - Math.max(before.at, covered));
     covered = back.at;

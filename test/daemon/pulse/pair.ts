@@ -74,7 +74,7 @@ export function planOf(node: string, changes: Partial<SegmentPlan> = {}): VipPla
   return { node, key: "5e".repeat(32), segments: [segment] };
 }
 
-const VIP: VipSpec = {
+export const VIP: VipSpec = {
   name: "v",
   address4: `${formatIp(NET.vip4)}/32`,
   address6: `${formatIp(NET.vip6)}/128`,

@@ -7,9 +7,10 @@ import { formatIp, formatMac, type Ip, isIpv4, type Mac } from "../../../base/ad
 import { ADDRESS_PROTOCOL, VIP_TABLE } from "../../../netstack/kernel/marks.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
-import type { SegmentPlan, VipPlan, VipSpec } from "../../../netstack/vip/plan.ts";
+import type { SegmentPlan } from "../../../netstack/vip/plan.ts";
 import { type Host, Segment, sweep, UNABLE } from "../../netstack/kernel/segment.ts";
 import { answerIn, NET, Station } from "../../netstack/kernel/station.ts";
+import { planOf, VIP } from "./pair.ts";
 import { PulseHost } from "./pulse-host.ts";
 
 const CLIENT = { ip4: NET.c4, ip6: NET.c6 };
@@ -64,7 +65,7 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
       const pulse = use(new PulseHost(this.host(name).namespace));
       this.pulses.set(name, pulse);
       await pulse.until("hello", () => pulse.messages.some((each) => each.kind === "hello"));
-      pulse.send({ kind: "plan", plan: plan(name, changes) });
+      pulse.send({ kind: "plan", plan: planOf(name, changes) });
       return pulse;
     }
     /** Both run; the owner's name and the other's. */
@@ -234,11 +235,11 @@ describe.skipIf(UNABLE !== undefined)("pulse", () => {
     const [owner, standby] = await lab.both();
     lab
       .pulse(owner)
-      .send({ kind: "plan", plan: plan(owner, { vips: [{ ...VIP, eligible: false, why: "BACKENDS_DOWN" }] }) });
+      .send({ kind: "plan", plan: planOf(owner, { vips: [{ ...VIP, eligible: false, why: "BACKENDS_DOWN" }] }) });
     await lab.pulse(owner).state("v", "ineligible");
     expect(lab.pulse(owner).reports.get("v")?.why).toBe("BACKENDS_DOWN");
     await lab.pulse(standby).state("v", "owner");
-    lab.pulse(owner).send({ kind: "plan", plan: plan(owner) });
+    lab.pulse(owner).send({ kind: "plan", plan: planOf(owner) });
     await lab.pulse(owner).state("v", "standby");
     expect(lab.answers()).toEqual([[standby], [standby]]);
   });
@@ -334,28 +335,3 @@ function tables(host: Host): number {
   using nft = host.do(() => new Nftables());
   return nft.listTables(VIP_TABLE).length;
 }
-
-function plan(node: string, changes: Partial<SegmentPlan> = {}): VipPlan {
-  const segment: SegmentPlan = {
-    ifname: "e0",
-    interval: 100,
-    multiplier: 3,
-    port: 9477,
-    peers: [],
-    witnesses: [formatIp(NET.c4)],
-    vips: [VIP],
-    ...changes,
-  };
-  return { node, key: "5e".repeat(32), segments: [segment] };
-}
-
-const VIP: VipSpec = {
-  name: "v",
-  address4: `${formatIp(NET.vip4)}/32`,
-  address6: `${formatIp(NET.vip6)}/128`,
-  priority: 100,
-  preemptDelay: undefined,
-  onConflict: "defend",
-  eligible: true,
-  why: "",
-};
