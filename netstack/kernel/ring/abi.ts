@@ -29,6 +29,7 @@ export const FEAT_NODROP = 1 << 1;
 export const FEAT_SUBMIT_STABLE = 1 << 2;
 export const FEAT_EXT_ARG = 1 << 8;
 export const FEAT_CQE_SKIP = 1 << 11;
+export const FEAT_MIN_TIMEOUT = 1 << 15;
 
 /** Word of the submission ring's flags: the kernel keeps completions that found no room. */
 export const SQ_CQ_OVERFLOW = 1 << 1;

@@ -19,6 +19,7 @@ import { openTcp, setNoDelay } from "../stream-socket.ts";
 import { grown, type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
+import { Gathering } from "./gathering.ts";
 import { Ring } from "./ring.ts";
 import { RingDatagrams } from "./ring-datagrams.ts";
 import { PART, PART_CANCEL, type Part, RingListener, RingWatch } from "./ring-parts.ts";
@@ -40,6 +41,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   private attempts = 0;
   /** Up to where the completions have been searched for failed attempts. */
   private searched: number;
+  private readonly gathering = new Gathering();
   private readonly parts: (Part | undefined)[] = [];
   private readonly freeParts: number[] = [];
   private readonly starved: RingStream[] = [];
@@ -158,6 +160,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     }
     this.settleSoon = false;
     if (this.spoke) least = 0;
+    else if (least > 0 && this.ring.gathers) least = this.gathering.least(this.turnAt(), this.ring.completed);
     this.ring.enter(least, deadline);
     if (this.attempts > 0) this.settle();
   }
@@ -201,7 +204,7 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
   }
 
   protected override dispatch(): void {
-    const { ring, streams } = this;
+    const { ring, streams, gathering } = this;
     const { words, completions, completionMask } = ring;
     let head = words[ring.completionHead] ?? 0;
     const tail = words[ring.completionTail] ?? 0;
@@ -221,6 +224,10 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
             throw new TypeError(`a completion for slot ${slot}`);
           }
           if (operation === RECEIVE) {
+            if (stream.seen !== gathering.epoch) {
+              stream.seen = gathering.epoch;
+              gathering.saw();
+            }
             if ((flags & abi.CQE_BUFFER) !== 0) {
               this.buffers.held--;
               if (result > 0) {

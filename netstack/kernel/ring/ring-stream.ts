@@ -33,6 +33,8 @@ export class RingStream extends QueuedStream {
   operations = 0;
   /** What the attempt under way came to: TAKEN, or the result of its completion. */
   outcome = TAKEN;
+  /** The epoch in which it last received. */
+  seen = -1;
   private sending: typeof IDLE | typeof TRYING | typeof WAITING = IDLE;
   private readonly loop: RingLoop;
 

@@ -14,6 +14,7 @@ import { EAGAIN, EBUSY, EINTR, ETIME, errnoName } from "../errno.ts";
 import * as libc from "../libc.ts";
 import { type Mapping, mapAnonymous, mapShared, unmap } from "../mapping.ts";
 import * as abi from "./abi.ts";
+import { SPAN } from "./gathering.ts";
 
 export class Ring {
   readonly fd: number;
@@ -38,6 +39,8 @@ export class Ring {
   private readonly argumentWord: number;
   /** Deadlines are given as such (6.12), and go on in suspend; before that as spans of CLOCK_MONOTONIC. */
   private readonly absolute: boolean;
+  /** The kernel knows how to wait for several completions for a bounded time (6.12). */
+  readonly gathers: boolean;
   private tail: number;
   /** Failures in a row for no reason that a turn could mend. */
   private strange = 0;
@@ -54,6 +57,7 @@ export class Ring {
       throw new Fault("RING_SETUP", { why: "features", have: word(20), need: FEATURES });
     }
     this.fd = fd;
+    this.gathers = (word(20) & abi.FEAT_MIN_TIMEOUT) !== 0;
     this.size = word(0);
     const ring = mapShared(fd, abi.OFF_SQ_RING, Math.max(word(64) + this.size * 4, word(100) + word(4) * 16));
     const submissions = mapShared(fd, abi.OFF_SQES, this.size * 64);
@@ -75,7 +79,7 @@ export class Ring {
     this.completions = word(100) >> 2;
     for (let index = 0; index < this.size; index++) this.words[(word(64) >> 2) + index] = index;
     this.tail = this.words[this.submitTail] ?? 0;
-    // struct io_uring_getevents_arg {sigmask, sigmask_sz, pad, ts} and behind it the timespec it points to.
+    // struct io_uring_getevents_arg {sigmask, sigmask_sz, min_wait_usec, ts} and behind it the timespec it points to.
     this.argument = scratch.address + this.size * SCRATCH;
     this.argumentWord = (this.size * SCRATCH) >> 2;
     this.scratchWords[this.argumentWord + 4] = low(this.argument + 32);
@@ -149,9 +153,14 @@ export class Ring {
     return this.scratchAddress + scratch;
   }
 
+  /** Completions so far, taken or not; it wraps as i32. */
+  get completed(): number {
+    return this.words[this.completionTail] ?? 0;
+  }
+
   /**
    * Submits all entries and, with `least` above 0, waits for as many completions, not beyond `deadline` (milliseconds of
-   * CLOCK_BOOTTIME, or Infinity).
+   * CLOCK_BOOTTIME, or Infinity).  For more than one completion it waits at most SPAN (`gathers` only), then for the first.
    */
   enter(least: number, deadline: number): void {
     const { words } = this;
@@ -159,7 +168,8 @@ export class Ring {
     const count = (this.tail - (words[this.submitHead] ?? 0)) | 0;
     let result: number;
     if (least === 0 || deadline === Number.POSITIVE_INFINITY) {
-      result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, abi.ENTER_GETEVENTS, 0, 0);
+      // Without a deadline for one completion only: several would be waited for without bounds.
+      result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, Math.min(least, 1), abi.ENTER_GETEVENTS, 0, 0);
     } else {
       // Nanoseconds are rounded up: a deadline is never early.
       const span = this.absolute ? deadline : Math.max(0, deadline - bootNow());
@@ -167,6 +177,7 @@ export class Ring {
       const rest = Math.ceil((span - seconds * 1000) * 1e6);
       this.scratchWords[this.argumentWord + 8] = rest < 1e9 ? seconds : seconds + 1;
       this.scratchWords[this.argumentWord + 10] = rest < 1e9 ? rest : 0;
+      this.scratchWords[this.argumentWord + 3] = least > 1 ? SPAN : 0;
       const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG | (this.absolute ? abi.ENTER_ABS_TIMER : 0);
       result = enterCall(abi.SYS_IO_URING_ENTER, this.fd, count, least, flags, this.argument, ARGUMENT);
     }

@@ -3,8 +3,10 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../../base/fault.ts";
 import { SILENT } from "../../../base/log.ts";
+import { bootNow } from "../../../netstack/kernel/clock.ts";
 import type { Closed, Stream, StreamHandler } from "../../../netstack/kernel/loop.ts";
 import { openLoop, whyNot } from "../../../netstack/kernel/open-loop.ts";
+import { Ring } from "../../../netstack/kernel/ring/ring.ts";
 import { RingLoop } from "../../../netstack/kernel/ring/ring-loop.ts";
 import { listening, pattern, until } from "./loop-probe.ts";
 
@@ -109,3 +111,21 @@ describe("choosing an engine", () => {
     expect(whyNot(new Fault("RING_SETUP", fields), disabled)).toBe(why);
   });
 });
+
+describe("waiting for several completions", () => {
+  test("ends with the first one where no more come", () => {
+    const ring = new Ring(8);
+    try {
+      ring.prepare(OP_NOP, -1, 0, 0, 0, 7, 9, 0);
+      // Far beyond what a test may take: it returns because of the one completion, or not at all.
+      ring.enter(ring.gathers ? 5 : 1, bootNow() + 3_600_000);
+      const at = ring.completions + (((ring.words[ring.completionHead] ?? 0) & ring.completionMask) << 2);
+      expect(ring.completed).toBe(1);
+      expect([ring.words[at], ring.words[at + 1]]).toEqual([7, 9]);
+    } finally {
+      ring.dispose();
+    }
+  });
+});
+
+const OP_NOP = 0;
