@@ -12,10 +12,14 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
   { where: /^netstack\/kernel\//, allowed: ["base/"], because: "the door to the kernel knows no protocol" },
   {
     where: /^netstack\/[a-z]+\/driver[^/]*(\/|\.ts$)/,
-    allowed: ["base/", "netstack/wire/", "netstack/kernel/"],
+    allowed: ["base/", "netstack/wire/", "netstack/kernel/", "netstack/bfd/plan.ts"],
     because: "a driver imports its engine, the wire and the kernel",
   },
-  { where: /^netstack\//, allowed: ["base/", "netstack/wire/"], because: "an engine is sans-IO" },
+  {
+    where: /^netstack\//,
+    allowed: ["base/", "netstack/wire/", "netstack/bfd/plan.ts"],
+    because: "an engine is sans-IO, and knows of the others that BFD can be asked for",
+  },
   {
     where: /^proxy\/(http1|route)\//,
     allowed: ["base/", "proxy/config.ts", "proxy/http1/"],
@@ -27,6 +31,11 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
     where: /^daemon\/pulse\//,
     allowed: ["base/", "netstack/", "daemon/log.ts"],
     because: "pulse carries engines and waits for nothing else",
+  },
+  {
+    where: /^daemon\/routing\//,
+    allowed: ["base/", "netstack/", "daemon/log.ts"],
+    because: "the routing process carries engines and knows no configuration",
   },
   { where: /^daemon\//, allowed: ["base/", "netstack/", "proxy/", "resources/"], because: "the daemon composes" },
   {
@@ -40,7 +49,7 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
 ];
 
 /** node: modules stay out of what must be pure; process control stays in one place. */
-const NODE_FREE = [/^netstack\/wire\//, /^netstack\/vip\/(?!driver)/, /^proxy\/(http1|route|balance)\//];
+const NODE_FREE = [/^netstack\/wire\//, /^netstack\/(vip|bfd|bgp|ospf)\/(?!driver)/, /^proxy\/(http1|route|balance)\//];
 
 const files = ["base", "netstack", "proxy", "resources", "daemon", "cli", "lab", "bench", "tools"]
   .flatMap((folder) => sources(join(root, folder)))
@@ -84,7 +93,7 @@ describe("layers", () => {
 /** The folder that a file's own neighbours live in. */
 function homeOf(file: string): string {
   const [top = "", second = ""] = file.split("/");
-  const nested = top === "netstack" || file.startsWith("daemon/pulse/") || /^proxy\/(http1|route)\//.test(file);
+  const nested = top === "netstack" || /^daemon\/(pulse|routing)\//.test(file) || /^proxy\/(http1|route)\//.test(file);
   return nested ? `${top}/${second}/` : `${top}/`;
 }
 

@@ -1,0 +1,82 @@
+/** What control and the routing process (BGP, OSPF, the addresses that they announce) tell each other: plain data (JSON). */
+import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
+import type { BgpPeerReport, BgpPlan, BgpRouteReport } from "../../netstack/bgp/plan.ts";
+import type { OspfInterfaceReport, OspfLsaReport, OspfPlan, OspfRouteReport } from "../../netstack/ospf/plan.ts";
+
+export interface RoutingPlan {
+  readonly bgp: BgpPlan | undefined;
+  /** At most one of each version. */
+  readonly ospf: readonly OspfPlan[];
+  readonly vips: readonly RoutedVip[];
+}
+
+/** A virtual IP that routers are told of.  The address is bound to `lo` before, and unbound after, it is announced. */
+export interface RoutedVip {
+  readonly name: string;
+  /** "192.0.2.10/32", "2001:db8::10/128" */
+  readonly addresses: readonly string[];
+  /** What the health gate says; the networks of `bgp` and `ospf` for it are announced only while true. */
+  readonly eligible: boolean;
+  readonly why: string;
+}
+
+export type ToRouting =
+  | { readonly kind: "plan"; readonly plan: RoutingPlan }
+  /** All that pulse knows of a session that was asked for. */
+  | { readonly kind: "bfd"; readonly report: BfdReport }
+  /** Drain: GRACEFUL_SHUTDOWN or max-metric at once, withdrawal after `grace`, then `withdrawn` follows. */
+  | { readonly kind: "withdraw"; readonly grace: number }
+  /** `keep`: graceful restart, peers keep our routes; addresses and kernel routes stay. */
+  | { readonly kind: "stop"; readonly keep: boolean }
+  | { readonly kind: "ask"; readonly n: number; readonly question: RoutingQuestion }
+  /** Lines of `trace` follow for what matches, until `untrace`. */
+  | { readonly kind: "trace"; readonly n: number; readonly protocol: "bgp" | "ospf"; readonly peer: string | undefined }
+  | { readonly kind: "untrace"; readonly n: number }
+  /** An operator's hand: `novactl bgp clear`. */
+  | { readonly kind: "clear"; readonly peer: string; readonly how: "hard" | "refresh-in" | "refresh-out" }
+  | { readonly kind: "ping"; readonly n: number };
+
+export type RoutingQuestion =
+  | {
+      readonly of: "bgp-routes";
+      readonly prefix: string | undefined;
+      readonly peer: string | undefined;
+      readonly most: number;
+    }
+  | { readonly of: "ospf-lsdb" }
+  | { readonly of: "ospf-routes" };
+
+export type RoutingAnswer =
+  | { readonly of: "bgp-routes"; readonly routes: readonly BgpRouteReport[]; readonly more: number }
+  | { readonly of: "ospf-lsdb"; readonly lsas: readonly OspfLsaReport[] }
+  | { readonly of: "ospf-routes"; readonly routes: readonly OspfRouteReport[] };
+
+export type FromRouting =
+  | { readonly kind: "hello"; readonly pid: number }
+  | { readonly kind: "pong"; readonly n: number }
+  /** The complete list of BFD sessions that BGP and OSPF want now; control passes it on to pulse. */
+  | { readonly kind: "bfd"; readonly sessions: readonly BfdSpec[] }
+  | { readonly kind: "bgp-peer"; readonly peer: BgpPeerReport }
+  | { readonly kind: "bgp-peer-gone"; readonly name: string }
+  | { readonly kind: "ospf-interface"; readonly interface: OspfInterfaceReport }
+  | { readonly kind: "vip"; readonly vip: RoutedVipReport }
+  | { readonly kind: "answer"; readonly n: number; readonly answer: RoutingAnswer }
+  | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine }
+  | { readonly kind: "withdrawn" }
+  | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
+
+export interface RoutedVipReport {
+  readonly name: string;
+  readonly state: "announced" | "bound" | "withdrawn" | "failed";
+  readonly why: string;
+}
+
+/** A packet or a state transition, decoded. */
+export interface TraceLine {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly protocol: "bgp" | "ospf" | "bfd" | "arp";
+  readonly peer: string;
+  readonly direction: "in" | "out" | "state";
+  readonly text: string;
+}
