@@ -52,6 +52,7 @@ for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
     },
     logLevel: "warning",
   });
+  writeFileSync(outfile, uncopied(readFileSync(outfile, "utf8")));
   if (command) {
     const started = join(dist, `${name}.cjs`);
     writeFileSync(started, entryOf(name));
@@ -61,6 +62,18 @@ for (const [name, { entry, command }] of Object.entries(PROGRAMS)) {
 }
 copyBinding();
 if (process.argv.includes("--measure")) await measure(Number(process.argv.at(-1)) || 10);
+
+/**
+ * The default import of a module of Node's is the module itself.  esbuild copies all exports beside it, which evaluates
+ * what Node leaves for later: of node:util a stream for standard error, in each process at its start.
+ */
+function uncopied(text: string): string {
+  return text.replaceAll(/(\w+)=__toESM\(require\("(node:\w+)"\),1\)/g, (_, name: string, module: string) => {
+    const otherUse = new RegExp(`\\b${name}\\b(?!\\.default\\b|=__toESM|[,;])`).exec(text);
+    if (otherUse !== null) throw new Error(`more of ${module} is used than its default, at ${otherUse.index}`);
+    return `${name}={default:require("${module}")}`;
+  });
+}
 
 /** koffi looks for its binding by the package's name, beside the bundle first. */
 function copyBinding(): void {
