@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { LEVELS, type Level } from "../base/log.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { SETTINGS_FILE, type Settings } from "../resources/settings.ts";
+import type { Settings } from "../resources/settings.ts";
 
 export type Command =
   | { readonly kind: "run"; readonly flags: Flags }
@@ -84,6 +84,8 @@ export function withFlags(settings: Settings, flags: Flags): Settings {
     log: { ...log, ...given("level", flags.logLevel), ...given("format", flags.logFormat) },
   };
 }
+
+const SETTINGS_FILE = "/etc/novaedge/novaedge.yaml";
 
 export const HELP = `novaedge - virtual IPs and the proxy behind them
 

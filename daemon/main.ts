@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-/** The daemon's command: `novaedge run | check | version | help`. */
+/**
+ * The daemon's command: `novaedge run | check | version | help`.  What reads a configuration is loaded when a command
+ * needs it, for `run` after the children were started: they load while this process does.
+ */
 import { VERSION } from "../base/version.ts";
-import { formatDiagnostic, isError } from "../resources/diagnostic.ts";
-import { readKeyed } from "./config/live.ts";
-import { placesOf } from "./config/read.ts";
-import { type Command, EXIT, HELP, parseCommand } from "./flags.ts";
-import { run } from "./run.ts";
+import { placesOf } from "./config/places.ts";
+import { type Command, EXIT, type Flags, HELP, parseCommand } from "./flags.ts";
+import { Early, likelyDataplanes, PROGRAMS } from "./supervisor/early.ts";
 
 process.title = "novaedge";
 const command = parseCommand(process.argv.slice(2));
@@ -21,9 +22,11 @@ if (command.ok) {
 async function perform(command: Command): Promise<number> {
   switch (command.kind) {
     case "run":
-      return await run(command.flags);
-    case "check":
-      return check(command.flags.config, command);
+      return await start(command.flags);
+    case "check": {
+      const { check } = await import("./check.ts");
+      return check(command.flags);
+    }
     case "version":
       process.stdout.write(`novaedge ${VERSION}\n`);
       return EXIT.ok;
@@ -33,14 +36,9 @@ async function perform(command: Command): Promise<number> {
   }
 }
 
-function check(config: string, { flags }: Extract<Command, { kind: "check" }>): number {
-  const read = readKeyed(placesOf(config), flags);
-  const findings = read.ok ? read.value.warnings : read.error;
-  for (const finding of findings) process.stderr.write(`${formatDiagnostic(finding)}\n`);
-  if (read.ok && read.value.files.length === 0)
-    process.stderr.write(
-      `${read.value.resourceDir}: warning: no *.yaml with resources here: nothing would be served\n`,
-    );
-  if (read.ok) process.stdout.write(`the configuration is right (${read.value.hash})\n`);
-  return findings.some(isError) ? EXIT.config : EXIT.ok;
+async function start(flags: Flags): Promise<number> {
+  const { settingsFile } = placesOf(flags.config);
+  await using early = new Early(PROGRAMS, likelyDataplanes(flags.workers, settingsFile));
+  const { run } = await import("./run.ts");
+  return await run(flags, early);
 }

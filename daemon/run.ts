@@ -15,7 +15,7 @@ import { adminServer } from "./admin/server.ts";
 import { Allocations } from "./allocations.ts";
 import { NODE_CLOCK } from "./clock.ts";
 import { type KeyedConfiguration, Live, readKeyed } from "./config/live.ts";
-import { type Places, placesOf } from "./config/read.ts";
+import { type Places, placesOf } from "./config/places.ts";
 import { watchDirectories } from "./config/watch.ts";
 import { Control } from "./control.ts";
 import { Dataplanes } from "./dataplanes.ts";
@@ -28,13 +28,14 @@ import { closeServer, listenTcp, listenUnix, observationServer } from "./listen.
 import { formatFor, openLog } from "./log.ts";
 import { families } from "./metrics.ts";
 import { residentMemory, type StatusParts, statusOf } from "./status.ts";
-import { childrenOf, PROGRAMS, type Programs } from "./supervisor/children.ts";
+import { childrenOf } from "./supervisor/children.ts";
+import type { Early } from "./supervisor/early.ts";
 import { ChildRegister, outlive } from "./supervisor/register.ts";
 import { serviceManagerOf } from "./systemd.ts";
 import { Vips } from "./vips.ts";
 
-/** Resolves with the exit status when the daemon has ended. */
-export async function run(flags: Flags, programs: Programs = PROGRAMS): Promise<number> {
+/** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
+export async function run(flags: Flags, early: Early): Promise<number> {
   const places = placesOf(flags.config);
   const read = readKeyed(places, flags);
   if (!read.ok) {
@@ -42,7 +43,7 @@ export async function run(flags: Flags, programs: Programs = PROGRAMS): Promise<
     return EXIT.config;
   }
   try {
-    return await new Daemon(read.value, places, flags, programs).run();
+    return await new Daemon(read.value, places, flags, early).run();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     process.stderr.write(`novaedge: ${error.message}\n`);
@@ -60,11 +61,12 @@ class Daemon {
   readonly #parts: StatusParts;
   readonly #register;
   readonly #registerFile;
+  readonly #early;
   readonly #manager = serviceManagerOf(process.env, process.pid);
   #ready = false;
   #signalledAt: number | undefined;
 
-  constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, programs: Programs) {
+  constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, early: Early) {
     const { settings } = configuration;
     const wall = Date.now;
     const clock = NODE_CLOCK;
@@ -76,6 +78,7 @@ class Daemon {
     this.#settings = settings;
     this.#log = log;
     this.#events = events;
+    this.#early = early;
     this.#registerFile = `${settings.admin.socket}.children`;
     this.#register = new ChildRegister(this.#registerFile);
     const reconfigured = (): void => {
@@ -85,7 +88,7 @@ class Daemon {
     // Where resources are is decided once: a change of paths.config needs a restart as the other paths do.
     const fixed: Places = { ...places, resourceDir: configuration.resourceDir };
     this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
-    const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, programs });
+    const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, early });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
     const vips = new Vips({ supervise: make.pulse, clock, wall, events, changed });
     this.#control = new Control({
@@ -146,6 +149,7 @@ class Daemon {
     );
     const ended = this.#untilSignal();
     this.#control.start();
+    await this.#early.discard();
     await ended;
     this.#manager.stopping("withdrawing virtual IPs, finishing requests");
     await this.#control.stop();

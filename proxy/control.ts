@@ -5,7 +5,8 @@
  * Control sends the sockets of a configuration before the configuration itself. EOF on fd 3 means that control died: the
  * process finishes what it carries (at most 5 s) and exits.
  * Started as `node proxy/main.ts --worker N [--engine auto|io_uring|epoll] [--user NAME] [--log-level LEVEL]`; access log
- * on fd 1, its own log on fd 2 (JSON lines). As root it becomes `--user` (default "nobody") before it reads a message.
+ * on fd 1, its own log on fd 2 (JSON lines); the arguments may follow later (netstack/kernel/arguments.ts). As root it
+ * becomes `--user` (default "nobody") before it reads a message.
  */
 import type { ProxyConfig } from "./config.ts";
 

@@ -1,13 +1,15 @@
 /** Entry of a data-plane process; control.ts says what it is started with. */
-import { getRandomValues } from "node:crypto";
 import { closeSync, readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { parseArgs } from "node:util";
 import { Fault } from "../base/fault.ts";
 import { LEVELS, type Level, logTo } from "../base/log.ts";
+import { childArguments } from "../netstack/kernel/arguments.ts";
 import { openChildChannel } from "../netstack/kernel/channel.ts";
 import { openLoop } from "../netstack/kernel/open-loop.ts";
 import { offer } from "../netstack/kernel/output.ts";
 import { dropPrivileges, nameProcess, type User } from "../netstack/kernel/privileges.ts";
+import { randomOctets } from "../netstack/kernel/random.ts";
 import type { ToDataplane } from "./control.ts";
 import { Worker } from "./worker.ts";
 
@@ -19,6 +21,7 @@ const DESCRIPTORS = 4;
 const ORPHAN_GRACE = 5000;
 
 const { values } = parseArgs({
+  args: [...childArguments()],
   options: {
     worker: { type: "string", default: "0" },
     engine: { type: "string", default: "auto" },
@@ -42,6 +45,8 @@ nameProcess(`novaedge: dataplane/${index}`);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 
 const loop = openLoop({ engine: engineOf(values.engine), log });
+// What is compiled is kept for the next start, now: the user that this process becomes may not write there.
+flushCompileCache();
 // Before the first octet of anybody else is looked at.
 if (process.getuid?.() === 0 && values.user !== "root") dropPrivileges(userOf(values.user));
 
@@ -60,7 +65,7 @@ const worker = new Worker({
   close: closeSync,
   wallClock: Date.now,
   chance: Math.random,
-  seed: getRandomValues(new Uint8Array(12)),
+  seed: randomOctets(12),
   finished: () => loop.stop(),
 });
 const channel = openChildChannel(

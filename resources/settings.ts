@@ -8,8 +8,6 @@ import { labels } from "./metadata.ts";
 import { absoluteFile, duration, integer, interfaceName, ip, nodeName, port, unicast } from "./scalar.ts";
 import { parseYaml } from "./yaml.ts";
 
-export const SETTINGS_FILE = "/etc/novaedge/novaedge.yaml";
-
 const heartbeat = z.strictObject({
   interval: duration("10ms", "1s")
     .refine(Number.isInteger, { error: "a duration of whole milliseconds" })

@@ -18,7 +18,8 @@ import type { Events } from "../events.ts";
 import type { Flags } from "../flags.ts";
 import { fieldChanges, sameContent } from "./canonical.ts";
 import { type Edit, planApply, planDelete } from "./edit.ts";
-import { type Configuration, type NamedSettings, type Places, readConfiguration, readSettings } from "./read.ts";
+import type { Places } from "./places.ts";
+import { type Configuration, type NamedSettings, readConfiguration, readSettings } from "./read.ts";
 import { commit, recover } from "./transaction.ts";
 
 export interface LiveParts {

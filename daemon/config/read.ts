@@ -1,5 +1,5 @@
 /** Files on disk → one configuration, or every problem in them with its place.  Nothing here keeps state. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { errnoWords } from "../../base/errno.ts";
@@ -11,15 +11,7 @@ import { loadResources, readDirectory, readSource, type SourceFile } from "../..
 import { DEFAULT_SETTINGS, loadSettings, nodeNameFrom, type Settings } from "../../resources/settings.ts";
 import { type Flags, withFlags } from "../flags.ts";
 import { contentHash } from "./canonical.ts";
-
-/** Where configuration is read; decided once, at the start. */
-export interface Places {
-  readonly settingsFile: string;
-  /** A directory was named: it may do without settings. */
-  readonly settingsOptional: boolean;
-  /** undefined: what the settings say. */
-  readonly resourceDir: string | undefined;
-}
+import type { Places } from "./places.ts";
 
 export interface Configuration {
   readonly settings: NamedSettings;
@@ -32,17 +24,6 @@ export interface Configuration {
 }
 /** Settings whose node has its name. */
 export type NamedSettings = Settings & { readonly node: { readonly name: string } };
-
-/** A directory holds novaedge.yaml and conf.d/, or, without conf.d/, the resources themselves. */
-export function placesOf(config: string): Places {
-  const path = resolve(config);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    return { settingsFile: path, settingsOptional: false, resourceDir: undefined };
-  }
-  const own = join(path, "conf.d");
-  const resourceDir = existsSync(own) ? undefined : path;
-  return { settingsFile: join(path, SETTINGS_NAME), settingsOptional: true, resourceDir };
-}
 
 export function readConfiguration(places: Places, flags: Flags): Result<Configuration, readonly Diagnostic[]> {
   const settings = readSettings(places, flags);
@@ -106,5 +87,3 @@ function whyUnread(file: string, errno: string): string {
   if (errno === "ENOENT") return /\.ya?ml$/.test(file) ? "no such file" : "no such directory";
   return errnoWords(errno);
 }
-
-const SETTINGS_NAME = "novaedge.yaml";

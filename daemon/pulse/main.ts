@@ -10,6 +10,7 @@ import type { Level } from "../../base/log.ts";
 import { LEVELS, logTo } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
+import { childArguments } from "../../netstack/kernel/arguments.ts";
 import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
@@ -128,5 +129,5 @@ nameProcess("novaedge: pulse");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 const loop = openLoop({ engine: "auto", chunks: 64, log: logTo(() => undefined, "error") });
-new Pulse(loop, logLevel(process.argv)).run();
+new Pulse(loop, logLevel(childArguments())).run();
 process.exit(0);

@@ -1,23 +1,20 @@
-/** Which programs the children are, with what arguments, and how patient the supervisor is with them. */
+/** What the children are started with, and how patient the supervisor is with them. */
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import * as z from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { LEVELS, type Log } from "../../base/log.ts";
 import { ms, seconds } from "../../base/unit.ts";
 import { listenTcp } from "../../netstack/kernel/sockets.ts";
-import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
-import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
 import type { Settings } from "../../resources/settings.ts";
 import type { DataplanesParts } from "../dataplanes.ts";
 import type { Events } from "../events.ts";
 import type { VipsParts } from "../vips.ts";
 import { type Message, type Spawn, Supervised } from "./child.ts";
 import { parseFromDataplane } from "./dataplane-words.ts";
+import type { Early } from "./early.ts";
 import type { ChildPolicy, Phase } from "./machine.ts";
 import type { ChildRegister } from "./register.ts";
-import { spawnOf } from "./spawn.ts";
 
 export interface ChildrenParts {
   readonly settings: Settings;
@@ -26,13 +23,7 @@ export interface ChildrenParts {
   readonly events: Events;
   readonly log: Log;
   readonly register: ChildRegister;
-  readonly programs: Programs;
-}
-
-/** Arguments of the Node binary, the script first. */
-export interface Programs {
-  readonly pulse: readonly string[];
-  readonly dataplane: readonly string[];
+  readonly early: Early;
 }
 
 export interface Children {
@@ -51,23 +42,22 @@ const POLICY: ChildPolicy = {
 };
 
 export function childrenOf(parts: ChildrenParts): Children {
-  const { settings, events, programs } = parts;
+  const { settings, events, early } = parts;
   const { workers, engine } = settings.dataplane;
   const level = ["--log-level", settings.log.level];
   const user = dataplaneUser(settings.dataplane.user, events);
   return {
     pulse: (received, moved) => {
-      const args = [...programs.pulse, ...level];
-      const spawn = spawnOf<ToPulse, FromPulse>({ args, sockets: false, said: sayer(parts.log, "pulse") });
+      const spawn = early.pulse.spawning({ args: level, said: sayer(parts.log, "pulse") });
       // Pulse reads little that is hostile and has rights of its own: it is trusted.
       return supervised(parts, "pulse", spawn, (message) => message, received, moved);
     },
     dataplanes: {
       workers: workers === "auto" ? availableParallelism() : workers,
       supervise: (worker, received, moved) => {
-        const args = [...programs.dataplane, "--worker", String(worker), "--engine", engine, "--user", user, ...level];
+        const args = ["--worker", String(worker), "--engine", engine, "--user", user, ...level];
         const name = `dataplane/${worker}`;
-        const spawn = spawnOf<ToDataplane, FromDataplane>({ args, sockets: true, said: sayer(parts.log, name) });
+        const spawn = early.dataplane.spawning({ args, said: sayer(parts.log, name) });
         return supervised(parts, name, spawn, parseFromDataplane, received, moved);
       },
       open: ({ ip, port }) => listenTcp({ ip, port, freebind: true, reusePort: true }),
@@ -140,14 +130,3 @@ function dataplaneUser(wanted: string, events: Events): string {
   events.emit("dataplane.user-missing", { user: wanted, instead: "nobody" }, "warn");
   return "nobody";
 }
-
-/** In the sources a child is a module of its own; a bundle has its programs beside it. */
-function program(source: string, bundled: string): readonly string[] {
-  const own = fileURLToPath(import.meta.url);
-  const relative = own.endsWith(".ts") ? source : bundled;
-  return [fileURLToPath(new URL(relative, import.meta.url))];
-}
-export const PROGRAMS: Programs = {
-  pulse: program("../pulse/main.ts", "./pulse.cjs"),
-  dataplane: program("../../proxy/main.ts", "./dataplane.cjs"),
-};

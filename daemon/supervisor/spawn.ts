@@ -1,60 +1,85 @@
 /**
  * Making a child process: its program, its channel (netstack/kernel/channel.ts), and its standard error line by line.
- * Standard output is inherited: access logs are many and none of our business.
+ * The program is loaded at once and begins when it is told what to do.  Standard output is inherited: access logs are
+ * many and none of our business.
  */
-import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Fault } from "../../base/fault.ts";
+import { LATER } from "../../netstack/kernel/arguments.ts";
 import { openParentChannel, type ParentChannel } from "../../netstack/kernel/channel.ts";
-import type { Message, Ping, Running, RunningHandler, Spawn } from "./child.ts";
+import type { Message, Ping, Running, RunningHandler } from "./child.ts";
 
 export interface Program {
   /** Arguments of the Node binary, the script first. */
-  readonly args: readonly string[];
+  readonly script: readonly string[];
   /** Gets listening sockets on fd 4. */
   readonly sockets: boolean;
+}
+
+/** What a process begins with. */
+export interface Task {
+  readonly args: readonly string[];
   /** A line of its standard error. */
   readonly said: (line: string) => void;
 }
 
-export function spawnOf<To extends Message, From extends Message>(program: Program): Spawn<To, From> {
-  return (on) => new Process<To, From>(program, on);
-}
-
-class Process<To extends Message, From extends Message> implements Running<To> {
+/** Throws a Fault when it cannot be started. */
+export class Process<To extends Message, From extends Message> implements Running<To> {
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #channel: ParentChannel;
-  readonly #on: RunningHandler<From>;
+  /** undefined: it has not begun. */
+  #on: RunningHandler<From> | undefined;
   /** How the process ended; then only the channel's last words are missing. */
   #how: string | undefined;
   #channelEnded = false;
   #over = false;
 
-  constructor({ args, sockets, said }: Program, on: RunningHandler<From>) {
-    this.#on = on;
+  constructor({ script, sockets }: Program) {
     this.#channel = openParentChannel(
-      { received: (message) => on.received(message as From), ended: () => this.#closed() },
+      { received: (message) => this.#on?.received(message as From), ended: () => this.#closed() },
       sockets,
     );
-    const child = spawnProcess(process.execPath, args, {
-      stdio: ["ignore", "inherit", "pipe", ...this.#channel.childEnds],
+    const child = spawn(process.execPath, [...script, LATER], {
+      stdio: ["pipe", "inherit", "pipe", ...this.#channel.childEnds],
       // A session of its own: Ctrl-C at a terminal is for control, which then ends the children in order.
       detached: true,
     });
     this.#channel.spawned();
     this.#child = child;
-    const lines = new Lines(said);
-    child.stderr?.setEncoding("utf8").on("data", (part: string) => lines.add(part));
-    child.stderr?.on("error", () => undefined); // its end is all that this would say
+    // Their end is all that these would say.
+    child.stdin?.on("error", () => undefined);
+    child.stderr?.on("error", () => undefined);
     child.on("exit", (code, signal) => this.#exited(signal === null ? `exit ${code}` : `signal ${signal}`));
     // Without a pid the exec failed: thrown here once; the event that follows says no more.
     child.on("error", (error) => this.#exited(error.message));
     if (child.pid === undefined) {
       this.#over = true;
       this.#channel[Symbol.dispose]();
-      throw new Fault("CHILD", { program: args[0] });
+      throw new Fault("CHILD", { program: script[0] });
     }
     this.pid = child.pid;
+  }
+
+  get alive(): boolean {
+    return this.#how === undefined && !this.#channelEnded;
+  }
+
+  /** Once, and only while it is alive. */
+  begin({ args, said }: Task, on: RunningHandler<From>): this {
+    this.#on = on;
+    const lines = new Lines(said);
+    this.#child.stderr?.setEncoding("utf8").on("data", (part: string) => lines.add(part));
+    this.#child.stdin?.end(JSON.stringify(args));
+    return this;
+  }
+  /** Instead of `begin`: resolves when the process is gone. */
+  discard(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#on = { received: () => undefined, ended: () => resolve() };
+      this.kill();
+    });
   }
 
   send(message: To | Ping): void {
@@ -85,7 +110,7 @@ class Process<To extends Message, From extends Message> implements Running<To> {
     if (this.#over) return;
     this.#over = true;
     this.#channel[Symbol.dispose]();
-    this.#on.ended(this.#how ?? "unknown");
+    this.#on?.ended(this.#how ?? "unknown");
   }
 }
 

@@ -81,6 +81,11 @@ ${more}`,
   get ended(): Promise<number | string> {
     return this.#ended;
   }
+  /** All processes in the namespace, in ascending order. */
+  pids(): readonly number[] {
+    const text = execFileSync("ip", ["netns", "pids", this.namespace], { encoding: "utf8" });
+    return text.split("\n").filter(Boolean).map(Number);
+  }
   /** Forgets what was logged so far. */
   mark(): void {
     this.lines.length = 0;

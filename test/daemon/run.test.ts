@@ -258,6 +258,23 @@ describe.skipIf(!root)("novaedge run (namespaces need root)", () => {
     await gone(pulse);
   });
 
+  it("files that are refused at the start and a second daemon leave no child behind", async () => {
+    await using daemon = new TestDaemon("../../daemon/main.ts");
+    daemon.put("conf.d/app.yaml", "kind: x");
+    expect(await daemon.start().ended).toBe(78);
+    expect(daemon.pids()).toEqual([]);
+    expect(daemon.lines.map(({ line }) => String(line))).toContainEqual(expect.stringContaining("app.yaml:1:"));
+    rmSync(daemon.path("conf.d/app.yaml"));
+    daemon.start();
+    await daemon.logged("daemon.ready");
+    const pids = daemon.pids();
+    expect(pids).toHaveLength(4);
+    await using second = fake();
+    expect(await second.start(["--admin-socket", daemon.socket], { FAKE: "stubborn" }).ended).toBe(1);
+    expect(second.pids()).toEqual([]);
+    expect(daemon.pids()).toEqual(pids);
+  });
+
   it("a taken port, a second daemon and wrong files end the start with the way out", async () => {
     await using daemon = fake().start();
     await daemon.logged("daemon.ready");
