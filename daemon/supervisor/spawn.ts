@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { Fault } from "../../base/fault.ts";
 import { LATER } from "../../netstack/kernel/arguments.ts";
-import { openParentChannel, type ParentChannel } from "../../netstack/kernel/channel.ts";
+import { openParentChannel, type ParentChannel } from "../../netstack/kernel/parent-channel.ts";
 import type { Message, Ping, Running, RunningHandler } from "./child.ts";
 
 export interface Program {

@@ -5,7 +5,7 @@ import { closeSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { ipv4 } from "../../base/address.ts";
-import { openParentChannel, type ParentChannel } from "../../netstack/kernel/channel.ts";
+import { openParentChannel, type ParentChannel } from "../../netstack/kernel/parent-channel.ts";
 import { listenTcp } from "../../netstack/kernel/sockets.ts";
 import type { ProxyConfig } from "../../proxy/config.ts";
 import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
