@@ -2,7 +2,9 @@
 import { chmodSync, unlinkSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { connect } from "node:net";
+import { formatIp, type Ip } from "../base/address.ts";
 import { Fault } from "../base/fault.ts";
+import * as sockets from "../netstack/kernel/sockets.ts";
 import { CONTENT_TYPE } from "./exposition.ts";
 
 /** Listens on a Unix socket of mode 0660; a socket file that nobody answers on is a leftover and replaced. */
@@ -14,9 +16,9 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   // Created with no rights for others from the first moment, not only after the chmod.
   const before = process.umask(0o117);
   try {
-    const listening = promised(server, { path }, "--admin-socket", "admin.socket in the settings");
+    const bound = listens(server, { path }, wayOut("--admin-socket", "admin.socket"));
     process.umask(before);
-    await listening;
+    await bound;
   } finally {
     process.umask(before);
   }
@@ -24,8 +26,15 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
 }
 
 /** `what`: the settings' name for the port, of which the flag is made. */
-export function listenTcp(server: Server, port: number, host: string, what: "metrics" | "health"): Promise<void> {
-  return promised(server, { port, host }, `--${what}-port`, `${what}.port in the settings`);
+export function listenTcp(server: Server, ip: Ip, port: number, what: "metrics" | "health"): Promise<void> {
+  const where = { port, host: formatIp(ip), ...wayOut(`--${what}-port`, `${what}.port`) };
+  try {
+    // Not by name, as Node would: its resolver takes longer to load than all the rest of a server.
+    return listens(server, { fd: sockets.listenTcp({ ip, port, dualStack: true }) }, where);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(error.code, { ...error.fields, ...where }, error);
+  }
 }
 
 export interface HealthView {
@@ -66,17 +75,16 @@ export function closeServer(server: Server): Promise<void> {
   });
 }
 
-function promised(
+/** Failures carry `fields`. */
+function listens(
   server: Server,
-  where: { readonly path: string } | { readonly port: number; readonly host: string },
-  flag: string,
-  setting: string,
+  where: { readonly path: string } | { readonly fd: number },
+  fields: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const hint = `${flag} or ${setting} chooses another`;
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
-      if (error.code === "EADDRINUSE") reject(new Fault("ADDRESS_TAKEN", { ...where, hint }, error));
-      else reject(new Fault("KERNEL_CALL", { call: "listen", code: error.code, ...where, flag }, error));
+      if (error.code === "EADDRINUSE") reject(new Fault("ADDRESS_TAKEN", { ...where, ...fields }, error));
+      else reject(new Fault("KERNEL_CALL", { call: "listen", code: error.code, ...where, ...fields }, error));
     };
     server.once("error", failed);
     server.listen(where, () => {
@@ -84,6 +92,10 @@ function promised(
       resolve();
     });
   });
+}
+
+function wayOut(flag: string, setting: string): { readonly hint: string } {
+  return { hint: `${flag} or ${setting} in the settings chooses another` };
 }
 
 function answers(path: string): Promise<boolean> {

@@ -5,7 +5,6 @@
  */
 import { closeSync, mkdirSync, openSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { formatIp } from "../base/address.ts";
 import { Fault } from "../base/fault.ts";
 import { after, seconds } from "../base/unit.ts";
 import { VERSION } from "../base/version.ts";
@@ -125,8 +124,8 @@ class Daemon {
     const made = mkdirSync(dirname(admin.socket), { recursive: true, mode: 0o755 });
     try {
       await listenUnix(servers[0], admin.socket);
-      await listenTcp(servers[1], metrics.port, formatIp(metrics.address), "metrics");
-      await listenTcp(servers[2], health.port, formatIp(health.address), "health");
+      await listenTcp(servers[1], metrics.address, metrics.port, "metrics");
+      await listenTcp(servers[2], health.address, health.port, "health");
       return await this.#serve();
     } finally {
       await Promise.all(servers.map(closeServer));

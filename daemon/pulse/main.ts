@@ -107,9 +107,9 @@ class Pulse {
   }
 }
 
-/** From the realtime clock, in microseconds: larger at each start as long as that clock does not go back between two. */
+/** The realtime clock in microseconds: larger at each start as long as that clock does not go back between two. */
 function incarnation(): number {
-  return Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  return Date.now() * 1000;
 }
 
 function logLevel(args: readonly string[]): Level {

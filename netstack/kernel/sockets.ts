@@ -20,6 +20,8 @@ export interface ListenOptions {
   readonly freebind?: boolean;
   /** Several sockets share the port and the kernel spreads connections over them. */
   readonly reusePort?: boolean;
+  /** At the unspecified address of IPv6: IPv4 too. */
+  readonly dualStack?: boolean;
   /** Interface that connections must come through. */
   readonly device?: string;
   /** Link-local IPv6 only. */
@@ -100,6 +102,7 @@ export function listenTcp(options: ListenOptions): Fd {
     so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEADDR, 1, "SO_REUSEADDR");
     if (options.reusePort === true) so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEPORT, 1, "SO_REUSEPORT");
     common(fd, v6, options);
+    if (v6 && options.dualStack === true) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_V6ONLY, 0, "IPV6_V6ONLY");
     bind(fd, encodeInet({ ip, port }, options.scope), `${formatIp(ip)} port ${port}`);
     if (libc.listen(fd, options.backlog ?? 4096) < 0) throw refused("listen", `${formatIp(ip)} port ${port}`);
   });
