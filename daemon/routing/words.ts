@@ -1,4 +1,5 @@
 /** What control and the routing process (BGP, OSPF, the addresses that they announce) tell each other: plain data (JSON). */
+import type { TraceLine } from "../../base/trace.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import type { BgpPeerReport, BgpPlan, BgpRouteReport } from "../../netstack/bgp/plan.ts";
 import type { OspfInterfaceReport, OspfLsaReport, OspfPlan, OspfRouteReport } from "../../netstack/ospf/plan.ts";
@@ -69,14 +70,4 @@ export interface RoutedVipReport {
   readonly name: string;
   readonly state: "announced" | "bound" | "withdrawn" | "failed";
   readonly why: string;
-}
-
-/** A packet or a state transition, decoded. */
-export interface TraceLine {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly protocol: "bgp" | "ospf" | "bfd" | "arp";
-  readonly peer: string;
-  readonly direction: "in" | "out" | "state";
-  readonly text: string;
 }

@@ -80,6 +80,9 @@ export interface BfdReport {
   readonly peer: string;
   readonly local: string | undefined;
   readonly ifname: string | undefined;
+  readonly hops: "single" | "multi";
+  /** A stranger's, on an interface where those are welcome; its id is made here. */
+  readonly unsolicited: boolean;
   readonly state: BfdState;
   /** It has been Up: only then does Down mean anything to a client (RFC 5882 §4.2). */
   readonly wasUp: boolean;
@@ -91,6 +94,10 @@ export interface BfdReport {
   /** In force now. */
   readonly txInterval: number;
   readonly detectionTime: number;
+  /** How often echo packets leave; undefined while they do not. */
+  readonly echoInterval: number | undefined;
+  /** What the peer said last; undefined before it has said anything. */
+  readonly heard: BfdHeard | undefined;
   /** Milliseconds since the epoch of the last change of state. */
   readonly since: number;
   readonly flaps: number;
@@ -98,4 +105,14 @@ export interface BfdReport {
   readonly sent: number;
   /** Name of the refusal → how often. */
   readonly refused: Readonly<Record<string, number>>;
+  /** The last refusal in words, with who sent it. */
+  readonly lastRefusal: string | undefined;
+}
+
+export interface BfdHeard {
+  readonly desiredMinTx: number;
+  readonly requiredMinRx: number;
+  readonly requiredMinEchoRx: number;
+  readonly multiplier: number;
+  readonly demand: boolean;
 }

@@ -1,0 +1,11 @@
+/** A line of `novactl trace`: plain data (JSON), made by the process that saw it, read by whoever asked. */
+export interface TraceLine {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly protocol: "bgp" | "ospf" | "bfd" | "arp";
+  /** Of a session its peer; of ARP and neighbour discovery the address that it is about. */
+  readonly peer: string;
+  /** A packet received, a packet sent, a transition. */
+  readonly direction: "in" | "out" | "state";
+  readonly text: string;
+}
