@@ -55,6 +55,13 @@ describe("opening sockets", () => {
     libc.close(six);
   });
 
+  test("a dual-stack IPv6 wildcard does", () => {
+    const six = listenTcp({ ip: ipv6("::"), port: 0, dualStack: true });
+    const port = nameOf(six)?.port ?? 0;
+    expect(fault(() => listenTcp({ ip: ipv4("127.0.0.1"), port })).code).toBe("ADDRESS_TAKEN");
+    libc.close(six);
+  });
+
   test("an unknown device is named by the failing option", () => {
     const options = { bind: { ip: ipv4("127.0.0.1"), port: 0 }, device: "nv-none" };
     expect(fault(() => openUdp(options)).fields).toMatchObject({ option: "SO_BINDTODEVICE", errno: "ENODEV" });
