@@ -6,9 +6,10 @@
  * within any call but its constructor.
  */
 
+import type { TraceLine } from "../../base/trace.ts";
 import type { Ms } from "../../base/unit.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
-import type { RoutingAnswer, RoutingQuestion, TraceLine } from "./words.ts";
+import type { RoutingAnswer, RoutingQuestion } from "./words.ts";
 
 export interface RoutingEngine<Plan> extends Disposable {
   /**

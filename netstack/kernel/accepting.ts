@@ -20,6 +20,11 @@ export function setNonBlocking(fd: Fd): void {
   libc.must(fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
 }
 
+export function setBlocking(fd: Fd): void {
+  const flags = libc.must(fcntl(fd, F_GETFL, 0), "fcntl");
+  libc.must(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), "fcntl");
+}
+
 /** How long accepting rests when descriptors or memory ran out. */
 export const ACCEPT_PAUSE = ms(100);
 /** What ends by itself when somebody closes something. */

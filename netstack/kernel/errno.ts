@@ -1,6 +1,7 @@
 /** errno(3) numbers of Linux (x86-64 and arm64 agree on all of these) and their names. */
 import { errnoWords } from "../../base/errno.ts";
 
+export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;

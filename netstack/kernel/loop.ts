@@ -21,6 +21,13 @@ export interface Endpoint {
   readonly ip: Ip;
   /** 0–65535 */
   readonly port: number;
+  /** Index of the interface of a link-local IPv6 address; absent for all others. */
+  readonly scope?: number;
+}
+
+/** A TCP socket for `connect` with everything set that has to be before: see `openTcp` in sockets.ts. */
+export interface Prepared {
+  readonly socket: Fd;
 }
 
 export interface Loop extends Clock, Disposable {
@@ -34,8 +41,11 @@ export interface Loop extends Clock, Disposable {
    * stops the kernel from taking more; connections that it had completed still come in the next turn, then it is closed.
    */
   accept(listener: Fd, on: Acceptor): Disposable;
-  /** Opens a TCP connection; `on.opened` or `on.closed` follows.  `from` binds the source address. */
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint): Stream;
+  /**
+   * Opens a TCP connection; `on.opened` or `on.closed` follows.  `from` binds the source address, or is a socket of the
+   * family of `to`, which becomes the loop's.
+   */
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream;
   /** Takes a connected stream socket of any family. */
   adopt(fd: Fd, on: StreamHandler): Stream;
   /** Takes a datagram socket of any family (UDP, packet, raw, netlink); see sockets.ts for opening one. */

@@ -21,7 +21,7 @@ export const AF_PACKET = 17;
 /** struct sockaddr_storage */
 export const SOCKADDR_MAX = 128;
 
-export function encodeInet(endpoint: Endpoint, scope = 0): Uint8Array {
+export function encodeInet(endpoint: Endpoint, scope = endpoint.scope ?? 0): Uint8Array {
   const v4 = isIpv4(endpoint.ip);
   const out = new Uint8Array(v4 ? 16 : 28);
   const view = new DataView(out.buffer);
@@ -89,7 +89,9 @@ export function decodeSocketAddress(bytes: Uint8Array): SocketAddress {
 /** The endpoint of an internet address; undefined for any other family. */
 export function decodeInet(bytes: Uint8Array): Endpoint | undefined {
   const address = decodeSocketAddress(bytes);
-  return address.kind === "ip" ? { ip: address.ip, port: address.port } : undefined;
+  if (address.kind !== "ip") return undefined;
+  const { ip, port, scope } = address;
+  return scope === 0 ? { ip, port } : { ip, port, scope };
 }
 
 function unixPath(name: Uint8Array): string {

@@ -11,6 +11,7 @@ import * as libc from "./libc.ts";
 import type { Endpoint, Fd } from "./loop.ts";
 import { AF_INET, AF_INET6, AF_PACKET, encodeInet, encodeLink } from "./sockaddr.ts";
 import * as so from "./socket-options.ts";
+import { addTcpKey, type Hops, setHops, type TcpKey } from "./tcp-options.ts";
 
 export interface ListenOptions {
   readonly ip: Ip;
@@ -28,6 +29,23 @@ export interface ListenOptions {
   readonly scope?: number;
   /** Default 4096, capped by net.core.somaxconn. */
   readonly backlog?: number;
+  /** Of its SYN-ACKs, too. */
+  readonly hops?: Hops;
+  /** DSCP << 2 */
+  readonly trafficClass?: number;
+  /** Keys of peers that may connect; more can be added later (tcp-options.ts). */
+  readonly keys?: readonly TcpKey[];
+}
+
+/** For `Loop.connect`. */
+export interface TcpOptions {
+  readonly family: 4 | 6;
+  /** Source address, and port unless 0. */
+  readonly bind?: Endpoint;
+  readonly device?: string;
+  readonly trafficClass?: number;
+  readonly keys?: readonly TcpKey[];
+  readonly hops?: Hops;
 }
 
 export interface UdpOptions {
@@ -102,9 +120,23 @@ export function listenTcp(options: ListenOptions): Fd {
     so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEADDR, 1, "SO_REUSEADDR");
     if (options.reusePort === true) so.setInt(fd, so.SOL_SOCKET, so.SO_REUSEPORT, 1, "SO_REUSEPORT");
     common(fd, v6, options);
+    if (options.hops !== undefined) setHops(fd, v6, options.hops);
+    for (const key of options.keys ?? []) addTcpKey(fd, key);
     if (v6 && options.dualStack === true) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_V6ONLY, 0, "IPV6_V6ONLY");
     bind(fd, encodeInet({ ip, port }, options.scope), `${formatIp(ip)} port ${port}`);
     if (libc.listen(fd, options.backlog ?? 4096) < 0) throw refused("listen", `${formatIp(ip)} port ${port}`);
+  });
+}
+
+/** A TCP socket to connect with, complete but for its destination. */
+export function openTcp(options: TcpOptions): Fd {
+  const v6 = options.family === 6;
+  return open(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0, (fd) => {
+    common(fd, v6, options);
+    if (options.hops !== undefined) setHops(fd, v6, options.hops);
+    for (const key of options.keys ?? []) addTcpKey(fd, key);
+    if (options.bind === undefined) return;
+    bind(fd, encodeInet(options.bind), `${formatIp(options.bind.ip)} port ${options.bind.port}`);
   });
 }
 

@@ -1,12 +1,19 @@
 /** What both engines ask of a stream socket apart from moving its octets: open, name, shut down, reset. */
 import { type Ipv4, isIpv4 } from "../../base/address.ts";
+import { setBlocking, setNonBlocking } from "./accepting.ts";
 import { EINPROGRESS } from "./errno.ts";
 import * as libc from "./libc.ts";
-import type { Endpoint, Fd } from "./loop.ts";
+import type { Endpoint, Fd, Prepared } from "./loop.ts";
 import { AF_INET, AF_INET6, decodeInet, encodeInet, SOCKADDR_MAX } from "./sockaddr.ts";
 
-/** A TCP socket for `connect`, without delay, bound to `from`; or a negative errno. */
-export function openTcp(to: Endpoint, from: Endpoint | undefined, nonBlocking: boolean): number {
+/** A TCP socket for `connect`, without delay, bound to `from`, or the prepared one; or a negative errno. */
+export function socketFor(to: Endpoint, from: Endpoint | Prepared | undefined, nonBlocking: boolean): number {
+  if (from !== undefined && "socket" in from) {
+    setNoDelay(from.socket);
+    if (nonBlocking) setNonBlocking(from.socket);
+    else setBlocking(from.socket);
+    return from.socket;
+  }
   const v4 = isIpv4(to.ip);
   const type = SOCK_STREAM | SOCK_CLOEXEC | (nonBlocking ? SOCK_NONBLOCK : 0);
   const fd = libc.socket(v4 ? AF_INET : AF_INET6, type, 0);

@@ -12,12 +12,13 @@ import type {
   Fd,
   Loop,
   LoopStats,
+  Prepared,
   Stream,
   StreamHandler,
 } from "../loop.ts";
 import { type Mapping, mapAnonymous, unmap } from "../mapping.ts";
 import { CONNECTING } from "../queued-stream.ts";
-import { openTcp, setNoDelay } from "../stream-socket.ts";
+import { setNoDelay, socketFor } from "../stream-socket.ts";
 import { type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import { EpollDatagrams } from "./epoll-datagrams.ts";
 import { EpollListener, EpollWatch, PART, type Part } from "./epoll-parts.ts";
@@ -56,8 +57,8 @@ export class EpollLoop extends TurningLoop<EpollStream> implements Loop {
     return this.admit((slot) => new EpollDatagrams(this, fd, on, slot));
   }
 
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint): Stream {
-    const fd = openTcp(to, from, true);
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream {
+    const fd = socketFor(to, from, true);
     const stream = this.stream(fd, on, CONNECTING);
     if (fd >= 0) stream.start(to);
     else stream.fail(-fd);

@@ -11,11 +11,12 @@ import type {
   Fd,
   Loop,
   LoopStats,
+  Prepared,
   Stream,
   StreamHandler,
 } from "../loop.ts";
 import { CONNECTING, GONE } from "../queued-stream.ts";
-import { openTcp, setNoDelay } from "../stream-socket.ts";
+import { setNoDelay, socketFor } from "../stream-socket.ts";
 import { grown, type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
@@ -76,8 +77,8 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     return this.admit((slot) => new RingDatagrams(this, fd, on, slot));
   }
 
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint): Stream {
-    const fd = openTcp(to, from, false);
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream {
+    const fd = socketFor(to, from, false);
     const stream = this.stream(fd, on, CONNECTING);
     if (fd >= 0) stream.connect(to);
     else stream.fail(-fd);
