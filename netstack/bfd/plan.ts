@@ -73,7 +73,9 @@ export type BfdDiagnostic =
   | "path-down"
   | "concatenated-path-down"
   | "admin-down"
-  | "reverse-path-down";
+  | "reverse-path-down"
+  /** 9–31: not assigned when this was written. */
+  | "reserved";
 
 export interface BfdReport {
   readonly id: string;
@@ -115,4 +117,15 @@ export interface BfdHeard {
   readonly requiredMinEchoRx: number;
   readonly multiplier: number;
   readonly demand: boolean;
+  /** Its BFD outlives its control plane: a session that fails while that restarts is a failed path (RFC 5882 §4.3). */
+  readonly controlPlaneIndependent: boolean;
+}
+
+/**
+ * Whether this report, after `before`, tells a client that the path has failed.  Not: a session that was never Up, one
+ * that either side holds down on purpose, or one that is gone (RFC 5882 §3.2, §4.2).
+ */
+export function pathFailed(before: BfdReport | undefined, report: BfdReport): boolean {
+  if (before === undefined || before.state !== "up") return false;
+  return report.state !== "up" && report.state !== "admin-down" && report.remoteState !== "admin-down";
 }

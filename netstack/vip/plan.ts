@@ -76,6 +76,8 @@ export type FromPulse =
   | { readonly kind: "bfd"; readonly report: BfdReport }
   /** The session is no more: out of the plan, or a stranger's that went down. */
   | { readonly kind: "bfd-gone"; readonly id: string }
+  /** BFD packets that belong to no session: name of the refusal → how often.  With the reports that `bfd-report` asks for. */
+  | { readonly kind: "bfd-strays"; readonly refused: Readonly<Record<string, number>> }
   | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine }
   /** An event with its reasons, for the log and `novactl events`. */
   | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
