@@ -3,12 +3,12 @@
  * Decoders and encoders stand beside this file; `codec.ts` is the door to them.  Numbers that have a name stay in the
  * codec; what has none travels as its numbers, so that nothing which was received is lost.
  */
-import type { Ipv4 } from "../../../base/address.ts";
+import type { Ipv4, Prefix } from "../../../base/address.ts";
 import type { Ms } from "../../../base/unit.ts";
 import type { AttributeName, PathAttributes } from "./attribute.ts";
 import type { Capability } from "./capability.ts";
 import type { AnyFamily, Family } from "./family.ts";
-import type { NlriKey } from "./nlri.ts";
+import type { Nlri } from "./nlri.ts";
 import type { KnownReason, Reason } from "./notification.ts";
 
 export type Message = Open | Update | Notification | Keepalive | RouteRefresh;
@@ -46,7 +46,7 @@ export interface RouteRefresh {
 export interface Update {
   readonly kind: "update";
   /** What no longer is reachable; with `treatment` "treat-as-withdraw" everything that the message announced, too. */
-  readonly unreach: readonly Unreach[];
+  readonly unreach: readonly Nlri[];
   /** What is announced: empty when the message must be treated as a withdrawal. */
   readonly reach: readonly Reach[];
   /** RFC 4724 §2. */
@@ -57,18 +57,13 @@ export interface Update {
   /** Routes of families that were not agreed on: not looked at. */
   readonly skipped: readonly AnyFamily[];
   /** RFC 4271 §6.3: prefixes that no route can have (multicast, link-local): left out of `reach`. */
-  readonly impossible: readonly NlriKey[];
+  readonly impossible: readonly Prefix[];
 }
 
-export interface Reach extends Unreach {
+export interface Reach {
+  readonly nlri: Nlri;
   /** One object for the same octets, as long as the session's interner keeps it: may be compared by identity first. */
   readonly attributes: PathAttributes;
-}
-export interface Unreach {
-  readonly family: Family;
-  readonly prefixes: readonly NlriKey[];
-  /** RFC 7911: one for each of `prefixes`; undefined when the family has no path identifiers on this session. */
-  readonly pathIds: readonly number[] | undefined;
 }
 
 /** RFC 7606 §2, the strongest first. */
@@ -137,8 +132,9 @@ export type RefusalKind =
 export interface Agreed {
   /** RFC 6793: both speak it. */
   readonly fourOctetAsn: boolean;
-  /** RFC 8654: both can take 65535 octets. */
-  readonly extendedMessages: boolean;
+  /** RFC 8654 §4: 65535 if we, respectively the peer, said so; else 4096. */
+  readonly mostIn: number;
+  readonly mostOut: number;
   readonly routeRefresh: boolean;
   readonly enhancedRouteRefresh: boolean;
   readonly families: readonly Family[];
