@@ -52,6 +52,8 @@ export type OspfAuth =
   | { readonly kind: "simple"; readonly password: string }
   | {
       readonly kind: "cryptographic";
+      /** v2: 64-bit sequence numbers (RFC 7474, AuType 3); v3 always has them. */
+      readonly extended?: boolean;
       readonly keys: readonly {
         /** v2: 0–255; v3 (RFC 7166): security association, 0–65535. */
         readonly id: number;
