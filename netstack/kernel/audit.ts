@@ -4,10 +4,11 @@
  */
 import { Fault } from "../../base/fault.ts";
 import {
-  ADDRESS_PROTOCOL,
+  ADDRESS_PROTOCOLS,
   INTERFACE_ALIAS,
   INTERFACE_PREFIX,
   ROUTE_PROTOCOL,
+  ROUTE_PROTOCOLS,
   RULE_PREFERENCE,
   TABLE_PREFIX,
 } from "./marks.ts";
@@ -35,9 +36,9 @@ export function audit(): Ours {
   return {
     addresses: route
       .addresses()
-      .filter((each) => each.protocol === ADDRESS_PROTOCOL)
+      .filter((each) => ADDRESS_PROTOCOLS.includes(each.protocol))
       .map((each) => ({ ...each, ifname: links.find((link) => link.index === each.index)?.name ?? "" })),
-    routes: route.routes({ protocol: ROUTE_PROTOCOL }),
+    routes: ROUTE_PROTOCOLS.flatMap((protocol) => route.routes({ protocol })),
     rules: route.rules().filter(isOurRule),
     links: links.filter((link) => link.name.startsWith(INTERFACE_PREFIX) && link.alias === INTERFACE_ALIAS),
     tables: tables(),

@@ -8,8 +8,15 @@
  * iproute2's rt_protos: 110 is "n".  systemd/rt_protos.d/novaedge.conf gives it its name.
  */
 export const ROUTE_PROTOCOL = 110;
+/** Routes learnt by BGP and by OSPF: numbers of their own, so that each puts in order what it left behind and no more. */
+export const BGP_ROUTE_PROTOCOL = 111;
+export const OSPF_ROUTE_PROTOCOL = 112;
+export const ROUTE_PROTOCOLS: readonly number[] = [ROUTE_PROTOCOL, BGP_ROUTE_PROTOCOL, OSPF_ROUTE_PROTOCOL];
 /** Who added an address (IFA_PROTO, Linux 5.18).  Up to 3 are the kernel's own; the rest is free for programs. */
 export const ADDRESS_PROTOCOL = 110;
+/** Of virtual IPs that routers are told of, on `lo`: they belong to the routing process, the others to pulse. */
+export const ROUTED_ADDRESS_PROTOCOL = 111;
+export const ADDRESS_PROTOCOLS: readonly number[] = [ADDRESS_PROTOCOL, ROUTED_ADDRESS_PROTOCOL];
 
 /** nftables tables of ours begin with this; so does nothing else. */
 export const TABLE_PREFIX = "novaedge";

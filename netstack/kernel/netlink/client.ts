@@ -6,7 +6,7 @@
 import { getSystemErrorName } from "node:util";
 import { Fault, type FaultCode } from "../../../base/fault.ts";
 import { EAGAIN, EINTR } from "../errno.ts";
-import { bind, close, errno, must, recv, sendto, setsockopt, socket } from "../libc.ts";
+import { bind, close, errno, getsockname, must, recv, sendto, setsockopt, socket } from "../libc.ts";
 import { AF_NETLINK } from "../sockaddr.ts";
 import type { Malformed } from "./attribute.ts";
 import {
@@ -23,7 +23,13 @@ import {
   NLMSG_OVERRUN,
   type Verdict,
 } from "./message.ts";
-import { u32 } from "./octets.ts";
+import { join, u32, u32Of } from "./octets.ts";
+
+export interface Request {
+  readonly type: number;
+  readonly flags: number;
+  readonly payload: Uint8Array;
+}
 
 export class NetlinkClient implements Disposable {
   readonly #fd: number;
@@ -107,6 +113,41 @@ export class NetlinkClient implements Disposable {
     }
     if (verdict === undefined) throw new Fault(this.#fault, { why: "a batch was not answered" });
     return verdict;
+  }
+
+  /** Sends requests in one datagram; returns those that were refused, by their place.  The others are done. */
+  batch(requests: readonly Request[]): ReadonlyMap<number, Verdict> {
+    const refused = new Map<number, Verdict>();
+    const places = new Map<number, number>();
+    const last = requests.length - 1;
+    const messages = requests.map(({ type, flags, payload }, index) => {
+      const sequence = this.nextSequence();
+      places.set(sequence, index);
+      // Refusals are told in any case; the last one's acknowledgement says that there are no more of them.
+      return encodeMessage(type, flags | NLM_F_REQUEST | (index === last ? NLM_F_ACK : 0), sequence, payload);
+    });
+    if (messages.length === 0) return refused;
+    this.send(join(messages));
+    for (;;) {
+      for (const message of this.receive()) {
+        const place = places.get(message.sequence);
+        if (place === undefined || message.type !== NLMSG_ERROR) continue;
+        const verdict = this.verdict(message);
+        if (verdict.errno !== 0) refused.set(place, verdict);
+        if (place === last) return refused;
+      }
+    }
+  }
+
+  /** The name of this socket: in notifications, the author of what it changed. */
+  get port(): number {
+    const name = new Uint8Array(12);
+    const read = (): number => {
+      must(getsockname(this.#fd, name, Uint32Array.of(name.length)), "getsockname", { socket: "netlink" });
+      return u32Of(name, 4);
+    };
+    if (read() === 0) must(bind(this.#fd, KERNEL, KERNEL.length), "bind", { socket: "netlink" }); // it has sent nothing yet
+    return read();
   }
 
   send(bytes: Uint8Array): void {

@@ -6,7 +6,7 @@
 import { type Ip, type Mac, octetsOfMac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import type { Result } from "../../../base/result.ts";
-import { EADDRNOTAVAIL } from "../errno.ts";
+import { EADDRNOTAVAIL, EHOSTUNREACH, ENETDOWN, ENETUNREACH } from "../errno.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import {
   type Address,
@@ -19,7 +19,7 @@ import {
   RTM_NEWADDR,
 } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
-import { EEXIST, ENODEV, ENOENT, NETLINK_ROUTE, NetlinkClient } from "./client.ts";
+import { EEXIST, ENODEV, ENOENT, errorName, NETLINK_ROUTE, NetlinkClient, type Request } from "./client.ts";
 import {
   decodeLink,
   encodeGetLink,
@@ -47,6 +47,7 @@ import {
 import {
   decodeRoute,
   encodeDeleteRoute,
+  encodeFindRoute,
   encodeGetRoutes,
   encodeRoute,
   type NewRoute,
@@ -66,6 +67,18 @@ import {
   RTM_NEWRULE,
   type Rule,
 } from "./rule.ts";
+
+export type RouteOrder =
+  | { readonly kind: "add" | "replace"; readonly route: NewRoute }
+  | { readonly kind: "delete"; readonly route: OldRoute };
+
+export interface RouteRefusal {
+  /** Of the change. */
+  readonly index: number;
+  /** "EEXIST" … */
+  readonly error: string;
+  readonly kernel: string | undefined;
+}
 
 export class RouteSocket implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_ROUTE, "NETLINK");
@@ -166,7 +179,36 @@ export class RouteSocket implements Disposable {
 
   /** Returns false when it was not there. */
   deleteRoute(route: OldRoute): boolean {
-    return this.#delete("delete route", RTM_DELROUTE, encodeDeleteRoute(route), [ESRCH, ENODEV]);
+    return this.#delete("delete route", RTM_DELROUTE, encodeDeleteRoute(route), ABSENT);
+  }
+
+  /** The route that packets to `ip` take; undefined when there is none. */
+  findRoute(ip: Ip, oif?: number): Route | undefined {
+    const found = this.#client.get("find a route", RTM_GETROUTE, encodeFindRoute(ip, oif), NO_ROUTE);
+    return found === undefined ? undefined : this.#read(decodeRoute(found));
+  }
+
+  /**
+   * Many changes with one system call for some hundred of them; returns what the kernel refused.  Deleting what is not
+   * there is no refusal.  "add" leaves what is there, whoever made it, and is refused with EEXIST.
+   */
+  changeRoutes(changes: readonly RouteOrder[]): readonly RouteRefusal[] {
+    const refused: RouteRefusal[] = [];
+    for (let from = 0; from < changes.length; from += BATCH) {
+      const batch = changes.slice(from, from + BATCH);
+      const verdicts = this.#client.batch(batch.map(encodeOrder));
+      for (const [index, verdict] of verdicts) {
+        const order = batch[index];
+        if (order === undefined || (order.kind === "delete" && ABSENT.includes(verdict.errno))) continue;
+        refused.push({ index: from + index, error: errorName(verdict.errno), kernel: verdict.text });
+      }
+    }
+    return refused;
+  }
+
+  /** What the kernel names as the author of the changes that this socket makes. */
+  get port(): number {
+    return this.#client.port;
   }
 
   rules(): readonly Rule[] {
@@ -234,6 +276,19 @@ export class RouteSocket implements Disposable {
   }
 }
 
+function encodeOrder(order: RouteOrder): Request {
+  if (order.kind === "delete") return { type: RTM_DELROUTE, flags: 0, payload: encodeDeleteRoute(order.route) };
+  const flags = NLM_F_CREATE | (order.kind === "add" ? NLM_F_EXCL : NLM_F_REPLACE);
+  return { type: RTM_NEWROUTE, flags, payload: encodeRoute(order.route) };
+}
+
 const ESRCH = 3;
+const EACCES = 13;
+const EINVAL = 22;
+const ABSENT = [ESRCH, ENODEV];
+/** Nowhere to go, in the words of both families; what a route of type unreachable, blackhole or prohibit says. */
+const NO_ROUTE = [ESRCH, ENODEV, ENETUNREACH, EHOSTUNREACH, ENETDOWN, EINVAL, EACCES];
+/** Messages in one datagram. */
+const BATCH = 256;
 /** The interface does not speak IPv6 at all (its MTU is below 1280). */
 const ENXIO = 6;

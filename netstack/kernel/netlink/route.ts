@@ -1,13 +1,12 @@
 /**
  * Routes.  Standards: rtnetlink(7), include/uapi/linux/rtnetlink.h.
- * Left out on purpose: metrics beyond the priority, encapsulation, nexthop objects (their ids are decoded), MPLS; and
- * multipath routes when adding (ours have one next hop, see steering).
+ * Left out on purpose: metrics beyond the priority, encapsulation, nexthop objects (their ids are decoded), MPLS.
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeU32, type Malformed } from "./attribute.ts";
-import { i32Of, join, u8, u8Of, u16Of, u32, u32Of } from "./octets.ts";
+import { i32Of, join, u8, u8Of, u16, u16Of, u32, u32Of } from "./octets.ts";
 
 export type RouteType =
   | "unicast"
@@ -83,17 +82,29 @@ export interface NewRoute {
   readonly source?: Ip;
   /** The gateway is on the link even if no route says so. */
   readonly onLink?: boolean;
+  /** In place of `gateway` and `oif`: several next hops, over which the kernel spreads flows. */
+  readonly hops?: readonly NewHop[];
+}
+
+export interface NewHop {
+  /** Of either family: an IPv4 destination may lie behind an IPv6 router (RFC 8950). */
+  readonly gateway?: Ip;
+  readonly oif?: number;
+  /** 1–256 */
+  readonly weight?: number;
+  readonly onLink?: boolean;
 }
 
 export function encodeRoute(route: NewRoute): Uint8Array {
-  const { gateway, type = "unicast" } = route;
+  const { gateway, hops, type = "unicast" } = route;
   // IPv4 only: without a gateway a destination is on the link itself.
-  const scope = isIpv4(route.destination.ip) && type === "unicast" && gateway === undefined ? SCOPE_LINK : 0;
+  const onLink = gateway === undefined && hops === undefined;
+  const scope = isIpv4(route.destination.ip) && type === "unicast" && onLink ? SCOPE_LINK : 0;
   return encode(route, scope, TYPES.indexOf(type));
 }
 
 /** What to delete: what is absent need not match. */
-export type OldRoute = Omit<NewRoute, "source" | "onLink">;
+export type OldRoute = Omit<NewRoute, "source" | "onLink" | "hops">;
 export function encodeDeleteRoute(route: OldRoute): Uint8Array {
   return encode(route, SCOPE_NOWHERE, route.type === undefined ? 0 : TYPES.indexOf(route.type));
 }
@@ -102,6 +113,14 @@ export function encodeDeleteRoute(route: OldRoute): Uint8Array {
 export function encodeGetRoutes(family: number, table = 0, protocol = 0): Uint8Array {
   const head = [u8(family), u8(0), u8(0), u8(0), u8(table < 256 ? table : 0), u8(protocol), u8(0), u8(0), u32(0)];
   return join(table === 0 ? head : [...head, attributeU32(RTA_TABLE, table)]);
+}
+
+/** Which route a packet to `ip` would take, as it is in the table (FIB match), not the cached result. */
+export function encodeFindRoute(ip: Ip, oif?: number): Uint8Array {
+  const v4 = isIpv4(ip);
+  const head = [u8(v4 ? AF_INET : AF_INET6), u8(v4 ? 32 : 128), u8(0), u8(0), u8(0), u8(0), u8(0), u8(0)];
+  const parts = [...head, u32(RTM_F_FIB_MATCH), attribute(RTA_DST, octetsOfIp(ip))];
+  return join(oif === undefined ? parts : [...parts, attributeU32(RTA_OIF, oif)]);
 }
 
 export const RTM_NEWROUTE = 24;
@@ -125,13 +144,27 @@ function encode(route: NewRoute, scope: number, type: number): Uint8Array {
     attributeU32(RTA_TABLE, table),
   ];
   if (metric !== undefined) parts.push(attributeU32(RTA_PRIORITY, metric));
-  if (gateway !== undefined) {
-    if (isIpv4(gateway) !== v4) throw new TypeError("a gateway of another address family");
-    parts.push(attribute(RTA_GATEWAY, octetsOfIp(gateway)));
-  }
+  if (gateway !== undefined) parts.push(encodeGateway(gateway, v4));
+  if (route.hops !== undefined)
+    parts.push(attribute(RTA_MULTIPATH, join(route.hops.map((each) => encodeHop(each, v4)))));
   if (oif !== undefined) parts.push(attributeU32(RTA_OIF, oif));
   if (source !== undefined) parts.push(attribute(RTA_PREFSRC, octetsOfIp(source)));
   return join(parts);
+}
+
+function encodeHop(hop: NewHop, v4: boolean): Uint8Array {
+  const gateway = hop.gateway === undefined ? new Uint8Array(0) : encodeGateway(hop.gateway, v4);
+  const weight = hop.weight ?? 1;
+  if (weight < 1 || weight > 256) throw new TypeError(`a next hop of weight ${weight}`);
+  const flags = hop.onLink === true ? RTNH_F_ONLINK : 0;
+  return join([u16(RTNEXTHOP + gateway.length), u8(flags), u8(weight - 1), u32(hop.oif ?? 0), gateway]);
+}
+
+function encodeGateway(gateway: Ip, v4: boolean): Uint8Array {
+  const octets = octetsOfIp(gateway);
+  if (isIpv4(gateway) === v4) return attribute(RTA_GATEWAY, octets);
+  if (!v4) throw new TypeError("an IPv4 gateway of an IPv6 route");
+  return attribute(RTA_VIA, join([u16(AF_INET6), octets]));
 }
 
 function single(attributes: Attributes, size: number, flags: number): readonly NextHop[] {
@@ -189,6 +222,7 @@ const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTA_NH_ID = 30;
 const RTNH_F_ONLINK = 4;
+const RTM_F_FIB_MATCH = 0x2000;
 const RTNH_F_GONE = 1 | 16;
 const SCOPE_LINK = 253;
 /** In a request to delete: any scope. */

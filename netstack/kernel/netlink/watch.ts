@@ -10,12 +10,14 @@ import type { Result } from "../../../base/result.ts";
 import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
 import { close, errno, recv } from "../libc.ts";
 import type { Loop } from "../loop.ts";
+import { attach, type BpfInstruction } from "../sockets.ts";
 import { type Address, decodeAddress, RTM_DELADDR, RTM_NEWADDR } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
 import { NETLINK_ROUTE, openListening } from "./client.ts";
 import { decodeLink, type Link, RTM_DELLINK, RTM_NEWLINK } from "./link.ts";
 import { decodeMessages, type Message } from "./message.ts";
 import { decodeNeighbour, type Neighbour, RTM_DELNEIGH, RTM_NEWNEIGH } from "./neighbour.ts";
+import { u32 } from "./octets.ts";
 import { decodeRoute, type Route, RTM_DELROUTE, RTM_NEWROUTE } from "./route.ts";
 import { decodeRule, RTM_DELRULE, RTM_NEWRULE, type Rule } from "./rule.ts";
 
@@ -36,10 +38,12 @@ export interface Watcher {
   failed?(errno: number): void;
 }
 
-/** Watches the network namespace that the calling thread is in. */
-export function watch(loop: Loop, topics: readonly Topic[], on: Watcher): Disposable {
+/** Watches the network namespace that the calling thread is in.  What the netlink socket `except` changes is not told. */
+export function watch(loop: Loop, topics: readonly Topic[], on: Watcher, except?: number): Disposable {
   const groups = topics.flatMap((topic) => GROUPS[topic]);
-  const socket = new Listening(loop, openListening(NETLINK_ROUTE, groups), on);
+  const fd = openListening(NETLINK_ROUTE, groups);
+  if (except !== undefined) attach(fd, notBy(except));
+  const socket = new Listening(loop, fd, on);
   return { [Symbol.dispose]: () => socket.close() };
 }
 
@@ -94,6 +98,18 @@ class Listening {
     this.close();
     this.#on.failed?.(number);
   }
+}
+
+/** A filter in the kernel, since whoever changes many routes would be told of each: the author is nlmsg_pid, a host-order word. */
+function notBy(port: number): readonly BpfInstruction[] {
+  const [a, b, c, d] = u32(port);
+  const swapped = (((a ?? 0) << 24) | ((b ?? 0) << 16) | ((c ?? 0) << 8) | (d ?? 0)) >>> 0;
+  return [
+    [LOAD_WORD, 0, 0, 12],
+    [EQUAL, 0, 1, swapped],
+    [RETURN, 0, 0, 0],
+    [RETURN, 0, 0, 0xffff_ffff],
+  ];
 }
 
 /** The changes in one datagram; undefined when it cannot be read, which asks for a resync. */
@@ -152,6 +168,9 @@ function read<T>(decoded: Result<T, Malformed>, make: (value: T) => Change): Cha
 /** Datagrams in one turn of the loop, which others share. */
 const SHARE = 64;
 const BUFFER = 64 * 1024;
+const LOAD_WORD = 0x20;
+const EQUAL = 0x15;
+const RETURN = 0x06;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 /** RTNLGRP_*: for addresses, routes and rules one group for each family. */

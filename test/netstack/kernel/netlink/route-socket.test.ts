@@ -4,7 +4,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { ipv4, ipv6, type Mac, type Prefix, parsePrefix } from "../../../../base/address.ts";
 import { Fault } from "../../../../base/fault.ts";
 import { SILENT } from "../../../../base/log.ts";
-import { INTERFACE_ALIAS, ROUTE_PROTOCOL, RULE_PREFERENCE } from "../../../../netstack/kernel/marks.ts";
+import {
+  BGP_ROUTE_PROTOCOL,
+  INTERFACE_ALIAS,
+  ROUTE_PROTOCOL,
+  RULE_PREFERENCE,
+} from "../../../../netstack/kernel/marks.ts";
 import { createNamespace, deleteNamespace, inside, openNamespace } from "../../../../netstack/kernel/namespace.ts";
 import { RouteSocket } from "../../../../netstack/kernel/netlink/route-socket.ts";
 import { type Change, watch } from "../../../../netstack/kernel/netlink/watch.ts";
@@ -116,6 +121,99 @@ describe.skipIf(UNABLE !== undefined)("rtnetlink", () => {
     expect(route.routes({ protocol: ROUTE_PROTOCOL }).map((each) => each.type)).toEqual(["unicast", "blackhole"]);
     expect(route.routes({ table: 4711 })).toEqual([]);
     expect([route.deleteRoute(base), route.deleteRoute(base)]).toEqual([true, false]);
+  });
+
+  test("RFC 8950, ECMP: routes with several next hops and of the other family, replaced by one and taken away as a whole", () => {
+    const index = route.indexOf("v0");
+    const four = { destination: prefix("198.51.101.0/24"), table: 1001, protocol: BGP_ROUTE_PROTOCOL, metric: 20 };
+    const six = { ...four, destination: prefix("2001:db8:2::/48") };
+    const link = [ipv6("fe80::2"), ipv6("fe80::3")].map((gateway) => ({ gateway, oif: index, weight: 1 }));
+    route.addAddress({ ip: ipv4("192.0.2.1"), prefixLength: 24, index });
+    const mixed = [{ gateway: ipv4("192.0.2.2"), oif: index, weight: 3 }, ...link];
+    const dead = false;
+    expect(
+      route.changeRoutes([
+        { kind: "add", route: { ...four, hops: mixed } },
+        { kind: "add", route: { ...six, hops: link } },
+      ]),
+    ).toEqual([]);
+    expect(route.routes({ table: 1001 })).toMatchObject([
+      { ...four, hops: mixed.map((each) => ({ ...each, dead })) },
+      { ...six, hops: link.map((each) => ({ ...each, dead })) },
+    ]);
+    for (const base of [four, six]) {
+      const change = { kind: "replace", route: { ...base, gateway: ipv6("fe80::4"), oif: index } } as const;
+      expect(route.changeRoutes([change])).toEqual([]);
+    }
+    expect(route.routes({ table: 1001 }).map(({ hops }) => hops.map(({ gateway }) => gateway))).toEqual([
+      ["fe80::4"],
+      ["fe80::4"],
+    ]);
+    route.changeRoutes([{ kind: "replace", route: { ...six, hops: link } }]);
+    expect(route.changeRoutes([four, six].map((each) => ({ kind: "delete", route: each })))).toEqual([]);
+    expect(route.routes({ table: 1001 })).toEqual([]);
+  });
+
+  test("a batch: what is refused is told by its place, everything else is done", () => {
+    const index = route.indexOf("v0");
+    const base = { table: 1002, protocol: BGP_ROUTE_PROTOCOL, metric: 20, oif: index };
+    const at = (third: number): { destination: Prefix } => ({ destination: prefix(`10.0.${third}.0/24`) });
+    const orders = Array.from(
+      { length: 256 },
+      (_, third) => ({ kind: "add", route: { ...base, ...at(third) } }) as const,
+    );
+    const again = { kind: "add", route: { ...base, ...at(7) } } as const;
+    const lost = { kind: "add", route: { ...base, ...at(8), metric: 21, oif: 4711 } } as const;
+    const absent = { kind: "delete", route: { ...base, ...at(9), metric: 22 } } as const;
+    expect(route.changeRoutes([...orders, again, lost, absent])).toMatchObject([
+      { index: 256, error: "EEXIST" },
+      { index: 257, error: "ENODEV" },
+    ]);
+    expect(route.routes({ table: 1002 }).length).toBe(256);
+    route.changeRoutes(orders.map((each) => ({ ...each, kind: "delete" })));
+    expect(route.routes({ table: 1002 })).toEqual([]);
+    expect(route.changeRoutes([])).toEqual([]);
+  });
+
+  test("the route to an address is the one in the table; where there is none, nothing", () => {
+    const index = route.indexOf("v0");
+    route.addAddress({ ip: ipv4("192.0.2.1"), prefixLength: 24, index });
+    route.addAddress({ ip: ipv6("2001:db8:3::1"), prefixLength: 64, index, noDad: true });
+    const far = {
+      destination: prefix("203.0.113.0/24"),
+      table: 254,
+      protocol: 4,
+      metric: 7,
+      gateway: ipv4("192.0.2.2"),
+    };
+    route.addRoute(far);
+    expect(route.findRoute(ipv4("203.0.113.9"))).toMatchObject({
+      destination: far.destination,
+      metric: 7,
+      protocol: 4,
+      hops: [{ gateway: far.gateway, oif: index }],
+    });
+    expect(route.findRoute(ipv4("192.0.2.77"))).toMatchObject({ hops: [{ gateway: undefined, oif: index }] });
+    expect(route.findRoute(ipv6("2001:db8:3::77"))).toMatchObject({ hops: [{ gateway: undefined, oif: index }] });
+    expect(route.findRoute(ipv6("fe80::77"), index)).toMatchObject({ hops: [{ oif: index }] });
+    expect(route.findRoute(ipv4("203.0.113.9"), index)).toMatchObject({ metric: 7 });
+    for (const nowhere of [ipv4("100.64.0.1"), ipv6("2001:db8:4::1")]) expect(route.findRoute(nowhere)).toBeUndefined();
+    route.deleteRoute(far);
+  });
+
+  test("a watch does not tell what the socket changed that it excepts", () => {
+    using loop = inside(one, () => openLoop({ engine: "epoll", log: SILENT }));
+    using other = inside(one, () => new RouteSocket());
+    const changes: Change[] = [];
+    const on = { changed: (change: Change) => changes.push(change) };
+    using _watching = inside(one, () => watch(loop, ["routes"], on, other.port));
+    const base = { table: 1003, protocol: BGP_ROUTE_PROTOCOL, oif: route.indexOf("v0") };
+    other.addRoute({ ...base, destination: prefix("10.1.0.0/24") });
+    other.addRoute({ ...base, destination: prefix("2001:db8:5::/48") });
+    route.deleteRoute({ ...base, destination: prefix("10.1.0.0/24") });
+    while (changes.length === 0) loop.turn(true);
+    expect(changes).toMatchObject([{ kind: "route", gone: true, route: { destination: prefix("10.1.0.0/24") } }]);
+    other.deleteRoute({ ...base, destination: prefix("2001:db8:5::/48") });
   });
 
   test("rules: by mark, added once, deleted once", () => {
