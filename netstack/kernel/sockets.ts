@@ -105,6 +105,10 @@ export interface RawOptions {
   readonly device?: string;
   readonly mark?: number;
   readonly ttl?: number;
+  readonly trafficClass?: number;
+  readonly priority?: number;
+  readonly receiveBuffer?: number;
+  readonly sendBuffer?: number;
   readonly multicast?: MulticastOptions;
   readonly meta?: MetaOptions;
   readonly filter?: readonly BpfInstruction[];
@@ -222,6 +226,20 @@ function common(fd: Fd, v6: boolean, options: CommonOptions): void {
     else so.setInt(fd, so.IPPROTO_IP, so.IP_PKTINFO, 1, "IP_PKTINFO");
   }
   if (meta.stamp === true) so.setInt(fd, so.SOL_SOCKET, so.SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
+}
+
+/** Joins a group on an interface later than at opening, or leaves it. */
+export function changeMembership(fd: Fd, group: Ip, ifindex: number, member: boolean): void {
+  const index = new Uint8Array(Uint32Array.of(ifindex).buffer);
+  const octets = octetsOfIp(group);
+  if (octets.length === 16) {
+    const option = member ? so.IPV6_JOIN_GROUP : so.IPV6_LEAVE_GROUP;
+    so.set(fd, so.IPPROTO_IPV6, option, joined(octets, index), member ? "IPV6_JOIN_GROUP" : "IPV6_LEAVE_GROUP");
+  } else {
+    const option = member ? so.IP_ADD_MEMBERSHIP : so.IP_DROP_MEMBERSHIP;
+    const request = joined(octets, joined(new Uint8Array(4), index));
+    so.set(fd, so.IPPROTO_IP, option, request, member ? "IP_ADD_MEMBERSHIP" : "IP_DROP_MEMBERSHIP");
+  }
 }
 
 /** Groups are joined, and multicast leaves, on one interface whatever the routing table says. */

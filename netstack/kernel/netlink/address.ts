@@ -11,6 +11,8 @@ import { join, u8, u8Of, u32, u32Of } from "./octets.ts";
 export interface Address {
   readonly ip: Ip;
   readonly prefixLength: number;
+  /** Point-to-point addressing only: the other end, to which the prefix length belongs. */
+  readonly peer?: Ip;
   readonly index: number;
   readonly scope: number;
   /** IPv4 only: the old-style alias name, "eth0" or "eth0:something". */
@@ -40,10 +42,13 @@ export function decodeAddress(payload: Uint8Array): Result<Address, Malformed> {
   if (octets === undefined || octets.length !== size || ![AF_INET, AF_INET6].includes(u8Of(payload, 0))) {
     return err({ kind: "bad-value", what: "address", length: octets?.length ?? 0 });
   }
+  const other = attributes.octets(IFA_ADDRESS);
+  const peer = other === undefined || other.length !== size ? undefined : ipOfOctets(other);
   const flags = attributes.u32(IFA_FLAGS) ?? u8Of(payload, 2);
   const address: Address = {
     ip: ipOfOctets(octets),
     prefixLength: u8Of(payload, 1),
+    ...(peer === undefined || peer === ipOfOctets(octets) ? {} : { peer }),
     index: u32Of(payload, 4),
     scope: u8Of(payload, 3),
     label: attributes.text(IFA_LABEL),
