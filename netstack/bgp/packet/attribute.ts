@@ -7,8 +7,8 @@ import type { Ip, Ipv4, Ipv6 } from "../../../base/address.ts";
 
 export interface PathAttributes {
   /**
-   * Equal for equal octets (what was received, without the NLRI, and its next hop): one character for each octet.
-   * Attributes made here rather than received have one by `attributesOf`.
+   * Equal only for equal attributes: one character for each octet that was received, without the NLRI.  Attributes made
+   * here rather than received have one by `attributesOf`.
    */
   readonly key: string;
   readonly origin: Origin;
@@ -26,6 +26,8 @@ export interface PathAttributes {
   readonly clusterList: readonly Ipv4[];
   /** Optional transitive ones that nobody here understands: passed on, the Partial bit set (RFC 4271 §9). */
   readonly unknown: readonly UnknownAttribute[];
+  /** Known ones that came with the Partial bit: it stays set (RFC 4271 §5). */
+  readonly partial: readonly AttributeName[];
 }
 
 export type Origin = "igp" | "egp" | "incomplete";
@@ -81,3 +83,20 @@ export const ATTRIBUTE_TYPES = {
   AS4_AGGREGATOR: 18,
   LARGE_COMMUNITIES: 32,
 } as const;
+
+export function attributeName(type: number): AttributeName {
+  return NAMES.get(type) ?? type;
+}
+export function attributeType(name: AttributeName): number {
+  return typeof name === "number" ? name : ATTRIBUTE_TYPES[name];
+}
+
+/** Attribute Flags, RFC 4271 §4.3. */
+export const OPTIONAL = 0x80;
+export const TRANSITIVE = 0x40;
+export const PARTIAL = 0x20;
+export const EXTENDED_LENGTH = 0x10;
+
+const NAMES: ReadonlyMap<number, AttributeName> = new Map(
+  (Object.keys(ATTRIBUTE_TYPES) as (keyof typeof ATTRIBUTE_TYPES)[]).map((name) => [ATTRIBUTE_TYPES[name], name]),
+);

@@ -19,7 +19,8 @@ export interface Nlri {
 
 /**
  * Fits `PrefixTable.idOfWire`, which takes a prefix from octets, as `PrefixTable.write` fits `UpdateWriter.at`: no key
- * object or string is made on the way of a route in or out.  `bits` of prefix length, and the octets that they need from `at` on; what follows the bits is to be ignored.
+ * object or string is made on the way of a route in or out.  `bits` of prefix length, and the octets that they need from
+ * `at` on; what follows the bits is to be ignored.
  */
 export type VisitPrefix = (octets: Uint8Array, at: number, bits: number, pathId: number) => void;
 
