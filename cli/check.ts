@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { type Diagnostic, formatDiagnostic, isError } from "../resources/diagnostic.ts";
 import { everything } from "../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../resources/load.ts";
+import { routingTogether } from "../resources/routing-together.ts";
 import { loadSettings } from "../resources/settings.ts";
 import { type Action, CommandError, EXIT, flagOf } from "./command.ts";
 import { printed } from "./output.ts";
@@ -11,9 +12,10 @@ import { printed } from "./output.ts";
 export const check: Action = async (call) => {
   const path = flagOf(call, "config") ?? "/etc/novaedge";
   const { settings, files } = filesAt(path);
-  const diagnostics: Diagnostic[] = settings === undefined ? [] : [...loadSettings(settings).diagnostics];
+  const own = settings === undefined ? undefined : loadSettings(settings);
   const loaded = loadResources(files);
-  diagnostics.push(...loaded.diagnostics);
+  const diagnostics: Diagnostic[] = [...(own?.diagnostics ?? []), ...loaded.diagnostics];
+  if (own?.settings !== undefined) diagnostics.push(...routingTogether(own.settings, loaded.resources));
   const bad = diagnostics.some(isError);
   const count = everything(loaded.resources).length;
   if (!(await printed(call, { ok: !bad, resources: count, files: files.length, problems: diagnostics }))) {

@@ -12,6 +12,7 @@ import type { Allocations } from "./allocations.ts";
 import { Conditions } from "./conditions.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { Live } from "./config/live.ts";
+import type { Secrets } from "./config/secrets.ts";
 import type { Dataplanes } from "./dataplanes.ts";
 import { type Desired, type DesiredCondition, desired } from "./desired.ts";
 import type { Events } from "./events.ts";
@@ -72,6 +73,7 @@ export class Control {
         readonly resources: ResourceSet;
         readonly allocated: Allocated;
         readonly key: string;
+        readonly secrets: Secrets;
       }
     | undefined;
   #followBy: { readonly generation: number; readonly at: Instant } | undefined;
@@ -139,9 +141,9 @@ export class Control {
 
   pass(): void {
     const { live, allocations, dataplanes, vips, settled } = this.#parts;
-    const { settings, resources, key } = live.current;
+    const { settings, resources, key, secrets } = live.current;
     this.#allocated ??= allocations.next(resources);
-    const next = desired(settings, resources, this.#allocated, this.#facts(key));
+    const next = desired(settings, resources, this.#allocated, this.#facts({ key, secrets }));
     const before = this.#inForce(next);
     if (before === next) this.#letLeave();
     else this.#leaving.compare(before, next);
@@ -149,7 +151,7 @@ export class Control {
     if (!this.#draining) dataplanes.want(proxy, sockets);
     if (this.#mayFollow()) {
       if (before !== next && this.#leaving.size > 0) this.changed();
-      this.#followed = { settings, resources, allocated: this.#allocated, key };
+      this.#followed = { settings, resources, allocated: this.#allocated, key, secrets };
       dataplanes.prune();
     }
     const plan = this.#leaving.planned(this.#inForce(next).vips);
@@ -181,7 +183,7 @@ export class Control {
     const { settings, resources } = this.#parts.live.current;
     const followed = this.#followed;
     if (followed === undefined || (followed.settings === settings && followed.resources === resources)) return next;
-    return desired(followed.settings, followed.resources, followed.allocated, this.#facts(followed.key));
+    return desired(followed.settings, followed.resources, followed.allocated, this.#facts(followed));
   }
 
   #letLeave(): void {
@@ -229,8 +231,8 @@ export class Control {
     await vips.stop(seconds(3));
   }
 
-  /** `key` belongs to a configuration: one without virtual IPs has none, and the one before is still followed. */
-  #facts(key: string): Facts {
+  /** Key and secrets belong to a configuration: one without virtual IPs has none, and the one before is still followed. */
+  #facts({ key, secrets }: { readonly key: string; readonly secrets: Secrets }): Facts {
     const { dataplanes, host } = this.#parts;
     return {
       hostname: host.hostname,
@@ -241,6 +243,8 @@ export class Control {
       health: new Map([...dataplanes.health].map(([key, { healthy }]) => [key, healthy])),
       eligible: this.#eligible,
       draining: this.#draining,
+      secrets,
+      routerId: undefined,
     };
   }
 

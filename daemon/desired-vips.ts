@@ -1,5 +1,5 @@
-/** Virtual IPs → what pulse shall do with them here, and why not where it shall not. */
-import { contains, formatIp, type Ip, isIpv4, parseIp } from "../base/address.ts";
+/** Virtual IPs of mode L2ARP → what pulse shall do with them here, and why not where it shall not. */
+import { contains, formatIp, type Ip, isIpv4 } from "../base/address.ts";
 import type { SegmentPlan, VipPlan, VipSpec } from "../netstack/vip/plan.ts";
 import type { ProxyConfig } from "../proxy/config.ts";
 import type { Allocated } from "../resources/allocate.ts";
@@ -8,9 +8,10 @@ import { selects } from "../resources/metadata.ts";
 import { parseDuration } from "../resources/scalar.ts";
 import type { Settings } from "../resources/settings.ts";
 import type { DesiredCondition } from "./desired.ts";
-import { listenerKey, vipAddresses } from "./desired-proxy.ts";
-import { eligibility, type Verdict } from "./eligibility.ts";
-import { endpointKey, endpointText, type Facts, type InterfaceFact } from "./facts.ts";
+import { vipAddresses } from "./desired-proxy.ts";
+import type { Verdict } from "./eligibility.ts";
+import type { Facts, InterfaceFact } from "./facts.ts";
+import { gate, type Health } from "./gate.ts";
 
 export function vipPlan(
   settings: Settings,
@@ -18,6 +19,7 @@ export function vipPlan(
   allocated: Allocated,
   proxy: ProxyConfig,
   facts: Facts,
+  healthy: ReadonlyMap<string, Health>,
 ): { readonly plan: VipPlan; readonly conditions: readonly DesiredCondition[] } {
   const conditions: DesiredCondition[] = allocated.problems.map((problem) => ({
     code: problem.code,
@@ -25,9 +27,9 @@ export function vipPlan(
     subject: `ProxyVIP/${problem.vip}`,
     message: problem.message,
   }));
-  const healthy = healthOf(proxy, facts);
   const segments = new Map<string, VipSpec[]>();
   for (const vip of resources.vips) {
+    if (vip.spec.mode !== "L2ARP") continue;
     const subject = `ProxyVIP/${vip.metadata.name}`;
     const addresses = vipAddresses(vip, allocated.allocations);
     if (addresses.length === 0) continue; // the allocation's problem is among the conditions
@@ -40,10 +42,7 @@ export function vipPlan(
       continue;
     }
     const verdict = gate(vip, addresses, resources, proxy, healthy, settings, facts);
-    if (!verdict.eligible) {
-      const severity = verdict.why === "NODE_NOT_SELECTED" || verdict.why === "DRAINING" ? "info" : "warning";
-      conditions.push({ code: "VIP_INELIGIBLE", severity, subject, message: `${verdict.why}: ${verdict.message}` });
-    }
+    conditions.push(...ineligible(subject, verdict));
     segments.set(ifname, [...(segments.get(ifname) ?? []), vipSpec(vip, addresses, settings, verdict)]);
   }
   conditions.push(...backendConditions(proxy, healthy));
@@ -55,6 +54,12 @@ export function vipPlan(
       .map(([ifname, vips]) => segment(ifname, vips, settings, facts)),
   };
   return { plan, conditions };
+}
+
+export function ineligible(subject: string, { eligible, why, message }: Verdict): readonly DesiredCondition[] {
+  if (eligible) return [];
+  const severity = why === "NODE_NOT_SELECTED" || why === "DRAINING" ? "info" : "warning";
+  return [{ code: "VIP_INELIGIBLE", severity, subject, message: `${why}: ${message}` }];
 }
 
 function segment(ifname: string, vips: readonly VipSpec[], settings: Settings, facts: Facts): SegmentPlan {
@@ -107,78 +112,6 @@ function interfaceOf(
       .map((network) => ({ name, length: network.length })),
   );
   return around.toSorted((a, b) => b.length - a.length || (a.name < b.name ? -1 : 1))[0]?.name;
-}
-
-function gate(
-  vip: Vip,
-  addresses: readonly Ip[],
-  resources: ResourceSet,
-  proxy: ProxyConfig,
-  health: ReadonlyMap<string, Health>,
-  settings: Settings,
-  facts: Facts,
-): Verdict {
-  const { name } = vip.metadata;
-  const gateways = resources.gateways.filter((gateway) => gateway.spec.vipRef === name);
-  const names = new Set(gateways.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`));
-  const sockets = vip.spec.ports.flatMap((port) =>
-    addresses.map((ip) => {
-      const keys = gateways.flatMap(({ metadata, spec }) =>
-        spec.listeners
-          .filter((listener) => listener.port === port)
-          .map((listener) => listenerKey(`${metadata.namespace}/${metadata.name}`, listener.name, ip, port)),
-      );
-      return { port, listening: keys.some((key) => facts.listening.has(key)) };
-    }),
-  );
-  const reached = new Set(
-    proxy.listeners
-      .filter((listener) => names.has(listener.gateway))
-      .flatMap((listener) => listener.rules)
-      .flatMap((rule) => rule.backends.filter(({ weight }) => weight > 0).map(({ backend }) => backend)),
-  );
-  const behind = [...reached].flatMap((backend) => health.get(backend) ?? []);
-  return eligibility({
-    draining: facts.draining,
-    selected: selects(vip.spec.nodeSelector, settings.node.labels),
-    gateways: gateways.length,
-    requireGateway: vip.spec.healthPolicy.requireGateway,
-    sockets,
-    healthy: behind.reduce((sum, each) => sum + each.healthy, 0),
-    endpoints: behind.reduce((sum, each) => sum + each.endpoints, 0),
-    unknown: behind.reduce((sum, each) => sum + each.endpoints - each.known, 0),
-    wasEligible: facts.eligible?.has(name) === true,
-    minHealthyNodes: vip.spec.healthPolicy.minHealthyNodes,
-    minHealthyPercent: vip.spec.healthPolicy.minHealthyPercent,
-  });
-}
-
-interface Health {
-  readonly endpoints: number;
-  readonly healthy: number;
-  /** Endpoints with a verdict, whichever. */
-  readonly known: number;
-}
-
-/** Without a health check every endpoint counts as healthy; with one, only those that answered. */
-function healthOf(proxy: ProxyConfig, facts: Facts): ReadonlyMap<string, Health> {
-  return new Map(
-    proxy.backends.map((backend) => {
-      const verdicts = backend.endpoints.map(({ address, port }) => {
-        if (backend.healthCheck === undefined) return true;
-        const parsed = parseIp(address);
-        return parsed.ok ? facts.health.get(endpointKey(backend.name, endpointText(parsed.value, port))) : undefined;
-      });
-      return [
-        backend.name,
-        {
-          endpoints: verdicts.length,
-          healthy: verdicts.filter((verdict) => verdict === true).length,
-          known: verdicts.filter((verdict) => verdict !== undefined).length,
-        },
-      ];
-    }),
-  );
 }
 
 /** An endpoint without a verdict yet is no news. */

@@ -1,23 +1,32 @@
 /**
- * The one place where configuration meets measurement: settings, resources, allocations and facts → what the data plane
- * and pulse shall do.  Pure: equal inputs, equal outputs, so that "what would happen if" is the same question.
+ * The one place where configuration meets measurement: settings, resources, allocations and facts → what the data plane,
+ * pulse and the routing process shall do.  Pure: equal inputs, equal outputs, so that "what would happen if" is the same question.
  */
 
+import type { BfdPlan } from "../netstack/bfd/plan.ts";
 import type { VipPlan } from "../netstack/vip/plan.ts";
 import type { ProxyConfig } from "../proxy/config.ts";
 import type { Allocated } from "../resources/allocate.ts";
 import type { ResourceSet } from "../resources/kinds.ts";
 import type { Settings } from "../resources/settings.ts";
 import type { ConditionCode } from "./admin/api.ts";
+import { bfdPlan } from "./desired-bfd.ts";
 import { proxyConfig, type SocketWanted } from "./desired-proxy.ts";
+import { routingPlan } from "./desired-routing.ts";
 import { vipPlan } from "./desired-vips.ts";
 import type { Facts } from "./facts.ts";
+import { healthOf } from "./gate.ts";
+import type { RoutingPlan } from "./routing/words.ts";
 
 export interface Desired {
   readonly proxy: ProxyConfig;
   /** Listening sockets that control opens for the data planes: one per listener of `proxy`. */
   readonly sockets: readonly SocketWanted[];
   readonly vips: VipPlan;
+  /** undefined: there is nothing to route. */
+  readonly routing: RoutingPlan | undefined;
+  /** What the operator asks for; routing adds its own. */
+  readonly bfd: BfdPlan;
   /** What is wrong or remarkable; the daemon adds since when. */
   readonly conditions: readonly DesiredCondition[];
 }
@@ -32,8 +41,17 @@ export interface DesiredCondition {
 
 export function desired(settings: Settings, resources: ResourceSet, allocated: Allocated, facts: Facts): Desired {
   const places = remembered(resources, allocated, facts.ipv6);
-  const { plan, conditions } = vipPlan(settings, resources, allocated, places.proxy, facts);
-  return { proxy: places.proxy, sockets: places.sockets, vips: plan, conditions };
+  const healthy = healthOf(places.proxy, facts);
+  const { plan, conditions } = vipPlan(settings, resources, allocated, places.proxy, facts, healthy);
+  const routing = routingPlan(settings, resources, allocated, places.proxy, facts, healthy);
+  return {
+    proxy: places.proxy,
+    sockets: places.sockets,
+    vips: plan,
+    routing: routing.plan,
+    bfd: bfdPlan(settings, facts.secrets),
+    conditions: [...conditions, ...routing.conditions],
+  };
 }
 
 /**

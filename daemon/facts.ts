@@ -17,10 +17,16 @@ export interface Facts {
   readonly eligible?: ReadonlySet<string>;
   /** The daemon is stopping: nothing is eligible any more. */
   readonly draining: boolean;
+  /** Contents of the files that hold secrets of routing protocols. */
+  readonly secrets: ReadonlyMap<string, string>;
+  /** The router id that was derived before, also by an earlier life: a new one would end every session. */
+  readonly routerId: string | undefined;
 }
 
 export interface InterfaceFact {
   readonly name: string;
+  /** Its addresses but for those that we put there. */
+  readonly addresses: readonly Ip[];
   /** Networks of its addresses. */
   readonly networks: readonly Prefix[];
   /** Next hops of default routes through it. */

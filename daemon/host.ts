@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { masked } from "../base/address.ts";
+import { ADDRESS_PROTOCOL } from "../netstack/kernel/marks.ts";
 import { DirtyFlag } from "../netstack/kernel/netlink/dirty.ts";
 import { RouteSocket } from "../netstack/kernel/netlink/route-socket.ts";
 import type { Host } from "./control.ts";
@@ -30,6 +31,9 @@ export function thisHost(): Host {
         .filter(({ loopback }) => !loopback)
         .map(({ name, index }) => ({
           name,
+          addresses: addresses
+            .filter((each) => each.index === index && each.protocol !== ADDRESS_PROTOCOL)
+            .map(({ ip }) => ip),
           networks: addresses
             .filter((each) => each.index === index)
             .map(({ ip, prefixLength }) => ({ ip: masked(ip, prefixLength), length: prefixLength })),

@@ -6,6 +6,7 @@ import { poolUse } from "../resources/allocate.ts";
 import type { AnyResource } from "../resources/kinds.ts";
 import { everything, idOf, qualifiedName } from "../resources/kinds.ts";
 import { API_VERSION } from "../resources/names.ts";
+import { withoutSecrets } from "../resources/secrets.ts";
 import type {
   BackendStatus,
   EndpointStatus,
@@ -91,7 +92,7 @@ export function resourcesOf(parts: StatusParts, query: ResourceQuery): ResourceL
         name: resource.metadata.name,
         file: resource.source.file,
         line: resource.source.at([]).line,
-        manifest: resource.source.value as Readonly<Record<string, unknown>>,
+        manifest: withoutSecrets(resource.source.value) as Readonly<Record<string, unknown>>,
         status: { loadedAt: live.since.get(idOf(resource)), ...statusOfResource(resource, status, parts) },
       }),
     );

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { Diagnostic, DiagnosticCode } from "./diagnostic.ts";
 import { nearest } from "./nearest.ts";
+import { SECRET_FIELDS } from "./routing-values.ts";
 import { refusedField, refusedValue } from "./unsupported.ts";
 import type { Path, Positioned } from "./yaml.ts";
 
@@ -84,7 +85,8 @@ function diagnose(
   const near = typeof value === "string" ? nearest(value, choices) : undefined;
   const hint = near === undefined ? undefined : `did you mean "${near}"?`;
   const expected = choices.length > 0 ? oneOf(choices) : expectation(issue);
-  const found = `${where === "" ? kind : where}: ${show(value)} is not accepted`;
+  const secret = SECRET_FIELDS.has(bare.slice(bare.lastIndexOf(".") + 1)) && typeof value === "string";
+  const found = `${where === "" ? kind : where}: ${secret ? "what is written" : show(value)} is not accepted`;
   return [diagnosticAt(document, path, "value", "VALUE", found, { expected, hint })];
 }
 

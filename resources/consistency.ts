@@ -3,6 +3,7 @@ import { isIpv4 } from "../base/address.ts";
 import { diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { AnyResource, Backend, Gateway, Pool, Route, Vip } from "./kinds.ts";
+import { announcement } from "./vip-consistency.ts";
 import type { Path } from "./yaml.ts";
 
 export function consistency(resource: AnyResource): readonly Diagnostic[] {
@@ -106,7 +107,7 @@ function backend(resource: Backend): readonly Diagnostic[] {
 }
 
 function vip(resource: Vip): readonly Diagnostic[] {
-  const out: Diagnostic[] = [];
+  const out: Diagnostic[] = [...announcement(resource)];
   const { address, ipv6Address, addressFamily, poolRef, ports, l2 } = resource.spec;
   if (addressFamily === "ipv4" && ipv6Address !== undefined) {
     out.push(

@@ -90,7 +90,7 @@ export function fraction(): z.ZodType<number, number> {
 }
 export const flag: z.ZodType<boolean, boolean> = z.boolean({ error: "true or false" }).meta({ title: "true or false" });
 
-function parsed<T>(title: string, error: string, parse: (text: string) => T | undefined): z.ZodType<T, string> {
+export function parsed<T>(title: string, error: string, parse: (text: string) => T | undefined): z.ZodType<T, string> {
   return z
     .string({ error })
     .max(1024, { error, abort: true })
@@ -154,7 +154,7 @@ export const prefix: z.ZodType<Prefix, string> = parsed(
   },
 );
 
-function pattern(title: string, error: string, shape: RegExp, most: number): z.ZodString {
+export function pattern(title: string, error: string, shape: RegExp, most: number): z.ZodString {
   // `abort`: an expression never runs over a text of any length.
   return z.string({ error }).max(most, { error, abort: true }).regex(shape, error).meta({ title });
 }

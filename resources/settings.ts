@@ -1,10 +1,14 @@
 /** Settings of one node: /etc/novaedge/novaedge.yaml.  What a node is; resources say what it serves. */
 import * as z from "zod";
 import { err, ok, type Result } from "../base/result.ts";
+import { bfdSettings } from "./bfd.ts";
+import { bgpSettings } from "./bgp.ts";
 import { check, diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { SourceFile } from "./load.ts";
 import { labels } from "./metadata.ts";
+import { ospfSettings } from "./ospf.ts";
+import { routingConsistency } from "./routing-consistency.ts";
 import { absoluteFile, duration, integer, interfaceName, ip, nodeName, port, unicast } from "./scalar.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -60,6 +64,23 @@ export const settingsSchema = z
       })
       .prefault({})
       .describe("L2 virtual IPs."),
+    bgp: bgpSettings.optional().describe("The BGP router of this node; virtual IPs of mode BGP add to it."),
+    ospf: ospfSettings.optional().describe("The OSPF routers of this node; virtual IPs of mode OSPF add to them."),
+    bfd: bfdSettings.prefault({}).describe("BFD: profiles, and sessions beside those of BGP and OSPF."),
+    routing: z
+      .strictObject({
+        onStop: z
+          .enum(["withdraw", "keep"])
+          .default("withdraw")
+          .describe(
+            "When the daemon stops: withdraw what it announces, or end as a graceful restart does, so that peers go on sending for `restartTime`.",
+          ),
+        drain: duration("0s", "60s")
+          .prefault("1s")
+          .describe("How long everything is announced as the last choice before it is withdrawn."),
+      })
+      .prefault({})
+      .describe("BGP and OSPF together."),
     dataplane: z
       .strictObject({
         workers: z
@@ -160,5 +181,6 @@ export function loadSettings({ file, content }: SourceFile): LoadedSettings {
     const message = "health and metrics have the same address and port";
     return { settings: undefined, diagnostics: [diagnosticAt(first, at, "value", "CONTRADICTION", message)] };
   }
-  return { settings: value, diagnostics: [] };
+  const contradictions = routingConsistency(value, first);
+  return { settings: contradictions.length > 0 ? undefined : value, diagnostics: contradictions };
 }

@@ -39,7 +39,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "serviceRef circuitBreaker tls retryPolicy sessionAffinity upstreamProxyProtocol protocol slowStart outlierDetection multiCluster"
       .split(" ")
       .map((name) => `spec.${name}`),
-  ProxyVIP: ["spec.tolerations", "spec.bgpConfig", "spec.ospfConfig", "spec.bfd"],
+  ProxyVIP: ["spec.tolerations"],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
@@ -47,7 +47,6 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   "ProxyGateway spec.accessLog.format": ["custom"],
   "ProxyRoute spec.rules.filters.type": ["RequestMirror"],
   "ProxyBackend spec.lbPolicy": ["P2C", "EWMA", "RingHash", "Maglev", "LeastConn", "SourceHash", "Sticky"],
-  "ProxyVIP spec.mode": ["BGP", "OSPF"],
 };
 
 /** What to write instead, where there is something. */
@@ -55,7 +54,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   "ProxyBackend spec.serviceRef": "list the servers in spec.endpoints",
   "ProxyBackend spec.protocol": "leave it out: backends are spoken to in HTTP/1.1",
   "ProxyBackend spec.lbPolicy": "use RoundRobin",
-  "ProxyVIP spec.mode": "use L2ARP",
   "ProxyVIP spec.tolerations": "use spec.nodeSelector",
   "ProxyGateway spec.listeners.protocol": "use HTTP",
   "ProxyGateway spec.accessLog.format": "use json or clf",

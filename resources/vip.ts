@@ -1,17 +1,19 @@
-/** ProxyVIP: a virtual IP address that one host of a segment answers for. */
+/** ProxyVIP: a virtual IP address that one host of a segment answers for, or that hosts announce to routers. */
 import * as z from "zod";
+import { vipBfd } from "./bfd.ts";
 import { labelSelector } from "./metadata.ts";
 import { duration, flag, hostIpv4, hostIpv6, integer, interfaceName, port, subdomain } from "./scalar.ts";
+import { bgpConfig, ospfConfig } from "./vip-routing.ts";
 
 const healthPolicy = z.strictObject({
   minHealthyNodes: integer(1, 65535)
     .optional()
     .describe(
-      "A host may own the address only while at least so many endpoints behind it are healthy. Without this and without minHealthyPercent: one, if there are endpoints at all.",
+      "A host may have the address only while at least so many endpoints behind it are healthy. Without this and without minHealthyPercent: one, if there are endpoints at all.",
     ),
   minHealthyPercent: integer(1, 100)
     .optional()
-    .describe("A host may own the address only while at least this share of the endpoints behind it is healthy."),
+    .describe("A host may have the address only while at least this share of the endpoints behind it is healthy."),
   requireGateway: flag
     .default(true)
     .describe(
@@ -49,7 +51,11 @@ const l2 = z.strictObject({
 export const vipSpec = z.strictObject({
   address: hostIpv4.optional().describe("IPv4 address. Without it and without ipv6Address a pool gives one."),
   ipv6Address: hostIpv6.optional().describe("IPv6 address; moves together with the IPv4 address."),
-  mode: z.enum(["L2ARP"]).describe("How the address is announced: ARP and neighbour discovery."),
+  mode: z
+    .enum(["L2ARP", "BGP", "OSPF"])
+    .describe(
+      "How the address is announced: ARP and neighbour discovery by one host of a segment, or to routers by every host on which it works.",
+    ),
   addressFamily: z
     .enum(["ipv4", "ipv6", "dual"])
     .optional()
@@ -60,14 +66,23 @@ export const vipSpec = z.strictObject({
     .array(port)
     .min(1, "at least one port")
     .max(64, "at most 64 ports")
-    .describe("TCP ports that must be listened on here before this host may own the address."),
-  nodeSelector: labelSelector.optional().describe("Hosts (by `node.labels`) that may own the address; all without it."),
+    .describe("TCP ports that must be listened on here before this host may have the address."),
+  nodeSelector: labelSelector
+    .optional()
+    .describe("Hosts (by `node.labels`) that may have the address; all without it."),
   healthPolicy: healthPolicy.prefault({}).describe("What must work behind the address."),
   poolRef: z
     .strictObject({ name: subdomain.describe("Name of a ProxyIPPool.") })
     .optional()
     .describe("Pool that gives the address, or that a written address must lie in."),
-  l2: l2.prefault({}).describe("How hosts of one segment share the address."),
+  l2: l2.prefault({}).describe("Mode L2ARP: how hosts of one segment share the address."),
+  bgpConfig: bgpConfig.prefault({}).describe("Mode BGP: how the address is announced, and to whom."),
+  ospfConfig: ospfConfig.prefault({}).describe("Mode OSPF: how the address is announced."),
+  bfd: vipBfd
+    .optional()
+    .describe(
+      "Mode BGP: guard the peers in `bgpConfig.peers`; mode OSPF: the adjacencies of a node whose settings have no `ospf`.",
+    ),
 });
 export type VipSpec = z.output<typeof vipSpec>;
 

@@ -28,6 +28,16 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
   BACKEND_DOWN: "some or all endpoints of a backend fail their health checks",
   ENGINE_FALLBACK: "io_uring cannot be used here; epoll does the work",
   KERNEL_DRIFT: "something of ours in the kernel was changed by others",
+  ROUTING_INCOMPLETE: "a router that is wanted cannot be made; the message says what to write",
+  ROUTING_DOWN:
+    "the routing process has ended or does not answer; it is restarted, and peers keep our routes meanwhile",
+  VIP_NOT_ANNOUNCED: "a virtual IP that works here could not be bound or announced",
+  LB_NOT_CONSISTENT:
+    "routers may move a flow to another host that announces the address, and that host would balance it otherwise",
+  BGP_PEER_DOWN: "a BGP session is not established; the message has the last error",
+  BGP_MAX_PREFIX: "a peer announces as many prefixes as it may, or was shut down for more",
+  OSPF_NO_NEIGHBOR: "an interface has no OSPF neighbour that is full",
+  BFD_DOWN: "a BFD session that was up is down",
 };
 
 const REASONS: Readonly<Record<GateReason, string>> = {

@@ -113,7 +113,15 @@ export type ConditionCode =
   | "ADDRESS_ALLOCATED"
   | "BACKEND_DOWN"
   | "ENGINE_FALLBACK"
-  | "KERNEL_DRIFT";
+  | "KERNEL_DRIFT"
+  | "ROUTING_INCOMPLETE"
+  | "ROUTING_DOWN"
+  | "VIP_NOT_ANNOUNCED"
+  | "LB_NOT_CONSISTENT"
+  | "BGP_PEER_DOWN"
+  | "BGP_MAX_PREFIX"
+  | "OSPF_NO_NEIGHBOR"
+  | "BFD_DOWN";
 
 export interface VipStatus {
   readonly name: string;

@@ -12,7 +12,10 @@ import type { ResourceSet } from "../../resources/kinds.ts";
 import { everything, idOf } from "../../resources/kinds.ts";
 import { readDirectory, type SourceFile } from "../../resources/load.ts";
 import { KIND_NAMES, kindOf } from "../../resources/names.ts";
-import type { ApplyAnswer, DeleteRequest, DiffAnswer, Refusal, ReloadAnswer } from "../admin/api.ts";
+import { routingTogether } from "../../resources/routing-together.ts";
+import { HIDDEN, SECRET_FIELDS } from "../../resources/routing-values.ts";
+import { withoutSecrets } from "../../resources/secrets.ts";
+import type { ApplyAnswer, DeleteRequest, DiffAnswer, FieldChange, Refusal, ReloadAnswer } from "../admin/api.ts";
 import type { DesiredCondition } from "../desired.ts";
 import type { Events } from "../events.ts";
 import type { Flags } from "../flags.ts";
@@ -20,6 +23,7 @@ import { fieldChanges, sameContent } from "./canonical.ts";
 import { type Edit, planApply, planDelete } from "./edit.ts";
 import type { Places } from "./places.ts";
 import { type Configuration, type NamedSettings, readConfiguration, readSettings } from "./read.ts";
+import { readSecrets, type Secrets } from "./secrets.ts";
 import { commit, recover } from "./transaction.ts";
 
 export interface LiveParts {
@@ -91,7 +95,7 @@ export class Live {
     if (!edit.ok) return edit;
     const changes = edit.value.changes.map(({ before, after, ...change }) => ({
       ...change,
-      fields: fieldChanges(before, after),
+      fields: fieldChanges(before, after).map(shownChange),
     }));
     return ok({ changes, warnings: edit.value.warnings });
   }
@@ -107,7 +111,9 @@ export class Live {
       const name = namespace === undefined ? request.name : `${namespace}/${request.name}`;
       return err({ code: "NOT_FOUND", message: `there is no ${kind} ${name}`, problems: [] });
     }
-    return edit.ok ? this.#perform(edit.value, request.dryRun) : err(invalid(edit.error));
+    if (!edit.ok) return err(invalid(edit.error));
+    const wrong = this.#wrong(this.#current.settings, edit.value.resources);
+    return wrong === undefined ? this.#perform(edit.value, request.dryRun) : err(invalid(wrong));
   }
 
   #plan(source: string, documents: string): Result<Edit, Refusal> {
@@ -117,9 +123,18 @@ export class Live {
     if (!settings.ok) return err(invalid(settings.error));
     const edit = planApply(this.#filesNow(), source, documents, this.#current.resourceDir);
     if (!edit.ok) return err(invalid(edit.error));
-    const key = keyFor(settings.value, edit.value.resources);
-    if (!key.ok) return err(invalid([key.error]));
-    return edit;
+    const wrong = this.#wrong(settings.value, edit.value.resources);
+    return wrong === undefined ? edit : err(invalid(wrong));
+  }
+
+  /** What a reload would find beyond the resources themselves. */
+  #wrong(settings: NamedSettings, resources: ResourceSet): readonly Diagnostic[] | undefined {
+    const together = routingTogether(settings, resources);
+    if (together.length > 0) return together;
+    const key = keyFor(settings, resources);
+    if (!key.ok) return [key.error];
+    const secrets = readSecrets(settings, resources);
+    return secrets.ok ? undefined : secrets.error;
   }
 
   /** What is on disk now, not what was read last: an edit must not undo somebody's change. */
@@ -181,10 +196,11 @@ export class Live {
   }
 
   #same(read: KeyedConfiguration): boolean {
-    const { hash, key, settings, warnings } = this.#current;
+    const { hash, key, secrets, settings, warnings } = this.#current;
     return (
       read.hash === hash &&
       read.key === key &&
+      sameContent([...read.secrets], [...secrets]) &&
       sameContent(inForce(this.#boot, read.settings), settings) &&
       sameContent(read.warnings, warnings)
     );
@@ -194,6 +210,8 @@ export class Live {
 export interface KeyedConfiguration extends Configuration {
   /** Secret of the segment's nodes, hex; empty while there are no virtual IPs. */
   readonly key: string;
+  /** Of BGP, OSPF and BFD, as far as they stand in files of their own. */
+  readonly secrets: Secrets;
 }
 
 /** Files → configuration, with what an interrupted apply left behind set right first. */
@@ -203,12 +221,14 @@ export function readKeyed(places: Places, flags: Flags): Result<KeyedConfigurati
   if (exists(read.value.resourceDir) && recover(read.value.resourceDir).length > 0) return readKeyed(places, flags);
   const { resources, settings } = read.value;
   const key = keyFor(settings, resources);
-  return key.ok ? ok({ ...read.value, key: key.value }) : err([key.error]);
+  if (!key.ok) return err([key.error]);
+  const secrets = readSecrets(settings, resources);
+  return secrets.ok ? ok({ ...read.value, key: key.value, secrets: secrets.value }) : secrets;
 }
 
-/** Empty while there is nothing that needs one. */
+/** Empty while there is nothing that needs one: routers do not know it. */
 function keyFor({ l2 }: NamedSettings, { vips }: ResourceSet): Result<string, Diagnostic> {
-  return vips.length === 0 ? ok("") : readKey(l2.keyFile);
+  return vips.some(({ spec }) => spec.mode === "L2ARP") ? readKey(l2.keyFile) : ok("");
 }
 
 function readKey(file: string): Result<string, Diagnostic> {
@@ -231,13 +251,17 @@ function readKey(file: string): Result<string, Diagnostic> {
   }
 }
 
-/** Only labels, priorities, l2 and the log's level follow the file; the rest shapes processes that run. */
+/** Labels, priorities, l2, routing and the log's level follow the file; the rest shapes processes that run. */
 function inForce(boot: NamedSettings, read: NamedSettings): NamedSettings {
   const { labels, priority } = read.node;
   return {
     ...boot,
     node: { ...boot.node, labels, priority },
     l2: read.l2,
+    bgp: read.bgp,
+    ospf: read.ospf,
+    bfd: read.bfd,
+    routing: read.routing,
     log: { ...boot.log, level: read.log.level },
   };
 }
@@ -251,6 +275,14 @@ function conditionOf(code: "CONFIG_REFUSED" | "CONFIG_WARNING", problem: Diagnos
     subject: placeOf(problem),
     message: hint === undefined ? message : `${message} (${hint})`,
   };
+}
+
+/** A changed secret is told as a change of nothing to nothing else. */
+function shownChange({ path, before, after }: FieldChange): FieldChange {
+  const name = path.slice(path.lastIndexOf(".") + 1);
+  const hidden = (value: unknown): unknown =>
+    SECRET_FIELDS.has(name) && typeof value === "string" ? HIDDEN : withoutSecrets(value);
+  return { path, before: hidden(before), after: hidden(after) };
 }
 
 function invalid(problems: readonly Diagnostic[]): Refusal {

@@ -5,9 +5,10 @@ import { basename, dirname, join, resolve } from "node:path";
 import { errnoWords } from "../../base/errno.ts";
 import { Fault } from "../../base/fault.ts";
 import { err, ok, type Result } from "../../base/result.ts";
-import { type Diagnostic, isError } from "../../resources/diagnostic.ts";
+import { type Diagnostic, inOrder, isError } from "../../resources/diagnostic.ts";
 import { everything, idOf, type ResourceSet } from "../../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../../resources/load.ts";
+import { routingTogether } from "../../resources/routing-together.ts";
 import { DEFAULT_SETTINGS, loadSettings, nodeNameFrom, type Settings } from "../../resources/settings.ts";
 import { type Flags, withFlags } from "../flags.ts";
 import { contentHash } from "./canonical.ts";
@@ -31,7 +32,8 @@ export function readConfiguration(places: Places, flags: Flags): Result<Configur
   const resourceDir = resourceDirOf(places, settings.value);
   const files = attempt(() => readResources(places, resourceDir));
   if (!files.ok) return files;
-  const { resources, diagnostics } = loadResources(files.value);
+  const { resources, diagnostics: own } = loadResources(files.value);
+  const diagnostics = inOrder([...own, ...routingTogether(settings.value, resources)]);
   if (diagnostics.some(isError)) return err(diagnostics);
   return ok({
     settings: settings.value,

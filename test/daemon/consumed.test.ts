@@ -10,7 +10,7 @@ import type { Facts } from "../../daemon/facts.ts";
 import { documentSchema } from "../../resources/kinds.ts";
 import { KIND_NAMES, type Kind } from "../../resources/names.ts";
 import { settingsSchema } from "../../resources/settings.ts";
-import { DOCUMENTS, FACTS, SETTINGS, world } from "./world.ts";
+import { DOCUMENTS, FACTS, ROUTED, ROUTERS, SETTINGS, world } from "./world.ts";
 
 /** Shown to people and selected by, without influence on what runs: test/cli/run.test.ts has them. */
 const SHOWN = new Set(["metadata.labels.*", "metadata.annotations.*"]);
@@ -30,6 +30,8 @@ const READ_BY_THE_DAEMON = [
   "log.format",
   "paths.config",
   "paths.state",
+  "routing.onStop",
+  "routing.drain",
 ];
 
 type Path = readonly (string | number)[];
@@ -119,6 +121,40 @@ function others(value: unknown): readonly unknown[] {
     "eth2",
     "auto",
     "none",
+    "own",
+    "all",
+    "out",
+    "ours",
+    "ours2",
+    "slow",
+    "fast",
+    "tor2",
+    "external-1",
+    "sha1",
+    "md5",
+    "hmac-sha1",
+    "hmac-sha384",
+    "aes-128-cmac-96",
+    "passive",
+    "external",
+    "accept",
+    "point-to-point",
+    "normal",
+    "/s/two",
+    "65000:77",
+    "65000:7:7",
+    "rt:65000:7",
+    "203.0.113.0/25",
+    "2001:db8:7::/48",
+    "2001:db8:a::11",
+    "203.0.113.11",
+    "no-advertise",
+    "70s",
+    "30s",
+    "6s",
+    "3h",
+    "fe80::7",
+    "192.0.2.0/25",
   ].filter((each) => each !== value);
 }
 
@@ -151,6 +187,8 @@ const MORE: readonly (typeof DOCUMENTS)[string][] = [
   { kind: "ProxyBackend", metadata: { name: "api" }, spec: { endpoints: [{ address: "10.0.0.3", port: 80 }] } },
 ];
 const BASE = [...Object.values(DOCUMENTS), ...MORE];
+const BASES = [BASE, ...ROUTED.map((each) => [...BASE, ...each])];
+const FULL = { ...SETTINGS, ...ROUTERS };
 /** Some fields matter only when something is down. */
 const HOSTS: readonly Facts[] = [
   { ...FACTS, listening: new Set([...FACTS.listening, "default/turns/a@192.0.2.30:90"]) },
@@ -164,26 +202,29 @@ function shown(documents: readonly object[], settings: object): string | undefin
     ? undefined
     : JSON.stringify(made.map((each) => "why" in each || [each.desired, each.allocated]));
 }
-const BEFORE = shown(BASE, SETTINGS);
+const BEFORE = BASES.map((each) => shown(each, SETTINGS));
+const BEFORE_FULL = shown(BASE, FULL);
 
 /** Whether changing the leaf somewhere, to something that is accepted, changes what comes out. */
-function consumed(documents: readonly object[], settings: object): boolean {
+function consumed(documents: readonly object[], settings: object, before: string | undefined): boolean {
   const after = shown(documents, settings);
-  return after !== undefined && after !== BEFORE;
+  return after !== undefined && after !== before;
 }
 
 describe.each(Object.keys(KIND_NAMES) as Kind[])("%s: every field changes the desired state", (kind) => {
   const fields = leaves(documentSchema(kind)).filter((leaf) => !SHOWN.has(leaf));
-  it("the configuration to begin with is accepted", () => expect(BEFORE).toBeDefined());
+  it("the configurations to begin with are accepted", () => expect(BEFORE).not.toContain(undefined));
   it("has fields", () => expect(fields.length).toBeGreaterThan(2));
   it.each(fields)("%s", (leaf) => {
-    const found = BASE.flatMap((document, index) =>
-      document.kind === kind ? places(document, leaf).map((path) => ({ document, index, path })) : [],
+    const found = BASES.flatMap((base, which) =>
+      base.flatMap((document, index) =>
+        document.kind === kind ? places(document, leaf).map((path) => ({ base, which, document, index, path })) : [],
+      ),
     );
     expect(found, "not written in world.ts").not.toEqual([]);
-    const works = found.some(({ document, index, path }) =>
+    const works = found.some(({ base, which, document, index, path }) =>
       others(at(document, path)).some((value) =>
-        consumed(BASE.with(index, replaced(document, path, value) as (typeof BASE)[number]), SETTINGS),
+        consumed(base.with(index, replaced(document, path, value) as (typeof BASE)[number]), SETTINGS, BEFORE[which]),
       ),
     );
     expect(works, `changing ${leaf} changes nothing`).toBe(true);
@@ -192,12 +233,13 @@ describe.each(Object.keys(KIND_NAMES) as Kind[])("%s: every field changes the de
 
 describe("settings: every field changes the desired state, or the daemon reads it", () => {
   const fields = leaves(settingsSchema);
+  it("the settings to begin with are accepted", () => expect(BEFORE_FULL).toBeDefined());
   it.each(fields.filter((leaf) => !READ_BY_THE_DAEMON.includes(leaf)))("%s", (leaf) => {
-    const found = places(SETTINGS, leaf);
+    const found = places(FULL, leaf);
     expect(found.length > 0 || leaf === "l2.witnesses", "not written in world.ts").toBe(true);
     const paths: readonly Path[] = found.length > 0 ? found : [leaf.split(".")];
     const works = paths.some((path) =>
-      others(at(SETTINGS, path)).some((value) => consumed(BASE, replaced(SETTINGS, path, value) as object)),
+      others(at(FULL, path)).some((value) => consumed(BASE, replaced(FULL, path, value) as object, BEFORE_FULL)),
     );
     expect(works, `changing ${leaf} changes nothing`).toBe(true);
   });

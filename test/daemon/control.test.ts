@@ -87,7 +87,8 @@ function world(text: string) {
     const { resources, diagnostics } = loadResources([{ file: "f.yaml", content: source }]);
     expect(diagnostics).toEqual([]);
     const key = resources.vips.length === 0 ? "" : KEY; // as `readKeyed` has it
-    return { settings, resources, resourceDir: "", files: [], warnings: [], hash: "", key };
+    const secrets = new Map<string, string>();
+    return { settings, resources, resourceDir: "", files: [], warnings: [], hash: "", key, secrets };
   };
   const live = { current: load(text), generation: 1, conditions: () => [] };
   const common = { policy: POLICY, clock, wall, random: () => 0.5, events };

@@ -1,0 +1,119 @@
+/** OSPFv2 (RFC 2328) and OSPFv3 (RFC 5340) in the settings of a node: areas, interfaces, authentication. */
+import * as z from "zod";
+import { bfdGuard } from "./bfd.ts";
+import { areaId, routerAddress, routerId, secret, secretFile } from "./routing-values.ts";
+import { duration, flag, integer, interfaceName } from "./scalar.ts";
+
+const wholeSeconds = { error: "a duration of whole seconds" };
+const whole = (value: number): boolean => value % 1000 === 0;
+
+const key = z.strictObject({
+  id: integer(0, 65_535).describe("Number of the key: 0–255 in OSPFv2, security association in OSPFv3 (RFC 7166)."),
+  algorithm: z
+    .enum(["md5", "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"])
+    .default("hmac-sha256")
+    .describe("MAC algorithm (RFC 5709); `md5` in OSPFv2 alone."),
+  secret: secret(80).optional().describe("The secret; with md5 at most 16 characters."),
+  secretFile: secretFile.optional(),
+});
+
+const auth = z.strictObject({
+  password: secret(8).optional().describe("Simple password in clear text, OSPFv2 alone; at most 8 characters."),
+  passwordFile: secretFile.optional(),
+  keys: z
+    .array(key)
+    .max(16)
+    .default([])
+    .describe("Cryptographic: the first one signs, all are accepted, so that keys are changed by overlapping."),
+});
+export type OspfAuthSettings = z.output<typeof auth>;
+
+const ospfInterface = z.strictObject({
+  name: interfaceName.describe("The interface."),
+  type: z
+    .enum(["broadcast", "point-to-point", "nbma"])
+    .default("broadcast")
+    .describe("Kind of network (RFC 2328 §1.2)."),
+  passive: flag.default(false).describe("Announce its networks, form no adjacency."),
+  cost: integer(1, 65_535).default(10).describe("Cost of sending through it."),
+  priority: integer(0, 255).default(1).describe("In the election of the designated router; 0: never."),
+  hello: duration("1s", "65535s")
+    .refine(whole, wholeSeconds)
+    .prefault("10s")
+    .describe("Time between two hellos; equal on the network."),
+  dead: duration("2s", "65535s")
+    .refine(whole, wholeSeconds)
+    .prefault("40s")
+    .describe("A neighbour unheard for so long is gone; equal on the network."),
+  retransmit: duration("1s", "3600s")
+    .refine(whole, wholeSeconds)
+    .prefault("5s")
+    .describe("Time until what was not acknowledged is sent again."),
+  transmitDelay: duration("1s", "3600s")
+    .refine(whole, wholeSeconds)
+    .prefault("1s")
+    .describe("Added to the age of what is sent."),
+  mtuIgnore: flag.default(false).describe("Form adjacencies in spite of different MTUs (RFC 2328 §10.6)."),
+  instanceId: integer(0, 255).default(0).describe("OSPFv3 alone: several instances on one link (RFC 5340 §2.4)."),
+  auth: auth.optional().describe("Authentication."),
+  neighbors: z
+    .array(
+      z.strictObject({
+        address: routerAddress.describe("Address of the neighbour; in OSPFv3 its link-local one."),
+        priority: integer(0, 255).default(1).describe("Whether it may become designated router (0: no)."),
+      }),
+    )
+    .max(256)
+    .default([])
+    .describe("NBMA alone: the neighbours."),
+  poll: duration("1s", "65535s")
+    .refine(whole, wholeSeconds)
+    .prefault("120s")
+    .describe("NBMA: how often silent neighbours are tried."),
+  bfd: bfdGuard.optional().describe("Guard the adjacencies with BFD; `{}` is enough."),
+});
+export type OspfInterfaceSettings = z.output<typeof ospfInterface>;
+
+const area = z.strictObject({
+  id: areaId.describe("Area."),
+  kind: z
+    .enum(["normal", "stub", "nssa"])
+    .default("normal")
+    .describe("Stub (RFC 2328 §3.6) or not-so-stubby (RFC 3101)."),
+  interfaces: z.array(ospfInterface).min(1, "at least one interface").max(256).describe("Interfaces in this area."),
+});
+export type OspfAreaSettings = z.output<typeof area>;
+
+const version = z.strictObject({
+  areas: z.array(area).min(1, "at least one area").max(64).describe("Areas with their interfaces."),
+});
+
+export const ospfSettings = z.strictObject({
+  routerId: routerId
+    .optional()
+    .describe("Without it: what the virtual IPs say, else the lowest IPv4 address of the interfaces."),
+  v2: version.optional().describe("OSPFv2: IPv4."),
+  v3: version.optional().describe("OSPFv3: IPv6."),
+  maxMetric: flag
+    .default(false)
+    .describe("Be the last choice for everything (RFC 6987), before maintenance of this node."),
+  gracefulRestart: z
+    .strictObject({
+      enabled: flag.default(true).describe("Whether this node restarts gracefully (RFC 3623, RFC 5187)."),
+      period: duration("1s", "1800s")
+        .refine(whole, wholeSeconds)
+        .prefault("120s")
+        .describe("How long neighbours wait."),
+      helper: flag.default(true).describe("Help neighbours that restart."),
+    })
+    .prefault({})
+    .describe("Graceful restart."),
+  install: z
+    .strictObject({
+      table: integer(1, 4_294_967_295).default(254).describe("Routing table; 254 is main."),
+      metric: integer(1, 4_294_967_295).default(110).describe("Metric of the routes."),
+    })
+    .optional()
+    .describe("Put learnt routes into the kernel. Without this block they are only shown."),
+});
+export type OspfSettings = z.output<typeof ospfSettings>;

@@ -1,0 +1,48 @@
+/** Which files hold the secrets of routing protocols; and configuration without the secrets in it, to be shown. */
+import { BFD_KEY_LENGTH } from "./bfd.ts";
+import type { ResourceSet } from "./kinds.ts";
+import type { OspfAuthSettings } from "./ospf.ts";
+import { HIDDEN, SECRET_FIELDS } from "./routing-values.ts";
+import type { Settings } from "./settings.ts";
+
+export interface SecretFile {
+  readonly file: string;
+  /** Characters that its secret may have. */
+  readonly most: number;
+}
+
+export function secretFiles({ bgp, ospf, bfd }: Settings, { vips }: ResourceSet): readonly SecretFile[] {
+  const sessions = [...(bgp?.peers ?? []), ...(bgp?.dynamic ?? [])];
+  const interfaces = [ospf?.v2, ospf?.v3].flatMap((version) => version?.areas ?? []).flatMap((area) => area.interfaces);
+  return [
+    ...sessions.flatMap(({ passwordFile, ao }) => [...named(passwordFile, 80), ...named(ao?.keyFile, 80)]),
+    ...interfaces.flatMap(({ auth }) => (auth === undefined ? [] : ospfFiles(auth))),
+    ...bfd.sessions.flatMap(({ auth }) => (auth === undefined ? [] : named(auth.keyFile, BFD_KEY_LENGTH[auth.type]))),
+    ...vips.flatMap(({ spec }) => named(spec.ospfConfig.authKeyFile, ospfMost(spec.ospfConfig.authType))),
+  ];
+}
+
+function ospfFiles({ passwordFile, keys }: OspfAuthSettings): readonly SecretFile[] {
+  return [...named(passwordFile, 8), ...keys.flatMap((key) => named(key.secretFile, ospfMost(key.algorithm)))];
+}
+function ospfMost(type: string): number {
+  return type === "simple" ? 8 : type === "md5" ? 16 : 80;
+}
+function named(file: string | undefined, most: number): readonly SecretFile[] {
+  return file === undefined ? [] : [{ file, most }];
+}
+
+/** The same plain value, secrets replaced.  Only under `spec` and in settings: labels may be called anything. */
+export function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => {
+      if (SECRET_FIELDS.has(name) && typeof inner === "string") return [name, HIDDEN];
+      return [
+        name,
+        name === "metadata" || name === "matchExpressions" || name === "matchLabels" ? inner : withoutSecrets(inner),
+      ];
+    }),
+  );
+}
