@@ -9,3 +9,9 @@ export interface TraceLine {
   readonly direction: "in" | "out" | "state";
   readonly text: string;
 }
+
+/** Where an engine's driver puts what it sees; words are made only while somebody wants them. */
+export interface Tracer {
+  readonly active: boolean;
+  line(peer: string, direction: TraceLine["direction"], text: string): void;
+}

@@ -1,6 +1,6 @@
 /**
- * The pulse process: everything of virtual IPs that has a millisecond deadline, on a loop and a heap of its own, so that
- * nothing that control or a data plane does can delay a heartbeat.  Started by control with the channel on fd 3.
+ * The pulse process: everything of virtual IPs and BFD that has a millisecond deadline, on a loop and a heap of its own,
+ * so that nothing that control or a data plane does can delay a heartbeat.  Started by control with the channel on fd 3.
  *
  * When the channel ends, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that the
  * next control can start a new one.  When it stands still, what it said about health is soon worth nothing: addresses
@@ -10,6 +10,7 @@ import type { Level } from "../../base/log.ts";
 import { LEVELS, logTo } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
+import { BfdDriver } from "../../netstack/bfd/driver/bfd-driver.ts";
 import { childArguments } from "../../netstack/kernel/arguments.ts";
 import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -17,10 +18,13 @@ import { openLoop } from "../../netstack/kernel/open-loop.ts";
 import { lockMemory, nameProcess, raiseScheduling } from "../../netstack/kernel/privileges.ts";
 import { NodeDriver } from "../../netstack/vip/driver/node-driver.ts";
 import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
+import { Traces } from "./traces.ts";
 
 class Pulse {
   readonly #loop: Loop;
   readonly #node: NodeDriver;
+  readonly #bfd: BfdDriver;
+  readonly #traces: Traces;
   readonly #channel: ChildChannel;
   /** What is told before the channel is open. */
   readonly #early: FromPulse[] = [];
@@ -35,6 +39,13 @@ class Pulse {
       least,
     );
     this.#node = new NodeDriver({ loop, log, incarnation: incarnation(), tell: (message) => this.#tell(message) });
+    this.#traces = new Traces((n, line) => this.#tell({ kind: "trace", n, line }), Date.now);
+    this.#bfd = new BfdDriver({
+      loop,
+      tell: (news) => this.#tell(news),
+      tracer: this.#traces.of("bfd"),
+      wall: Date.now,
+    });
     const channel = openChildChannel(loop, {
       received: (message) => this.#received(message as ToPulse),
       ended: () => this.#orphaned(),
@@ -66,6 +77,18 @@ class Pulse {
         break;
       case "stop":
         this.#end(ms(0));
+        break;
+      case "bfd":
+        this.#bfd.plan(message.plan);
+        break;
+      case "bfd-report":
+        this.#bfd.report();
+        break;
+      case "trace":
+        this.#traces.begin(message.n, message.protocol, message.peer);
+        break;
+      case "untrace":
+        this.#traces.end(message.n);
         break;
       case "ping":
         this.#pinged();
@@ -101,6 +124,7 @@ class Pulse {
 
   #end(wait: Ms): void {
     this.#loop.wakeAt(after(this.#loop.now(), wait), () => {
+      this.#bfd[Symbol.dispose]();
       this.#node[Symbol.dispose]();
       this.#loop.stop();
     });

@@ -1,0 +1,239 @@
+/**
+ * The hands of all BFD sessions: sockets, the one alarm, and what control is told.  Part of the pulse process, so that
+ * nothing else on the host can make a session flap.
+ */
+import { createHmac, hash } from "node:crypto";
+import { formatIp } from "../../../base/address.ts";
+import { unreachable } from "../../../base/result.ts";
+import type { Tracer } from "../../../base/trace.ts";
+import { after, type Instant, instant, seconds } from "../../../base/unit.ts";
+import type { DatagramMeta, Loop } from "../../kernel/loop.ts";
+import { randomOctets } from "../../kernel/random.ts";
+import { decodeInet } from "../../kernel/sockaddr.ts";
+import { describeMalformed, describePacket } from "../describe.ts";
+import type { Action } from "../event.ts";
+import { decode } from "../packet.ts";
+import type { BfdPlan, BfdReport } from "../plan.ts";
+import { reportOf } from "../report.ts";
+import type { Session } from "../session.ts";
+import { Sessions } from "../sessions.ts";
+import { Interfaces } from "./interfaces.ts";
+import { sessionsOf, unsolicitedOf } from "./plan-reader.ts";
+import { Random } from "./random.ts";
+import { Receivers } from "./receivers.ts";
+import { Senders } from "./senders.ts";
+import type { Hops } from "./sockets.ts";
+
+export type BfdNews =
+  | { readonly kind: "bfd"; readonly report: BfdReport }
+  | { readonly kind: "bfd-gone"; readonly id: string }
+  | { readonly kind: "bfd-strays"; readonly refused: Readonly<Record<string, number>> }
+  | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
+
+export interface BfdParts {
+  readonly loop: Loop;
+  readonly tell: (news: BfdNews) => void;
+  readonly tracer: Tracer;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+}
+
+export class BfdDriver implements Disposable {
+  readonly #parts: BfdParts;
+  readonly #random = new Random();
+  readonly #secret = randomOctets(32);
+  readonly #sessions: Sessions;
+  readonly #senders: Senders;
+  readonly #receivers: Receivers;
+  /** Nothing is watched before there is something to do. */
+  #interfaces: Interfaces | undefined;
+  #plan: BfdPlan = { sessions: [], unsolicited: [] };
+  #alarm: Disposable | undefined;
+  #alarmAt: Instant = NEVER;
+  #counting: Disposable | undefined;
+  /** What the last report said of the counters. */
+  readonly #told = new WeakMap<Session, number>();
+  /** The turn that brought packets last, how many, and in how many turns in a row there were as many. */
+  #turn: Instant = NEVER;
+  #inTurn = 0;
+  #crowded = 0;
+
+  constructor(parts: BfdParts) {
+    this.#parts = parts;
+    const digest = (name: string) => (bytes: Uint8Array) => hash(name, bytes, "buffer");
+    this.#sessions = new Sessions({
+      random: () => this.#random.fraction(),
+      discriminator: () => this.#random.u32(),
+      digests: { md5: digest("md5"), sha1: digest("sha1") },
+      proof: (bytes) => createHmac("sha256", this.#secret).update(bytes).digest(),
+    });
+    this.#senders = new Senders(parts.loop, (ifname) => this.#interfaces?.indexOf(ifname));
+    this.#receivers = new Receivers(parts.loop, {
+      received: (hops, bytes, meta) => this.#received(hops, bytes, meta),
+      failed: (fields) => this.#warn("bfd.socket-failed", fields),
+    });
+  }
+
+  plan(plan: BfdPlan): void {
+    this.#plan = plan;
+    const busy = plan.sessions.length + plan.unsolicited.length > 0;
+    if (busy) this.#begin();
+    const { loop } = this.#parts;
+    const unsolicited = plan.unsolicited.map((spec) =>
+      unsolicitedOf(spec, (ifname) => this.#interfaces?.networks(ifname) ?? []),
+    );
+    this.#receivers.want(plan);
+    this.#perform(this.#sessions.configure(sessionsOf(plan), unsolicited, loop.now()));
+    for (const session of this.#sessions.all()) if (!this.#told.has(session)) this.#report(session);
+    this.#arm();
+  }
+
+  /** Everything that control may want to know, now. */
+  report(): void {
+    for (const session of this.#sessions.all()) this.#report(session);
+    this.#parts.tell({ kind: "bfd-strays", refused: { ...this.#sessions.strays } });
+  }
+
+  /** Peers are told that silence from now on is on purpose. */
+  [Symbol.dispose](): void {
+    this.#perform(this.#sessions.stop(this.#parts.loop.now()));
+    this.#alarm?.[Symbol.dispose]();
+    this.#counting?.[Symbol.dispose]();
+    this.#interfaces?.[Symbol.dispose]();
+    this.#senders[Symbol.dispose]();
+    this.#receivers[Symbol.dispose]();
+  }
+
+  #begin(): void {
+    const { loop } = this.#parts;
+    this.#interfaces ??= new Interfaces(loop, {
+      renumbered: (ifname) => this.#senders.renumbered(ifname),
+      readdressed: () => this.#readdressed(),
+    });
+    this.#counting ??= this.#countLater();
+  }
+
+  /** Networks that strangers may come from have changed. */
+  #readdressed(): void {
+    this.#senders.retry();
+    if (this.#plan.unsolicited.some(({ from }) => from.length === 0)) this.plan(this.#plan);
+  }
+
+  #received(hops: Hops, bytes: Uint8Array, meta: DatagramMeta): void {
+    const from = decodeInet(meta.from);
+    if (from === undefined) return;
+    const { loop, tracer } = this.#parts;
+    const now = loop.turnAt();
+    if (this.#turn !== now) {
+      this.#turn = now;
+      this.#inTurn = 0;
+    }
+    this.#inTurn++;
+    if (tracer.active) {
+      const packet = decode(bytes);
+      const text = packet.ok ? describePacket(packet.value) : describeMalformed(packet.error);
+      tracer.line(formatIp(from.ip), "in", text);
+    }
+    const { ttl, to } = meta;
+    const ifname = meta.ifindex === undefined ? undefined : this.#interfaces?.nameOf(meta.ifindex);
+    this.#perform(this.#sessions.receive(bytes, { hops, from: from.ip, to, ifname, ttl }, now));
+    if (this.#sessions.hasWork(now)) this.#perform(this.#sessions.wake(now, false));
+    this.#arm();
+  }
+
+  #wake(): void {
+    this.#alarm = undefined;
+    this.#alarmAt = NEVER;
+    const { loop } = this.#parts;
+    // A turn that brought many packets may have left more behind: nobody is silent before those are looked at.  A flood
+    // must not put this off for ever.
+    const isCrowded = this.#turn === loop.turnAt() && this.#inTurn >= CROWD;
+    this.#crowded = isCrowded ? this.#crowded + 1 : 0;
+    this.#perform(this.#sessions.wake(loop.now(), !isCrowded || this.#crowded > MOST_CROWDED));
+    this.#arm();
+  }
+
+  #arm(): void {
+    const next = this.#sessions.nextWake() ?? NEVER;
+    if (next === this.#alarmAt) return;
+    this.#alarm?.[Symbol.dispose]();
+    this.#alarmAt = next;
+    this.#alarm = next === NEVER ? undefined : this.#parts.loop.wakeAt(next, () => this.#wake());
+  }
+
+  #perform(actions: readonly Action[]): void {
+    for (const action of actions) {
+      switch (action.kind) {
+        case "send":
+          this.#send(action.session, action.octets);
+          break;
+        case "echo":
+          break;
+        case "moved":
+          this.#moved(action);
+          break;
+        case "changed":
+          this.#report(action.session);
+          break;
+        case "gone":
+          for (const id of action.ids) this.#parts.tell({ kind: "bfd-gone", id });
+          if (action.last) this.#senders.close(action.session);
+          break;
+        default:
+          unreachable(action);
+      }
+    }
+  }
+
+  #send(session: Session, octets: Uint8Array): void {
+    const { tracer } = this.#parts;
+    if (tracer.active) {
+      const packet = decode(octets);
+      if (packet.ok) tracer.line(formatIp(session.config.peer), "out", describePacket(packet.value));
+    }
+    const failure = this.#senders.send(session, octets);
+    if (failure !== undefined) this.#warn("bfd.send-failed", { peer: formatIp(session.config.peer), ...failure });
+  }
+
+  #moved({ session, from, to }: Action & { kind: "moved" }): void {
+    const { tell, tracer } = this.#parts;
+    const { config, diagnostic, heard } = session;
+    const peer = formatIp(config.peer);
+    if (tracer.active) tracer.line(peer, "state", `${from} → ${to}, diagnostic ${diagnostic}`);
+    this.#report(session);
+    const lost = from === "up" && to !== "admin-down" && session.remoteState !== "admin-down";
+    const fields = { peer, ifname: config.ifname, from, to, diagnostic, remoteDiagnostic: heard?.diagnostic };
+    tell({ kind: "event", name: "bfd.moved", fields: { ...fields, level: lost ? "warn" : "info" } });
+  }
+
+  #report(session: Session): void {
+    const { loop, tell, wall } = this.#parts;
+    this.#told.set(session, count(session));
+    for (const id of session.config.ids) tell({ kind: "bfd", report: reportOf(session, id, loop.now(), wall()) });
+  }
+
+  #countLater(): Disposable {
+    const { loop } = this.#parts;
+    return loop.wakeAt(after(loop.now(), COUNTERS_EVERY), () => {
+      for (const session of this.#sessions.all()) {
+        if (this.#told.get(session) !== count(session)) this.#report(session);
+      }
+      this.#counting = this.#countLater();
+    });
+  }
+
+  #warn(name: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#parts.tell({ kind: "event", name, fields: { ...fields, level: "warn" } });
+  }
+}
+
+/** Moves when any counter does. */
+function count(session: Session): number {
+  return Object.values(session.refused).reduce((sum, each) => sum + each, session.received + session.sent);
+}
+
+/** As many datagrams as a loop takes from one socket in a turn. */
+const CROWD = 16;
+const MOST_CROWDED = 64;
+const COUNTERS_EVERY = seconds(10);
+const NEVER = instant(Number.POSITIVE_INFINITY);
