@@ -1,0 +1,265 @@
+/**
+ * Routes that BGP has learnt, in the kernel under our protocol number.  The speaker's changes are pulled in small
+ * batches.  What an earlier life left is kept until the speaker has heard its peers again (`converged`): a restart
+ * loses no packet.  What a stranger takes away is put back; what a stranger has put in our place is left to him.
+ */
+import { formatPrefix, type Ip, isIpv4, type Prefix, parsePrefix } from "../../../base/address.ts";
+import { after, ms } from "../../../base/unit.ts";
+import type { Loop } from "../../kernel/loop.ts";
+import { BGP_ROUTE_PROTOCOL } from "../../kernel/marks.ts";
+import type { NewHop, NewRoute, Route } from "../../kernel/netlink/route.ts";
+import type { RouteOrder, RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { RouteChange } from "../event.ts";
+import type { BgpPlan } from "../plan.ts";
+import type { Gateway } from "./gateways.ts";
+import type { Shares, Task } from "./shares.ts";
+
+export interface KernelRouteParts {
+  readonly loop: Loop;
+  readonly route: RouteSocket;
+  readonly shares: Shares;
+  /** From the speaker. */
+  readonly next: (most: number) => readonly RouteChange[];
+  readonly gateway: (ip: Ip, ifname: string | undefined) => Gateway;
+  readonly warn: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+type Where = NonNullable<BgpPlan["install"]>;
+
+export class KernelRoutes implements Task, Disposable {
+  readonly #parts: KernelRouteParts;
+  #where: Where | undefined;
+  /** What the speaker wants. */
+  readonly #wanted = new Map<Key, Way>();
+  /** Wanted, and not in the kernel: it was refused, or its next hops cannot be reached. */
+  readonly #missing = new Set<Key>();
+  /** In the kernel from an earlier life. */
+  readonly #left = new Map<Key, string>();
+  /** Ways by their next hops: thousands of routes share one. */
+  readonly #ways = new Map<string, Way>();
+  #pulls = false;
+  #keep = false;
+  #checking: Disposable | undefined;
+  readonly #said = new Set<string>();
+
+  constructor(parts: KernelRouteParts) {
+    this.#parts = parts;
+  }
+
+  plan(install: Where | undefined): void {
+    const before = this.#where;
+    if (before !== undefined && before.table === install?.table && before.metric === install.metric) {
+      this.#where = install;
+      return;
+    }
+    this.#where = install;
+    this.#left.clear();
+    const strays: RouteOrder[] = [];
+    for (const route of this.#parts.route.routes({ protocol: BGP_ROUTE_PROTOCOL })) {
+      if (route.table === install?.table && route.metric === install.metric)
+        this.#left.set(keyOf(route.destination), textOf(hopsOf(route)));
+      else strays.push(deletion(route.destination, route));
+    }
+    // A changed table or metric: first the new place, then the old one is cleared.
+    for (const key of this.#wanted.keys()) this.#missing.add(key);
+    this.#apply(this.#orders([...this.#wanted.keys()]));
+    this.#parts.route.changeRoutes(strays);
+  }
+
+  /** The speaker has changes. */
+  changed(): void {
+    this.#pulls = true;
+    this.#parts.shares.add(this);
+  }
+
+  /** All is known that is going to be: what nobody asked for goes. */
+  converged(): void {
+    const where = this.#where;
+    if (where === undefined) return;
+    const orders = [...this.#left.keys()].map((key) => deletion(prefixOf(key), where));
+    this.#left.clear();
+    this.#parts.route.changeRoutes(orders);
+  }
+
+  /** The neighbours that lead to a next hop are others now. */
+  rerouted(ip: Ip, ifname: string | undefined): void {
+    const changed = new Set<Way>();
+    for (const way of this.#ways.values()) {
+      if (!way.nextHops.some((each) => each.ip === ip && each.ifname === ifname)) continue;
+      way.hops = this.#resolve(way.nextHops);
+      changed.add(way);
+    }
+    if (changed.size === 0) return;
+    const keys: Key[] = [];
+    for (const [key, way] of this.#wanted) if (changed.has(way)) keys.push(key);
+    this.#apply(this.#orders(keys));
+  }
+
+  /** Somebody, or the loss of an interface, may have taken routes of ours away. */
+  check(): void {
+    if (this.#where === undefined || this.#wanted.size === 0) return;
+    const { loop } = this.#parts;
+    this.#checking ??= loop.wakeAt(after(loop.now(), CHECK_AFTER), () => {
+      this.#checking = undefined;
+      this.#restore();
+    });
+  }
+
+  /** What is in the kernel stays there when this is disposed. */
+  keep(): void {
+    this.#keep = true;
+  }
+
+  step(): boolean {
+    if (!this.#pulls) return false;
+    const changes = this.#parts.next(BATCH);
+    if (changes.length === 0) {
+      this.#pulls = false;
+      return false;
+    }
+    this.#apply(changes.flatMap((change) => this.#order(change)));
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#checking?.[Symbol.dispose]();
+    this.#parts.shares.remove(this);
+    if (!this.#keep) {
+      const ours = this.#parts.route.routes({ protocol: BGP_ROUTE_PROTOCOL });
+      this.#parts.route.changeRoutes(ours.map((route) => deletion(route.destination, route)));
+    }
+  }
+
+  #order({ prefix, nextHops }: RouteChange): readonly RouteOrder[] {
+    const key = keyOf(prefix);
+    if (nextHops.length > 0) {
+      const had = this.#wanted.has(key);
+      if (!had) this.#missing.add(key);
+      this.#wanted.set(key, this.#way(nextHops));
+      return this.#orders([key]);
+    }
+    const there = this.#wanted.delete(key) && !this.#missing.delete(key);
+    const left = this.#left.delete(key);
+    return this.#where !== undefined && (there || left) ? [deletion(prefix, this.#where)] : [];
+  }
+
+  /** What makes the kernel's routes for these keys those that are wanted. */
+  #orders(keys: readonly Key[]): readonly RouteOrder[] {
+    const where = this.#where;
+    if (where === undefined) return [];
+    return keys.flatMap((key): readonly RouteOrder[] => {
+      const hops = this.#wanted.get(key)?.hops ?? [];
+      const destination = prefixOf(key);
+      const left = this.#left.get(key);
+      const there = left !== undefined || !this.#missing.has(key);
+      if (hops.length === 0) {
+        // The speaker is told as well, and perhaps knows another way.
+        this.#left.delete(key);
+        this.#missing.add(key);
+        return there ? [deletion(destination, where)] : [];
+      }
+      this.#left.delete(key);
+      this.#missing.delete(key);
+      if (left === textOf(hops)) return [];
+      return [{ kind: there ? "replace" : "add", route: routeTo(destination, where, hops) }];
+    });
+  }
+
+  #apply(orders: readonly RouteOrder[]): void {
+    for (const { index, error, kernel } of this.#parts.route.changeRoutes(orders)) {
+      const order = orders[index];
+      if (order === undefined) continue;
+      if (order.kind !== "delete") this.#missing.add(keyOf(order.route.destination));
+      const prefix = formatPrefix(order.route.destination);
+      const why = error === "EEXIST" ? "somebody else has a route of the same table and metric" : (kernel ?? error);
+      if (this.#said.has(why)) continue;
+      this.#said.add(why);
+      this.#parts.warn("bgp.route-refused", { prefix, order: order.kind, why });
+    }
+  }
+
+  #restore(): void {
+    const where = this.#where;
+    if (where === undefined) return;
+    const there = new Set<Key>();
+    for (const route of this.#parts.route.routes({ table: where.table, protocol: BGP_ROUTE_PROTOCOL })) {
+      if (route.metric === where.metric) there.add(keyOf(route.destination));
+    }
+    const absent = [...this.#wanted.keys()].filter((key) => !there.has(key));
+    const taken = absent.filter((key) => !this.#missing.has(key)).length;
+    for (const way of this.#ways.values()) way.hops = this.#resolve(way.nextHops);
+    for (const key of absent) this.#missing.add(key);
+    this.#apply(this.#orders(absent));
+    if (taken > 0) this.#parts.warn("bgp.routes-restored", { routes: taken });
+  }
+
+  #way(nextHops: RouteChange["nextHops"]): Way {
+    const key = nextHops.map(({ ip, ifname }) => `${ip} ${ifname ?? ""}`).join(",");
+    const known = this.#ways.get(key);
+    if (known !== undefined) return known;
+    if (this.#ways.size >= WAYS) this.#forget();
+    const way = { nextHops, hops: this.#resolve(nextHops) };
+    this.#ways.set(key, way);
+    return way;
+  }
+  #forget(): void {
+    const used = new Set(this.#wanted.values());
+    for (const [key, way] of this.#ways) if (!used.has(way)) this.#ways.delete(key);
+  }
+
+  #resolve(nextHops: RouteChange["nextHops"]): readonly NewHop[] {
+    const hops = nextHops.flatMap(({ ip, ifname }) => this.#parts.gateway(ip, ifname).hops);
+    // Two next hops behind one neighbour are one way.
+    return [...new Map(hops.map((hop) => [textOf([hop]), hop])).values()];
+  }
+}
+
+/** Next hops of the speaker, and the neighbours that lead there. */
+interface Way {
+  readonly nextHops: RouteChange["nextHops"];
+  hops: readonly NewHop[];
+}
+
+/** A number for IPv4, since there may be a million of them. */
+type Key = number | string;
+function keyOf(prefix: Prefix): Key {
+  return isIpv4(prefix.ip) ? prefix.ip * 64 + prefix.length : formatPrefix(prefix);
+}
+function prefixOf(key: Key): Prefix {
+  if (typeof key === "number") return { ip: Math.floor(key / 64), length: key % 64 } as Prefix;
+  const prefix = parsePrefix(key);
+  if (!prefix.ok) throw new TypeError(`${key} is no prefix`);
+  return prefix.value;
+}
+
+function routeTo(destination: Prefix, { table, metric }: Where, hops: readonly NewHop[]): NewRoute {
+  const base = { destination, table, metric, protocol: BGP_ROUTE_PROTOCOL };
+  const [only] = hops;
+  if (hops.length > 1 || only === undefined) return { ...base, hops };
+  const { weight: _alone, ...hop } = only;
+  return { ...base, ...hop };
+}
+
+function deletion(
+  destination: Prefix,
+  { table, metric }: { readonly table: number; readonly metric: number },
+): RouteOrder {
+  return { kind: "delete", route: { destination, table, metric, protocol: BGP_ROUTE_PROTOCOL } };
+}
+
+function hopsOf(route: Route): readonly NewHop[] {
+  return route.hops.map(({ gateway, oif, weight }) => ({
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(oif === undefined ? {} : { oif }),
+    weight,
+  }));
+}
+function textOf(hops: readonly NewHop[]): string {
+  const weights = hops.length > 1;
+  return hops.map(({ gateway, oif, weight }) => `${gateway} ${oif} ${weights ? (weight ?? 1) : 1}`).join(",");
+}
+
+/** Changes in one step: a millisecond or two. */
+const BATCH = 256;
+const CHECK_AFTER = ms(300);
+const WAYS = 10_000;
