@@ -4,12 +4,13 @@ import { fuzz } from "./run.ts";
 import { must, type Target } from "./target.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
+import { OSPF } from "./targets-ospf.ts";
 import { RESOURCES } from "./targets-resources.ts";
 
 const INPUTS = 15_000;
 
 describe("random and mutated inputs: nothing thrown, nothing that must hold broken", () => {
-  test.each([...HTTP1, ...NETSTACK, ...RESOURCES].map((target) => [target.name, target] as const))(
+  test.each([...HTTP1, ...NETSTACK, ...OSPF, ...RESOURCES].map((target) => [target.name, target] as const))(
     "%s",
     (_name, target) => {
       // another seed each day: the same on every machine that day

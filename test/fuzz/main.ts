@@ -10,6 +10,7 @@ import { type Finding, fuzz } from "./run.ts";
 import type { Target } from "./target.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
+import { OSPF } from "./targets-ospf.ts";
 import { RESOURCES } from "./targets-resources.ts";
 
 interface Job {
@@ -96,7 +97,7 @@ function targetNamed(name: string): Target {
   return target;
 }
 
-const TARGETS: readonly Target[] = [...HTTP1, ...NETSTACK, ...RESOURCES];
+const TARGETS: readonly Target[] = [...HTTP1, ...NETSTACK, ...OSPF, ...RESOURCES];
 /** The loaded machine of a CI may stop a thread for long; an input takes microseconds. */
 const STALL = 10_000;
 
