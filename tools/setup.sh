@@ -20,7 +20,7 @@ fi
 
 case "${1:-}" in
   run) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl" ;;
-  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump" ;;
+  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2" ;;
   *) exit 0 ;;
 esac
 
@@ -44,8 +44,31 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 say "installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+
+# Routing daemons are wanted as programs for tests, not as services of this machine: while they are installed, nothing is
+# started, and the services that came with them do not start at the next boot either.  What was installed before stays
+# as it was.
+policy=/usr/sbin/policy-rc.d
+quiet_services=""
+case "$missing" in *frr* | *bird2*) quiet_services=yes ;; esac
+if [ -n "$quiet_services" ] && [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM
+fi
 # shellcheck disable=SC2086  # a list of words is meant
 if ! apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1; then
   apt-get update -qq >&2
   apt-get install -y -qq --no-install-recommends $missing >&2
 fi
+for package in $missing; do
+  case "$package" in
+    frr) service=frr ;;
+    bird2) service=bird ;;
+    *) continue ;;
+  esac
+  if command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet "$service" 2>/dev/null; then
+    say "service $service came with $package: not started, and disabled (systemctl enable --now $service undoes that)"
+  fi
+done
