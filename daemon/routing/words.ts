@@ -60,6 +60,7 @@ export type FromRouting =
   | { readonly kind: "bgp-peer"; readonly peer: BgpPeerReport }
   | { readonly kind: "bgp-peer-gone"; readonly name: string }
   | { readonly kind: "ospf-interface"; readonly interface: OspfInterfaceReport }
+  | { readonly kind: "ospf-interface-gone"; readonly version: 2 | 3; readonly ifname: string }
   | { readonly kind: "vip"; readonly vip: RoutedVipReport }
   | { readonly kind: "answer"; readonly n: number; readonly answer: RoutingAnswer }
   | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine }
