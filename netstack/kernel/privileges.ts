@@ -6,7 +6,7 @@
  * libc, which changes all threads at once and thereby takes their capabilities; no_new_privs reaches all of them with the
  * seccomp filter (seccomp.ts).  What came of it is read back from /proc for every thread.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { Fault } from "../../base/fault.ts";
 import { errnoName } from "./errno.ts";
 import * as libc from "./libc.ts";
@@ -72,6 +72,47 @@ export function dropPrivileges(user: User): void {
   if (left.length > 0) throw new Fault("KERNEL_CALL", { call: "dropPrivileges", left: left.join(", ") });
 }
 
+/**
+ * Keeps these for the calling thread, which does all the work; every other thread, and every program, gets none.  What
+ * root may by its name alone is gone as well: afterwards this is `user`.
+ */
+export function keepOnly(kept: readonly Capability[], user: User): void {
+  const bits: readonly number[] = kept.map((name) => CAPABILITIES[name]);
+  const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
+  for (let capability = 0; capability <= last; capability++) {
+    if (!bits.includes(capability))
+      libc.must(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl", { option: "PR_CAPBSET_DROP", capability });
+  }
+  // A flag of this thread: libc changes the ids of all, and all others lose their capabilities with that.
+  libc.must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl", { option: "PR_SET_KEEPCAPS" });
+  libc.must(setgroups(1, new Uint8Array(Uint32Array.of(user.gid).buffer)), "setgroups");
+  libc.must(setresgid(user.gid, user.gid, user.gid), "setresgid");
+  libc.must(setresuid(user.uid, user.uid, user.uid), "setresuid");
+  const mask = bits.reduce((sum, bit) => sum + 2 ** bit, 0);
+  const sets = new Uint8Array(Uint32Array.of(mask, mask, 0, 0, 0, 0).buffer);
+  libc.must(capset(new Uint8Array(Uint32Array.of(CAPABILITY_VERSION_3, 0).buffer), sets), "capset");
+  libc.must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl", { option: "PR_CAP_AMBIENT" });
+  libc.must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", { option: "PR_SET_NO_NEW_PRIVS" });
+  confine();
+  const left = beyond(mask);
+  if (left.length > 0) throw new Fault("KERNEL_CALL", { call: "keepOnly", left: left.join(", ") });
+}
+
+export type Capability = keyof typeof CAPABILITIES;
+
+/** Threads that hold a capability which is not in `mask`; all but this one must have none at all. */
+function beyond(mask: number): readonly string[] {
+  const own = readlinkSync("/proc/thread-self").split("/").pop();
+  return threadIds().flatMap((thread) => {
+    const now = status(`/proc/self/task/${thread}/status`);
+    const allowed = String(thread) === own ? BigInt(mask) : 0n;
+    return ["CapInh", "CapPrm", "CapEff", "CapAmb"].flatMap((name) => {
+      const have = BigInt(`0x${now.get(name) ?? "0"}`);
+      return (have & ~allowed) === 0n ? [] : [`thread ${thread} ${name} ${have.toString(16)}`];
+    });
+  });
+}
+
 /** What any thread still has beyond `user`: empty when privileges are gone. */
 export function remaining(user: User): readonly string[] {
   const left: string[] = [];
@@ -133,6 +174,8 @@ const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const CAP_SETPCAP = 8n;
 const CAPABILITY_VERSION_3 = 0x20080522;
+const PR_SET_KEEPCAPS = 8;
+const CAPABILITIES = { NET_BIND_SERVICE: 10, NET_ADMIN: 12, NET_RAW: 13 } as const;
 
 const schedSetscheduler = libc.declare<(thread: number, policy: number, parameters: Uint8Array) => number>(
   "int sched_setscheduler(int, int, void *)",

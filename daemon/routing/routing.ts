@@ -1,0 +1,300 @@
+/**
+ * The routing process on a loop: protocol engines, the addresses that they announce, and what control asks of both.
+ * A network of the plan that is the address of a virtual IP is announced while that is eligible and bound, any other
+ * always.
+ */
+import { formatPrefix, type Ip, type Prefix, parsePrefix } from "../../base/address.ts";
+import { unreachable } from "../../base/result.ts";
+import { type Ms, ms } from "../../base/unit.ts";
+import type { BfdSpec } from "../../netstack/bfd/plan.ts";
+import { BgpDriver } from "../../netstack/bgp/driver/bgp-driver.ts";
+import type { BgpPlan } from "../../netstack/bgp/plan.ts";
+import { Speaker } from "../../netstack/bgp/speaker.ts";
+import type { Loop } from "../../netstack/kernel/loop.ts";
+import { OspfDriver } from "../../netstack/ospf/driver/ospf-driver.ts";
+import type { OspfPlan } from "../../netstack/ospf/plan.ts";
+import { Anycast } from "./anycast.ts";
+import type { EngineNotes, RoutingEngine } from "./engine.ts";
+import type {
+  FromRouting,
+  RoutedVip,
+  RoutedVipReport,
+  RoutingAnswer,
+  RoutingPlan,
+  RoutingQuestion,
+  ToRouting,
+} from "./words.ts";
+
+export interface RoutingParts {
+  readonly loop: Loop;
+  readonly tell: (message: FromRouting) => void;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+  /** The process shall end: everything is said and done. */
+  readonly ended: () => void;
+}
+
+type Command = Exclude<ToRouting, { readonly kind: "ping" }>;
+
+export class Routing implements Disposable {
+  readonly #parts: RoutingParts;
+  readonly #anycast: Anycast;
+  #bgp: RoutingEngine<BgpPlan> | undefined;
+  readonly #ospf = new Map<2 | 3, RoutingEngine<OspfPlan>>();
+  /** BFD sessions by who wants them. */
+  readonly #bfd = new Map<string, readonly BfdSpec[]>();
+  readonly #traces = new Map<number, readonly Disposable[]>();
+  readonly #reported = new Map<string, string>();
+  #plan: RoutingPlan | undefined;
+  #withdrawing: "no" | "under way" | "done" = "no";
+  #stopping = false;
+
+  constructor(parts: RoutingParts) {
+    this.#parts = parts;
+    this.#anycast = new Anycast({
+      loop: parts.loop,
+      warn: (name, fields) => this.#event(name, { ...fields, level: "warn" }),
+      moved: () => this.#apply(),
+    });
+  }
+
+  command(command: Command): void {
+    switch (command.kind) {
+      case "plan":
+        this.#plan = command.plan;
+        return this.#apply();
+      case "bfd":
+        for (const engine of this.#engines()) engine.bfd(command.report);
+        return;
+      case "withdraw":
+        return this.withdraw(ms(command.grace), () => this.#parts.tell({ kind: "withdrawn" }));
+      case "stop":
+        return this.stop(command.keep);
+      case "ask":
+        return this.#parts.tell({ kind: "answer", n: command.n, answer: this.#answer(command.question) });
+      case "trace":
+        return this.#trace(command.n, command.protocol, command.peer);
+      case "untrace":
+        for (const each of this.#traces.get(command.n) ?? []) each[Symbol.dispose]();
+        this.#traces.delete(command.n);
+        return;
+      case "clear":
+        for (const engine of this.#engines()) engine.clear(command.peer, command.how);
+        return;
+      default:
+        unreachable(command);
+    }
+  }
+
+  /** Everything that we announce goes; addresses stay bound, for what is still under way. */
+  withdraw(grace: Ms, done: () => void): void {
+    this.#withdrawing = "under way";
+    const finished = (): void => {
+      this.#withdrawing = "done";
+      this.#reportVips();
+      done();
+    };
+    each(this.#engines(), (engine, next) => engine.withdraw(grace, next), finished);
+  }
+
+  /** What needs control is withdrawn, the rest as a restart: another control soon begins anew. */
+  orphaned(): void {
+    if (this.#stopping) return;
+    const vips = (this.#plan?.vips ?? []).map((vip) => ({ ...vip, eligible: false, why: "CONTROL_GONE" }));
+    if (this.#plan !== undefined) this.#plan = { ...this.#plan, vips };
+    this.#apply();
+    const { loop } = this.#parts;
+    loop.wakeAt(loop.now(), () => this.#stop(true, false));
+  }
+
+  stop(keep: boolean): void {
+    this.#stop(keep, keep);
+  }
+
+  [Symbol.dispose](): void {
+    for (const engine of this.#engines()) engine[Symbol.dispose]();
+    this.#bgp = undefined;
+    this.#ospf.clear();
+    this.#anycast[Symbol.dispose]();
+  }
+
+  #stop(keepRoutes: boolean, keepAddresses: boolean): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    each(
+      this.#engines(),
+      (engine, next) => engine.stop(keepRoutes, next),
+      () => {
+        if (!keepAddresses) this.#anycast.clear();
+        this[Symbol.dispose]();
+        this.#parts.ended();
+      },
+    );
+  }
+
+  /** Addresses first, so that nothing is announced that is not here. */
+  #apply(): void {
+    const plan = this.#plan;
+    if (plan === undefined || this.#stopping) return;
+    this.#anycast.want(plan.vips.filter(({ eligible }) => eligible).flatMap(addressesOf));
+    const silent = new Set(
+      plan.vips.filter((vip) => !this.#isReady(vip)).flatMap((vip) => vip.addresses.map(canonical)),
+    );
+    const announced = <N extends { readonly prefix: string }>(networks: readonly N[]): readonly N[] =>
+      networks.filter(({ prefix }) => !silent.has(canonical(prefix)));
+    this.#applyBgp(plan.bgp && { ...plan.bgp, networks: announced(plan.bgp.networks) });
+    this.#applyOspf(plan.ospf.map((each) => ({ ...each, networks: announced(each.networks) })));
+    this.#reportVips();
+  }
+
+  #applyBgp(plan: BgpPlan | undefined): void {
+    if (plan === undefined) {
+      this.#bgp?.[Symbol.dispose]();
+      if (this.#bgp !== undefined) this.#wantBfd("bgp", []);
+      this.#bgp = undefined;
+      return;
+    }
+    this.#bgp ??= this.#openBgp();
+    // What is bound already was left by an earlier life: this host has gone on forwarding (RFC 4724 §4.1).
+    this.#bgp.plan({ ...plan, restarting: plan.restarting || this.#anycast.found > 0 });
+  }
+
+  #openBgp(): RoutingEngine<BgpPlan> {
+    const { loop, tell, random } = this.#parts;
+    return new BgpDriver({
+      loop,
+      random,
+      speaker: new Speaker({ random }),
+      notes: {
+        ...this.#notes("bgp"),
+        peer: (peer) => tell({ kind: "bgp-peer", peer }),
+        peerGone: (name) => tell({ kind: "bgp-peer-gone", name }),
+      },
+    });
+  }
+
+  #applyOspf(plans: readonly OspfPlan[]): void {
+    for (const [version, engine] of this.#ospf) {
+      if (plans.some((each) => each.version === version)) continue;
+      engine[Symbol.dispose]();
+      this.#ospf.delete(version);
+      this.#wantBfd(`ospf${version}`, []);
+    }
+    for (const plan of plans) {
+      const running = this.#ospf.get(plan.version);
+      if (running === undefined) this.#ospf.set(plan.version, this.#openOspf(plan));
+      else running.plan(plan);
+    }
+  }
+
+  #openOspf(plan: OspfPlan): RoutingEngine<OspfPlan> {
+    const { loop, tell } = this.#parts;
+    const notes = {
+      ...this.#notes(`ospf${plan.version}`),
+      report: (report: (FromRouting & { readonly kind: "ospf-interface" })["interface"]) =>
+        tell({ kind: "ospf-interface", interface: report }),
+      reportGone: (version: 2 | 3, ifname: string) => tell({ kind: "ospf-interface-gone", version, ifname }),
+    };
+    const restarting = plan.restarting || this.#anycast.found > 0;
+    return new OspfDriver(loop, { ...plan, restarting }, notes, () => Date.now());
+  }
+
+  #notes(engine: string): EngineNotes {
+    return {
+      bfd: (sessions) => this.#wantBfd(engine, sessions),
+      event: (name, fields) => this.#event(name, fields),
+    };
+  }
+
+  #wantBfd(engine: string, sessions: readonly BfdSpec[]): void {
+    this.#bfd.set(engine, sessions);
+    this.#parts.tell({ kind: "bfd", sessions: [...this.#bfd.values()].flat() });
+  }
+
+  #isReady(vip: RoutedVip): boolean {
+    return vip.eligible && addressesOf(vip).every((ip) => this.#anycast.hindrance(ip) === undefined);
+  }
+
+  #reportVips(): void {
+    const vips = this.#plan?.vips ?? [];
+    for (const vip of vips) {
+      const report = this.#vipReport(vip);
+      const text = JSON.stringify(report);
+      if (this.#reported.get(vip.name) === text) continue;
+      this.#reported.set(vip.name, text);
+      this.#parts.tell({ kind: "vip", vip: report });
+    }
+    for (const name of this.#reported.keys()) {
+      if (!vips.some((each) => each.name === name)) this.#reported.delete(name);
+    }
+  }
+
+  #vipReport(vip: RoutedVip): RoutedVipReport {
+    const { name } = vip;
+    if (this.#withdrawing === "done") return { name, state: "withdrawn", why: "DRAINED" };
+    if (!vip.eligible) return { name, state: "withdrawn", why: vip.why };
+    const hindered = addressesOf(vip).flatMap((ip) => this.#anycast.hindrance(ip) ?? []);
+    if (hindered.length > 0) return { name, state: "failed", why: hindered.join("; ") };
+    const prefixes = new Set(vip.addresses.map(canonical));
+    const networks = [
+      ...(this.#plan?.bgp?.networks ?? []),
+      ...(this.#plan?.ospf ?? []).flatMap((each) => each.networks),
+    ];
+    const told = networks.some(({ prefix }) => prefixes.has(canonical(prefix)));
+    return told ? { name, state: "announced", why: vip.why } : { name, state: "bound", why: "NO_NETWORK" };
+  }
+
+  #answer(question: RoutingQuestion): RoutingAnswer {
+    const answers = this.#engines().flatMap((engine) => engine.ask(question) ?? []);
+    switch (question.of) {
+      case "bgp-routes":
+        return answers.find((each) => each.of === question.of) ?? { of: "bgp-routes", routes: [], more: 0 };
+      case "ospf-lsdb":
+        return { of: question.of, lsas: answers.flatMap((each) => (each.of === "ospf-lsdb" ? each.lsas : [])) };
+      case "ospf-routes":
+        return { of: question.of, routes: answers.flatMap((each) => (each.of === "ospf-routes" ? each.routes : [])) };
+      default:
+        return unreachable(question);
+    }
+  }
+
+  #trace(n: number, protocol: "bgp" | "ospf", peer: string | undefined): void {
+    const engines = protocol === "bgp" ? [this.#bgp].filter((one) => one !== undefined) : [...this.#ospf.values()];
+    const tell = this.#parts.tell;
+    this.#traces.set(
+      n,
+      engines.map((engine) => engine.trace(peer, (line) => tell({ kind: "trace", n, line }))),
+    );
+  }
+
+  #engines(): readonly RoutingEngine<never>[] {
+    return [...(this.#bgp === undefined ? [] : [this.#bgp]), ...this.#ospf.values()];
+  }
+
+  #event(name: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#parts.tell({ kind: "event", name, fields });
+  }
+}
+
+/** Starts all, and calls `finished` when the last has called its `next`. */
+function each<T>(all: readonly T[], start: (one: T, next: () => void) => void, finished: () => void): void {
+  let left = all.length;
+  if (left === 0) return finished();
+  for (const one of all) {
+    start(one, () => {
+      if (--left === 0) finished();
+    });
+  }
+}
+
+function addressesOf(vip: RoutedVip): readonly Ip[] {
+  return vip.addresses.map((text) => prefixOf(text).ip);
+}
+function canonical(text: string): string {
+  return formatPrefix(prefixOf(text));
+}
+function prefixOf(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (!prefix.ok) throw new TypeError(`the plan says ${text} where a prefix belongs`);
+  return prefix.value;
+}
