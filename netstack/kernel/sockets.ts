@@ -172,7 +172,7 @@ export function openRaw(options: RawOptions): Fd {
   const v6 = options.family === 6;
   return open(v6 ? AF_INET6 : AF_INET, SOCK_RAW, options.protocol, (fd) => {
     if (options.filter !== undefined) attach(fd, options.filter);
-    common(fd, v6, options);
+    common(fd, v6, options, true);
     if (options.bind !== undefined)
       bind(fd, encodeInet({ ip: options.bind, port: 0 }, options.scope), formatIp(options.bind));
     if (options.multicast !== undefined) join(fd, v6, options.multicast);
@@ -191,8 +191,9 @@ interface CommonOptions {
   readonly sendBuffer?: number;
 }
 
-function common(fd: Fd, v6: boolean, options: CommonOptions): void {
-  if (v6) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+function common(fd: Fd, v6: boolean, options: CommonOptions, raw = false): void {
+  // Raw sockets of IPv6 are of that family alone, and refuse the option.
+  if (v6 && !raw) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   if (options.freebind === true) {
     if (v6) so.setInt(fd, so.IPPROTO_IPV6, so.IPV6_FREEBIND, 1, "IPV6_FREEBIND");
     else so.setInt(fd, so.IPPROTO_IP, so.IP_FREEBIND, 1, "IP_FREEBIND");
