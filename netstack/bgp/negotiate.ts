@@ -17,8 +17,10 @@ export interface Identity {
   /** What this peer sees. */
   readonly asn: number;
   readonly routerId: Ipv4;
-  /** RFC 4724 §3: R, and F for every family. */
+  /** RFC 4724 §3: R, for the first session after a restart. */
   readonly restarting: boolean;
+  /** F, for every family: what we forward has not been interrupted since the peer's last session with us. */
+  readonly forwarding: boolean;
 }
 
 export interface Negotiated {
@@ -68,8 +70,7 @@ export function openOf(spec: BgpSession, who: Identity): Open {
       restarting: who.restarting,
       notification: gracefulRestart.notification,
       restartTime: whole(gracefulRestart.restartTime, 4095),
-      // Our routes are the kernel's, which outlives us: forwarding is preserved whenever we say that we restarted.
-      families: families.map((family) => ({ family, forwarding: who.restarting })),
+      families: families.map((family) => ({ family, forwarding: who.forwarding })),
     };
     capabilities.push(restart);
     const { longLived } = gracefulRestart;
@@ -78,7 +79,7 @@ export function openOf(spec: BgpSession, who: Identity): Open {
         kind: "long-lived-graceful-restart",
         families: families.map((family) => ({
           family,
-          forwarding: who.restarting,
+          forwarding: who.forwarding,
           staleTime: whole(longLived, 0xffffff),
         })),
       });

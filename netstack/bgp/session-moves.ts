@@ -50,7 +50,7 @@ export function call(d: Draft, why: string): void {
 /** §10 suggests 120 s; the first ones come sooner, since most peers that do not answer are just starting. */
 export function setRetry(d: Draft): void {
   const { attempts, config } = d.session;
-  const span = Math.min(FIRST_RETRY * 2 ** Math.min(attempts, 16), config.connectRetry);
+  const span = Math.max(LEAST_RETRY, Math.min(FIRST_RETRY * 2 ** Math.min(attempts, 16), config.connectRetry));
   set(d, "connect-retry-expired", ms(span * d.jitter));
 }
 
@@ -155,6 +155,7 @@ const EMPTY = new Uint8Array(0);
 const LARGE_HOLD = ms(240_000);
 const SEND_HOLD = 480_000;
 const FIRST_RETRY = 1000;
+const LEAST_RETRY = 250;
 const FIRST_IDLE = 500;
 const MOST_IDLE = 120_000;
 const FORGIVEN = 300_000;
