@@ -164,7 +164,7 @@ export class Routing implements Disposable {
     return new BgpDriver({
       loop,
       random,
-      speaker: new Speaker({ random }),
+      speaker: new Speaker(random),
       notes: {
         ...this.#notes("bgp"),
         peer: (peer) => tell({ kind: "bgp-peer", peer }),
