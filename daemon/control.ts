@@ -2,6 +2,7 @@
  * The loop of the control process: configuration and facts → desired state → children.  Coalesced (many changes, one
  * pass) and idempotent (a pass without a change sends nothing).  Time, processes and sockets are parameters.
  */
+import { formatIp } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import { after, type Instant, instant, type Ms, ms, seconds } from "../base/unit.ts";
 import type { VipReport } from "../netstack/vip/plan.ts";
@@ -9,6 +10,7 @@ import type { Allocated } from "../resources/allocate.ts";
 import type { ResourceSet } from "../resources/kinds.ts";
 import type { Settings } from "../resources/settings.ts";
 import type { Allocations } from "./allocations.ts";
+import type { Bfd } from "./bfd.ts";
 import { Conditions } from "./conditions.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { Live } from "./config/live.ts";
@@ -18,6 +20,10 @@ import { type Desired, type DesiredCondition, desired } from "./desired.ts";
 import type { Events } from "./events.ts";
 import type { Facts, InterfaceFact } from "./facts.ts";
 import { Leaving } from "./leaving.ts";
+import { LeavingRouted } from "./leaving-routed.ts";
+import { derivedRouterId } from "./router-id.ts";
+import type { Routing } from "./routing.ts";
+import { RoutingConditions } from "./routing-conditions.ts";
 import type { Vips } from "./vips.ts";
 
 export interface ControlParts {
@@ -25,6 +31,8 @@ export interface ControlParts {
   readonly allocations: Allocations;
   readonly dataplanes: Dataplanes;
   readonly vips: Vips;
+  readonly routing: Routing;
+  readonly bfd: Bfd;
   readonly host: Host;
   readonly events: Events;
   readonly clock: Clock;
@@ -55,6 +63,8 @@ export interface DrainTimes {
 const DRAIN_TIMES: DrainTimes = { handover: ms(12_000), withdrawal: ms(3_000), linger: ms(500), grace: ms(10_000) };
 
 const FAREWELL = ms(500);
+/** States of a routed virtual IP in which routers may send to it. */
+const ON_THE_WIRE: ReadonlySet<string> = new Set(["announced", "bound"]);
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
 const LONGEST_FOLLOW = seconds(2);
 /** How old the picture of the interfaces may be. */
@@ -63,6 +73,8 @@ const LOOK_EVERY = ms(500);
 export class Control {
   readonly #parts: ControlParts;
   readonly #leaving = new Leaving();
+  readonly #leavingRouted = new LeavingRouted();
+  readonly #routingConditions: RoutingConditions;
   readonly conditions: Conditions;
   #desired: Desired | undefined;
   #allocated: Allocated | undefined;
@@ -79,6 +91,8 @@ export class Control {
   #followBy: { readonly generation: number; readonly at: Instant } | undefined;
   #eligible: ReadonlySet<string> = new Set();
   #interfaces: readonly InterfaceFact[] = [];
+  /** Derived once: another one would end every session. */
+  #routerId: string | undefined;
   #queued = false;
   #draining = false;
   #hurried = false;
@@ -87,6 +101,7 @@ export class Control {
   constructor(parts: ControlParts) {
     this.#parts = parts;
     this.conditions = new Conditions(parts.events, parts.wall);
+    this.#routingConditions = new RoutingConditions(parts.clock, () => this.changed());
   }
 
   get desired(): Desired | undefined {
@@ -140,26 +155,32 @@ export class Control {
   }
 
   pass(): void {
-    const { live, allocations, dataplanes, vips, settled } = this.#parts;
+    const { live, allocations, dataplanes, vips, routing, bfd, settled } = this.#parts;
     const { settings, resources, key, secrets } = live.current;
     this.#allocated ??= allocations.next(resources);
     const next = desired(settings, resources, this.#allocated, this.#facts({ key, secrets }));
     const before = this.#inForce(next);
     if (before === next) this.#letLeave();
-    else this.#leaving.compare(before, next);
-    const { proxy, sockets } = this.#leaving.carried(next);
+    else {
+      this.#leaving.compare(before, next);
+      this.#leavingRouted.compare(before, next);
+    }
+    const { proxy, sockets } = this.#leavingRouted.carried(this.#leaving.carried(next));
     if (!this.#draining) dataplanes.want(proxy, sockets);
     if (this.#mayFollow()) {
-      if (before !== next && this.#leaving.size > 0) this.changed();
+      if (before !== next && this.#leaving.size + this.#leavingRouted.size > 0) this.changed();
       this.#followed = { settings, resources, allocated: this.#allocated, key, secrets };
       dataplanes.prune();
     }
-    const plan = this.#leaving.planned(this.#inForce(next).vips);
-    this.#desired = { ...next, vips: plan };
-    this.#eligible = new Set(
-      plan.segments.flatMap((segment) => segment.vips.filter(({ eligible }) => eligible).map(({ name }) => name)),
-    );
+    const followed = this.#inForce(next);
+    const plan = this.#leaving.planned(followed.vips);
+    const routes = this.#leavingRouted.planned(followed.routing);
+    this.#desired = { ...next, vips: plan, routing: routes };
+    const planned = [...plan.segments.flatMap((segment) => segment.vips), ...(routes?.vips ?? [])];
+    this.#eligible = new Set(planned.filter(({ eligible }) => eligible).map(({ name }) => name));
     vips.want(plan);
+    bfd.want(followed.bfd);
+    routing.want(routes, this.#routerId);
     this.conditions.replace([...live.conditions(), ...next.conditions, ...this.#conditionsOfParts()]);
     settled();
   }
@@ -187,22 +208,27 @@ export class Control {
   }
 
   #letLeave(): void {
-    const { vips, clock } = this.#parts;
+    const { vips, routing, clock } = this.#parts;
     const owns = (vip: string): boolean => vips.reports.get(vip)?.report.state === "owner";
-    this.#leaving.advance(clock.now(), owns, (at) => void clock.wakeAt(at, () => this.changed()));
+    const announced = (vip: string): boolean => ON_THE_WIRE.has(routing.vips.get(vip)?.report.state ?? "");
+    const wake = (at: Instant): void => void clock.wakeAt(at, () => this.changed());
+    this.#leaving.advance(clock.now(), owns, wake);
+    this.#leavingRouted.advance(clock.now(), announced, wake);
   }
 
   /** What keeps the daemon from serving what the files say; undefined when nothing does. */
   notReady(): string | undefined {
-    const { dataplanes, vips } = this.#parts;
+    const { dataplanes, vips, routing } = this.#parts;
     if (this.#draining) return "draining";
     if (!dataplanes.applied()) return "a data plane has not applied the configuration";
-    return vips.applied() ? undefined : "pulse has not taken over the virtual IPs";
+    if (!vips.applied()) return "pulse has not taken over the virtual IPs";
+    return routing.applied() ? undefined : "the routing process has not taken over the virtual IPs";
   }
 
   /** Every part answers: what the watchdog wants to know. */
   alive(): boolean {
-    return this.#parts.dataplanes.alive() && this.#parts.vips.alive();
+    const { dataplanes, vips, routing } = this.#parts;
+    return dataplanes.alive() && vips.alive() && routing.alive();
   }
 
   /** Graceful end: the addresses first, then the requests under way, then pulse.  Once; later calls wait for the first. */
@@ -217,23 +243,38 @@ export class Control {
     this.#hurried = true;
     this.#parts.dataplanes.kill();
     void this.#parts.vips.stop(FAREWELL);
+    void this.#parts.routing.stop(this.keepsRoutes, FAREWELL);
+  }
+
+  /** At the end: what is announced stays with the peers, and in the kernel, for the next start. */
+  get keepsRoutes(): boolean {
+    const { live, routing } = this.#parts;
+    return live.current.settings.routing.onStop === "keep" && routing.plan !== undefined;
   }
 
   async #stop({ handover, withdrawal, linger, grace }: DrainTimes): Promise<void> {
-    const { vips, dataplanes, events, clock } = this.#parts;
+    const { vips, routing, dataplanes, events, clock, live } = this.#parts;
     this.#draining = true;
     events.emit("daemon.draining", { handover, grace });
-    const owned = [...vips.reports.values()].some(({ report }) => report.state === "owner");
-    await vips.withdraw(handover, withdrawal);
+    const keep = this.keepsRoutes;
+    const announced = !keep && [...routing.vips.values()].some(({ report }) => ON_THE_WIRE.has(report.state));
+    const owned = announced || [...vips.reports.values()].some(({ report }) => report.state === "owner");
+    const { drain } = live.current.settings.routing;
+    const withdrawn = keep ? undefined : routing.withdraw(announced && !this.#hurried ? drain : ms(0), withdrawal);
+    await Promise.all([vips.withdraw(handover, withdrawal), withdrawn]);
     if (owned && !this.#hurried)
       await new Promise<void>((resolve) => void clock.wakeAt(after(clock.now(), linger), resolve));
     await dataplanes.drain(grace);
-    await vips.stop(seconds(3));
+    await Promise.all([vips.stop(seconds(3)), routing.stop(keep, seconds(3))]);
   }
 
   /** Key and secrets belong to a configuration: one without virtual IPs has none, and the one before is still followed. */
   #facts({ key, secrets }: { readonly key: string; readonly secrets: Secrets }): Facts {
-    const { dataplanes, host } = this.#parts;
+    const { dataplanes, host, routing } = this.#parts;
+    const remembered = routing.rememberedRouterId;
+    // Of another host, whose disk this one was made from, it would be wrong: then no interface has it.
+    const here = this.#interfaces.some(({ addresses }) => addresses.some((ip) => formatIp(ip) === remembered));
+    this.#routerId ??= derivedRouterId({ routerId: here ? remembered : undefined, interfaces: this.#interfaces });
     return {
       hostname: host.hostname,
       key,
@@ -244,12 +285,12 @@ export class Control {
       eligible: this.#eligible,
       draining: this.#draining,
       secrets,
-      routerId: undefined,
+      routerId: this.#routerId,
     };
   }
 
   #conditionsOfParts(): readonly DesiredCondition[] {
-    const { dataplanes, vips } = this.#parts;
+    const { dataplanes, vips, routing, bfd } = this.#parts;
     const none = (): undefined => undefined;
     const children = [vips.status(none), ...dataplanes.status(none)]
       .filter(({ state }) => state === "silent" || state === "backoff")
@@ -292,7 +333,8 @@ export class Control {
             },
           ]
         : [];
-    return [...children, ...listeners, ...refused, ...reports, ...drift, ...fallback];
+    const routed = [...this.#routingConditions.of(routing), ...bfd.conditions()];
+    return [...children, ...listeners, ...refused, ...reports, ...routed, ...drift, ...fallback];
   }
 }
 

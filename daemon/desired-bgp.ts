@@ -43,7 +43,7 @@ export function bgpPlan(settings: Settings, vips: readonly Routed[], facts: Fact
   const base = first(vips, "localASBase");
   const asn = written.asn ?? first(vips, "localAS") ?? (base === undefined ? undefined : base + lastOctet(routerId));
   if (asn === undefined) return incomplete("no AS: write bgp.asn in the settings");
-  const making: Making = { settings, written, secrets: facts.secrets };
+  const making: Making = { settings, written, asn, secrets: facts.secrets };
   const plan: BgpPlan = {
     asn,
     routerId,
@@ -77,6 +77,7 @@ const USUAL_PEER = bgpSettings.parse({ peers: [{ name: "usual", address: "192.0.
 interface Making {
   readonly settings: Settings;
   readonly written: BgpSettings;
+  readonly asn: number;
   readonly secrets: ReadonlyMap<string, string>;
 }
 
@@ -167,8 +168,8 @@ function session(each: BgpSessionSettings, extendedNextHop: boolean, making: Mak
     })),
     extendedNextHop,
     gracefulRestart: restart(each.gracefulRestart ?? written.gracefulRestart),
-    import: policy(each.import, written),
-    export: policy(each.export, written),
+    import: policy(each.import, written, making.asn),
+    export: policy(each.export, written, each.localAsn ?? making.asn),
     bfd: guard(each, making.settings),
   };
 }
@@ -198,14 +199,14 @@ function restart(spec: GracefulRestartSpec): BgpSession["gracefulRestart"] {
   return enabled ? { restartTime, stalePathTime, longLived, notification } : undefined;
 }
 
-function policy(name: string, { policies, prefixLists }: BgpSettings): BgpPolicy {
+function policy(name: string, { policies, prefixLists }: BgpSettings, asn: number): BgpPolicy {
   switch (name) {
     case "all":
       return { rules: [], otherwise: "accept" };
     case "none":
       return { rules: [], otherwise: "reject" };
     case "own":
-      return OWN;
+      return own(asn);
     default: {
       const found = policies.find((each) => each.name === name);
       if (found === undefined) throw new TypeError(`no policy ${name}`);
@@ -213,11 +214,11 @@ function policy(name: string, { policies, prefixLists }: BgpSettings): BgpPolicy
     }
   }
 }
-/** What begins here has passed through nobody: its AS path is empty. */
-const OWN: BgpPolicy = {
-  rules: [{ name: "own", match: { asPath: "^$" }, action: "accept", set: {} }],
-  otherwise: "reject",
-};
+/** What begins here has passed through nobody: its AS path is empty, or prepended with ourselves. */
+function own(asn: number): BgpPolicy {
+  const match = { asPath: `^(?:${asn}(?: ${asn})*)?$` };
+  return { rules: [{ name: "own", match, action: "accept", set: {} }], otherwise: "reject" };
+}
 
 function rule({ name, match, action, set }: BgpRuleSettings, lists: BgpSettings["prefixLists"]): BgpRule {
   const listed = match.prefixLists?.flatMap((each) => lists.find((list) => list.name === each)?.prefixes ?? []);

@@ -31,6 +31,16 @@ export function expose(families: readonly Family[]): string {
   return text;
 }
 
+export function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "gauge", help, samples };
+}
+export function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "counter", help, samples };
+}
+export function sample(labels: Labels, value: number): Sample {
+  return { labels, value };
+}
+
 /** `counts` are cumulative, one per upper bound; `total` is the count of +Inf. */
 export function histogram(
   labels: Labels,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { masked } from "../base/address.ts";
-import { ADDRESS_PROTOCOL } from "../netstack/kernel/marks.ts";
+import { ADDRESS_PROTOCOLS } from "../netstack/kernel/marks.ts";
 import { DirtyFlag } from "../netstack/kernel/netlink/dirty.ts";
 import { RouteSocket } from "../netstack/kernel/netlink/route-socket.ts";
 import type { Host } from "./control.ts";
@@ -32,7 +32,7 @@ export function thisHost(): Host {
         .map(({ name, index }) => ({
           name,
           addresses: addresses
-            .filter((each) => each.index === index && each.protocol !== ADDRESS_PROTOCOL)
+            .filter((each) => each.index === index && !ADDRESS_PROTOCOLS.includes(each.protocol))
             .map(({ ip }) => ip),
           networks: addresses
             .filter((each) => each.index === index)

@@ -1,23 +1,18 @@
 /**
- * Virtual IPs that a reload removed, on their way out in the order of a stop: pulse releases the address first (it stays
+ * L2 virtual IPs that a reload removed, on their way out in the order of a stop: pulse releases the address first (it stays
  * planned, but not eligible, so that flows are handed over under the key that the peers know), its listeners close when
  * that is done, and pulse forgets it when the hand-over is over.
  * Left out on purpose: a virtual IP that keeps its name and changes its address is not handed over.
  */
-import { formatIp } from "../base/address.ts";
 import { after, type Instant, ms, seconds } from "../base/unit.ts";
 import type { SegmentPlan, VipPlan, VipSpec } from "../netstack/vip/plan.ts";
-import type { BackendConfig, ListenerConfig } from "../proxy/config.ts";
+import { type Carried, carriedBy, withCarried } from "./carried.ts";
 import type { Desired } from "./desired.ts";
-import type { SocketWanted } from "./desired-proxy.ts";
 
-interface LeavingVip {
+interface LeavingVip extends Carried {
   readonly spec: VipSpec;
   readonly segment: SegmentPlan;
   readonly key: string;
-  readonly sockets: readonly SocketWanted[];
-  readonly listeners: readonly ListenerConfig[];
-  readonly backends: readonly BackendConfig[];
   /** When pulse was told to release it, and when it had. */
   since?: Instant;
   releasedAt?: Instant;
@@ -65,19 +60,11 @@ export class Leaving {
   }
 
   /** What the data planes shall carry: the wanted, and the listeners of what is not released yet. */
-  carried({ proxy, sockets }: Desired): Pick<Desired, "proxy" | "sockets"> {
-    const open = [...this.#vips].filter(([, { closed, sockets }]) => !closed && sockets.length > 0);
-    if (open.length === 0) return { proxy, sockets };
-    const backends = new Map(open.flatMap(([, vip]) => vip.backends).map((each) => [each.name, each]));
-    for (const each of proxy.backends) backends.set(each.name, each);
-    return {
-      proxy: {
-        version: `${proxy.version}+${open.map(([name]) => name).join("+")}`,
-        listeners: [...proxy.listeners, ...open.flatMap(([, vip]) => vip.listeners)],
-        backends: [...backends.values()],
-      },
-      sockets: [...sockets, ...open.flatMap(([, vip]) => vip.sockets)],
-    };
+  carried(wanted: Pick<Desired, "proxy" | "sockets">): Pick<Desired, "proxy" | "sockets"> {
+    return withCarried(
+      wanted,
+      [...this.#vips].filter(([, { closed }]) => !closed),
+    );
   }
 
   /** What pulse shall do: `plan`, and to release what that does not have any more. */
@@ -96,16 +83,8 @@ export class Leaving {
   }
 }
 
-function leaving(spec: VipSpec, segment: SegmentPlan, { vips: { key }, proxy, sockets: all }: Desired): LeavingVip {
-  const addresses = new Set(addressesOf(spec));
-  const sockets = all.filter(({ ip }) => addresses.has(formatIp(ip)));
-  const keys = new Set(sockets.map((socket) => socket.key));
-  const listeners = proxy.listeners.filter((listener) => keys.has(listener.key));
-  const used = new Set(
-    listeners.flatMap(({ rules }) => rules.flatMap(({ backends }) => backends.map(({ backend }) => backend))),
-  );
-  const backends = proxy.backends.filter(({ name }) => used.has(name));
-  return { spec, segment, key, sockets, listeners, backends, closed: false };
+function leaving(spec: VipSpec, segment: SegmentPlan, before: Desired): LeavingVip {
+  return { spec, segment, key: before.vips.key, ...carriedBy(addressesOf(spec), before), closed: false };
 }
 
 function addressesOf({ address4, address6 }: VipSpec): readonly string[] {

@@ -1,6 +1,12 @@
 /** What is ours in the kernel (netstack/kernel/audit.ts) as the admin API shows it, and its removal. */
 import { formatIp, formatPrefix } from "../base/address.ts";
-import { audit, type Ours, remove, removeAll } from "../netstack/kernel/audit.ts";
+import { audit, type Ours, remove } from "../netstack/kernel/audit.ts";
+import {
+  BGP_ROUTE_PROTOCOL,
+  OSPF_ROUTE_PROTOCOL,
+  ROUTE_PROTOCOL,
+  ROUTED_ADDRESS_PROTOCOL,
+} from "../netstack/kernel/marks.ts";
 import type { CleanupAnswer, OwnedThing } from "./admin/api.ts";
 import type { Desired } from "./desired.ts";
 import type { Events } from "./events.ts";
@@ -19,15 +25,28 @@ export function cleanup(desired: Desired | undefined, dryRun: boolean): CleanupA
     remove({
       ...ours,
       addresses: ours.addresses.filter((each) => names.has(`address ${addressName(each)}`)),
+      routes: ours.routes.filter((each) => names.has(`route ${formatPrefix(each.destination)}`)),
       tables: ours.tables.filter((each) => names.has(`nftables ${tableName(each)}`)),
     });
   }
   return { removed, kept: things.filter(({ wanted }) => wanted), dryRun };
 }
 
-/** Everything of ours: no child runs, so nothing of it is alive. */
-export function removeLeftovers(events: Events): void {
-  for (const { kind, name, detail } of thingsOf(removeAll(), undefined)) {
+/**
+ * Everything of ours: no child runs, so nothing of it is alive.  `routes`: but for what routing announces and has learnt,
+ * which goes on working without it.
+ */
+export function removeLeftovers(events: Events, routes: boolean): void {
+  const all = audit();
+  const ours: Ours = routes
+    ? {
+        ...all,
+        addresses: all.addresses.filter(({ protocol }) => protocol !== ROUTED_ADDRESS_PROTOCOL),
+        routes: all.routes.filter(({ protocol }) => protocol === ROUTE_PROTOCOL),
+      }
+    : all;
+  remove(ours);
+  for (const { kind, name, detail } of thingsOf(ours, undefined)) {
     events.emit("kernel.left-over-removed", { kind, name, detail }, "warn");
   }
 }
@@ -35,6 +54,11 @@ export function removeLeftovers(events: Events): void {
 function thingsOf(ours: Ours, desired: Desired | undefined): readonly OwnedThing[] {
   const segments = desired?.vips.segments ?? [];
   const wanted = new Set(segments.flatMap(({ vips }) => vips.flatMap((vip) => [vip.address4, vip.address6])));
+  for (const { addresses } of desired?.routing?.vips ?? []) for (const each of addresses) wanted.add(each);
+  const learning = new Set([
+    ...(desired?.routing?.bgp?.install === undefined ? [] : [BGP_ROUTE_PROTOCOL]),
+    ...(desired?.routing?.ospf.some(({ install }) => install !== undefined) === true ? [OSPF_ROUTE_PROTOCOL] : []),
+  ]);
   const fence = segments.length > 0;
   return [
     ...ours.addresses.map((address): OwnedThing => {
@@ -50,11 +74,11 @@ function thingsOf(ours: Ours, desired: Desired | undefined): readonly OwnedThing
       }),
     ),
     ...ours.routes.map(
-      ({ destination, table }): OwnedThing => ({
+      ({ destination, table, protocol }): OwnedThing => ({
         kind: "route",
         name: formatPrefix(destination),
         detail: `in table ${table}`,
-        wanted: false,
+        wanted: learning.has(protocol),
       }),
     ),
     ...ours.rules.map(

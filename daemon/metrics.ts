@@ -4,18 +4,21 @@
  */
 import { type DataplaneStats, DURATION_BUCKETS } from "../proxy/control.ts";
 import type { Status } from "./admin/api.ts";
-import { type Family, histogram, type Labels, type Sample } from "./exposition.ts";
+import { counter, type Family, gauge, histogram, type Sample, sample } from "./exposition.ts";
+import { type RoutingMeasured, routingFamilies } from "./metrics-routing.ts";
 
 export interface Measured {
   readonly status: Status;
   readonly stats: DataplaneStats;
   readonly reloads: { readonly accepted: number; readonly refused: number };
+  readonly routing: RoutingMeasured;
 }
 
-export function families({ status, stats, reloads }: Measured): readonly Family[] {
+export function families({ status, stats, reloads, routing }: Measured): readonly Family[] {
   return [
     ...daemonFamilies(status, reloads),
     ...vipFamilies(status),
+    ...routingFamilies(routing),
     ...backendFamilies(status),
     ...proxyFamilies(stats),
   ];
@@ -66,13 +69,14 @@ function daemonFamilies(status: Status, reloads: Measured["reloads"]): readonly 
 }
 
 function vipFamilies({ vips, peers }: Status): readonly Family[] {
-  const bound = vips.map(({ name, state }) => sample({ vip_name: name }, state === "owner" ? 1 : 0));
+  const serves = (state: string): number => (state === "owner" || state === "announced" ? 1 : 0);
+  const bound = vips.map(({ name, state }) => sample({ vip_name: name }, state === "bound" ? 1 : serves(state)));
   return [
     gauge(
       "novaedge_vip_status",
-      "1 while this node owns the virtual IP.",
+      "1 while this node owns or announces the virtual IP.",
       vips.flatMap(({ name, mode, addresses, state }) =>
-        addresses.map((address) => sample({ vip_name: name, address, mode }, state === "owner" ? 1 : 0)),
+        addresses.map((address) => sample({ vip_name: name, address, mode }, serves(state))),
       ),
     ),
     gauge("novaedge_vip_bound", "1 while the virtual IP is bound on this node.", bound),
@@ -192,13 +196,4 @@ function socketName({ address, port }: { readonly address: string; readonly port
 
 function named(names: readonly string[], family: (name: string) => Family): readonly Family[] {
   return names.map(family);
-}
-function gauge(name: string, help: string, samples: readonly Sample[]): Family {
-  return { name, type: "gauge", help, samples };
-}
-function counter(name: string, help: string, samples: readonly Sample[]): Family {
-  return { name, type: "counter", help, samples };
-}
-function sample(labels: Labels, value: number): Sample {
-  return { labels, value };
 }

@@ -12,6 +12,7 @@ import { formatDiagnostic } from "../resources/diagnostic.ts";
 import { adminActions } from "./admin/actions.ts";
 import { adminServer } from "./admin/server.ts";
 import { Allocations } from "./allocations.ts";
+import { Bfd } from "./bfd.ts";
 import { NODE_CLOCK } from "./clock.ts";
 import { type KeyedConfiguration, Live, readKeyed } from "./config/live.ts";
 import { type Places, placesOf } from "./config/places.ts";
@@ -26,11 +27,15 @@ import { removeLeftovers } from "./leftovers.ts";
 import { closeServer, listenTcp, listenUnix, observationServer } from "./listen.ts";
 import { formatFor, openLog } from "./log.ts";
 import { families } from "./metrics.ts";
+import { Routing } from "./routing.ts";
+import { bootId, RoutingFile } from "./routing-memory.ts";
+import { routingMeasured } from "./routing-status.ts";
 import { residentMemory, type StatusParts, statusOf } from "./status.ts";
 import { childrenOf } from "./supervisor/children.ts";
 import type { Early } from "./supervisor/early.ts";
 import { ChildRegister, outlive } from "./supervisor/register.ts";
 import { serviceManagerOf } from "./systemd.ts";
+import { Traces } from "./traces.ts";
 import { Vips } from "./vips.ts";
 
 /** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
@@ -89,12 +94,44 @@ class Daemon {
     this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
     const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, early });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
-    const vips = new Vips({ supervise: make.pulse, clock, wall, events, changed });
+    const vips: Vips = new Vips({
+      supervise: make.pulse,
+      clock,
+      wall,
+      events,
+      changed,
+      other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
+      greeted: () => {
+        bfd.greet();
+        traces.greet("pulse");
+      },
+    });
+    const routing: Routing = new Routing({
+      supervise: make.routing,
+      memory: new RoutingFile(join(settings.paths.state, "routing.json"), bootId(), events),
+      bfd: (sessions) => bfd.wish(sessions),
+      traced: (message) => traces.received(message),
+      greeted: () => traces.greet("routing"),
+      clock,
+      wall,
+      events,
+      changed,
+    });
+    const bfd = new Bfd({
+      tell: (message) => vips.tell(message),
+      toRouting: (report) => routing.heard(report),
+      clock,
+      events,
+      changed,
+    });
+    const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
     this.#control = new Control({
       live: this.#live,
       allocations: new Allocations(join(settings.paths.state, "allocations.json"), events),
       dataplanes: this.#dataplanes,
       vips,
+      routing,
+      bfd,
       host: thisHost(),
       events,
       clock,
@@ -106,6 +143,9 @@ class Daemon {
       live: this.#live,
       dataplanes: this.#dataplanes,
       vips,
+      routing,
+      bfd,
+      traces,
       startedAt: wall(),
       wall,
       memory: residentMemory,
@@ -135,8 +175,9 @@ class Daemon {
 
   async #serve(): Promise<number> {
     await outlive(ChildRegister.left(this.#registerFile), NODE_CLOCK, this.#events);
-    removeLeftovers(this.#events);
     const { places, current } = this.#live;
+    // What routing announced before a crash is still announced: its next process takes it over, or removes it.
+    removeLeftovers(this.#events, mayRoute(current));
     using _watching = watchDirectories(
       [...new Set([dirname(places.settingsFile), current.resourceDir])],
       NODE_CLOCK,
@@ -152,7 +193,7 @@ class Daemon {
     await ended;
     this.#manager.stopping("withdrawing virtual IPs, finishing requests");
     await this.#control.stop();
-    removeLeftovers(this.#events);
+    removeLeftovers(this.#events, this.#control.keepsRoutes);
     this.#register.clear();
     this.#events.emit("daemon.stopped");
     return EXIT.ok;
@@ -202,14 +243,21 @@ class Daemon {
 
   #summary(): string {
     const { vips, listeners } = statusOf(this.#parts);
-    const owned = vips.filter(({ state }) => state === "owner").length;
-    return `owns ${owned} of ${vips.length} virtual IPs, ${listeners.length} listeners`;
+    const owned = vips.filter(({ state }) => state === "owner" || state === "announced").length;
+    return `has ${owned} of ${vips.length} virtual IPs, ${listeners.length} listeners`;
   }
 
   #metrics(): string {
     const { reloads } = this.#live;
-    return expose(families({ status: statusOf(this.#parts), stats: this.#dataplanes.counters.total(), reloads }));
+    const { routing, bfd } = this.#parts;
+    const stats = this.#dataplanes.counters.total();
+    return expose(families({ status: statusOf(this.#parts), stats, reloads, routing: routingMeasured(routing, bfd) }));
   }
+}
+
+function mayRoute({ settings, resources }: KeyedConfiguration): boolean {
+  const { bgp, ospf } = settings;
+  return bgp !== undefined || ospf !== undefined || resources.vips.some(({ spec }) => spec.mode !== "L2ARP");
 }
 
 /** What somebody else has put there meanwhile stays, and the directory with it. */

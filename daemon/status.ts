@@ -18,11 +18,17 @@ import type {
   VipStatus,
 } from "./admin/api.ts";
 import type { ResourceQuery } from "./admin/server.ts";
+import type { Bfd } from "./bfd.ts";
 import type { Live } from "./config/live.ts";
 import type { Control } from "./control.ts";
 import type { Dataplanes } from "./dataplanes.ts";
 import { vipAddresses } from "./desired-proxy.ts";
 import { endpointKey, endpointText } from "./facts.ts";
+import { hostPrefix } from "./routed.ts";
+import { routedStatus } from "./routed-status.ts";
+import type { Routing } from "./routing.ts";
+import { routingSummary } from "./routing-status.ts";
+import type { Traces } from "./traces.ts";
 import type { Vips } from "./vips.ts";
 
 export interface StatusParts {
@@ -30,6 +36,9 @@ export interface StatusParts {
   readonly live: Live;
   readonly dataplanes: Dataplanes;
   readonly vips: Vips;
+  readonly routing: Routing;
+  readonly bfd: Bfd;
+  readonly traces: Traces;
   readonly startedAt: number;
   readonly wall: () => number;
   /** Resident memory of a process, octets. */
@@ -37,7 +46,8 @@ export interface StatusParts {
 }
 
 export function statusOf(parts: StatusParts): Status {
-  const { control, live, dataplanes, vips, startedAt, wall, memory } = parts;
+  const { control, live, dataplanes, vips, routing, bfd, startedAt, wall, memory } = parts;
+  const routed = routing.status(memory);
   const { settings, resourceDir, hash } = live.current;
   const { engine, why } = dataplanes.engine;
   const own: ProcessStatus = {
@@ -66,10 +76,11 @@ export function statusOf(parts: StatusParts): Status {
       resourceDir,
       problems: live.problems,
     },
-    processes: [own, vips.status(memory), ...dataplanes.status(memory)],
+    processes: [own, vips.status(memory), ...(routed === undefined ? [] : [routed]), ...dataplanes.status(memory)],
     conditions: control.conditions.list,
     vips: vipStatuses(parts),
     peers: vips.peers,
+    routing: routingSummary(routing, bfd),
     listeners: listenerStatuses(parts),
     backends: backendStatuses(parts),
   };
@@ -117,20 +128,22 @@ function phaseOf(control: Control): Status["phase"] {
   return control.conditions.list.some(({ severity }) => severity === "error") ? "degraded" : "ready";
 }
 
-function vipStatuses({ control, live, vips }: StatusParts): readonly VipStatus[] {
+function vipStatuses({ control, live, vips, routing }: StatusParts): readonly VipStatus[] {
   const segments = control.desired?.vips.segments ?? [];
   const specs = new Map(segments.flatMap(({ ifname, vips }) => vips.map((spec) => [spec.name, { ifname, spec }])));
   return live.current.resources.vips.map((vip) => {
     const { name } = vip.metadata;
-    const planned = specs.get(name);
-    const reported = vips.reports.get(name);
     const condition = control.conditions.list.find(({ subject }) => subject === `ProxyVIP/${name}`);
-    return {
+    const common = {
       name,
       mode: vip.spec.mode,
-      addresses: vipAddresses(vip, control.allocated?.allocations ?? []).map(
-        (ip) => `${formatIp(ip)}/${isIpv4(ip) ? 32 : 128}`,
-      ),
+      addresses: vipAddresses(vip, control.allocated?.allocations ?? []).map(hostPrefix),
+    };
+    if (vip.spec.mode !== "L2ARP") return { ...common, ...routedStatus(vip, routing, control, condition) };
+    const planned = specs.get(name);
+    const reported = vips.reports.get(name);
+    return {
+      ...common,
       ifname: planned?.ifname ?? "",
       state: reported?.report.state ?? "unknown",
       owner: reported?.report.owner,
@@ -142,6 +155,7 @@ function vipStatuses({ control, live, vips }: StatusParts): readonly VipStatus[]
       conflictWith: reported?.report.conflictWith,
       since: reported?.since,
       failovers: vips.failovers(name),
+      neighbors: [],
     };
   });
 }

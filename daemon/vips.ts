@@ -18,7 +18,12 @@ export interface VipsParts {
   readonly wall: () => number;
   readonly events: Events;
   readonly changed: () => void;
+  /** What pulse says that is not about virtual IPs. */
+  readonly other: (message: OtherFromPulse) => void;
+  /** Pulse has begun and knows nothing. */
+  readonly greeted: () => void;
 }
+export type OtherFromPulse = Extract<FromPulse, { readonly kind: "bfd" | "bfd-gone" | "bfd-strays" | "trace" }>;
 
 export interface Reported {
   readonly report: VipReport;
@@ -120,6 +125,13 @@ export class Vips {
     await this.#child.stop({ kind: "stop" }, within);
   }
 
+  /** Beside plans; false: pulse does not run. */
+  tell(message: ToPulse): boolean {
+    if (this.#child.phase !== "up" && this.#child.phase !== "silent") return false;
+    this.#child.send(message);
+    return true;
+  }
+
   #push(): void {
     if (this.#plan === undefined || this.#leaving || this.#child.phase !== "up") return;
     if (this.#sent !== undefined && sameContent(this.#sent, this.#plan)) return;
@@ -138,11 +150,12 @@ export class Vips {
   }
 
   #received(message: FromPulse): void {
-    const { events, changed, wall } = this.#parts;
+    const { events, changed, wall, other, greeted } = this.#parts;
     switch (message.kind) {
       case "hello":
         this.#scheduling = message.scheduling;
         this.#push();
+        greeted();
         return changed();
       case "vip":
         this.#reported(message.vip, wall());
@@ -162,6 +175,11 @@ export class Vips {
       case "withdrawn":
         events.emit("vip.withdrawn");
         return this.#withdrawn?.();
+      case "bfd":
+      case "bfd-gone":
+      case "bfd-strays":
+      case "trace":
+        return other(message);
       case "pong":
         return;
       default:
@@ -202,8 +220,8 @@ const DRIFT: ReadonlySet<string> = new Set(["vip.fence-repaired", "vip.address-r
 /** It is repaired already; what matters is that somebody looks who did it. */
 const DRIFT_SHOWN = seconds(300);
 
-/** An event of pulse may name its own weight. */
-function levelOf(fields: Readonly<Record<string, unknown>>): Level {
+/** An event of a child may name its own weight. */
+export function levelOf(fields: Readonly<Record<string, unknown>>): Level {
   const level = fields["level"];
   return level === "warn" || level === "error" || level === "debug" ? level : "info";
 }

@@ -29,6 +29,7 @@ const PROGRAMS = {
   novaedge: { entry: "daemon/main.ts", command: true },
   pulse: { entry: "daemon/pulse/main.ts", command: false },
   dataplane: { entry: "proxy/main.ts", command: false },
+  routing: { entry: "daemon/routing/main.ts", command: false },
   novactl: { entry: "cli/main.ts", command: true },
 } as const;
 

@@ -75,6 +75,7 @@ const REFUSALS: Readonly<Record<RefusalCode, string>> = {
   INVALID: "the documents or the files have errors, which are printed before; nothing has changed",
   NOT_FOUND: "there is no such resource (or, from another version, no such call)",
   BUSY: "the daemon is stopping",
+  NOT_ROUTING: "nothing is routed here, or the routing process does not answer",
   BAD_REQUEST: "the request has not the form of this version",
   METHOD: "the call exists with another HTTP method",
   TOO_LARGE: "the documents are larger than the daemon takes",

@@ -6,6 +6,7 @@ import { doctor } from "../doctor/doctor.ts";
 import { cleanup } from "../leftovers.ts";
 import { resourcesOf, type StatusParts, statusOf } from "../status.ts";
 import type { Refusal } from "./api.ts";
+import { routingActions } from "./routing-actions.ts";
 import { type AdminActions, refusal } from "./server.ts";
 
 export interface ActionParts extends StatusParts {
@@ -16,6 +17,7 @@ export interface ActionParts extends StatusParts {
 export function adminActions(parts: ActionParts): AdminActions {
   const { control, live } = parts;
   return {
+    ...routingActions(parts),
     status: () => statusOf(parts),
     resources: (query) => resourcesOf(parts, query),
     apply: async ({ source, documents, dryRun }) =>

@@ -9,9 +9,11 @@ import type { FaultCode } from "../../base/fault.ts";
 import type { Level } from "../../base/log.ts";
 import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
+import type { RoutedVipReport } from "../routing/words.ts";
+import type { RoutingCalls, RoutingSummary } from "./routing-api.ts";
 
 /** Method, path, request body (or query) and answer of each call. */
-export interface AdminCalls {
+export interface AdminCalls extends RoutingCalls {
   readonly "GET /v1/status": { readonly request: undefined; readonly answer: Status };
   /** Query: `kind`, `namespace`, `name` narrow the list. */
   readonly "GET /v1/resources": { readonly request: undefined; readonly answer: ResourceList };
@@ -30,7 +32,7 @@ export type AdminCall = keyof AdminCalls;
 /**
  * The body of every answer that is not 2xx.
  * 400 `BAD_REQUEST`, 404 `NOT_FOUND` (no such path or resource), 405 `METHOD`, 413 `TOO_LARGE`, 409 `BUSY` (the daemon is
- * stopping), 422 `INVALID` (documents refused: see `problems`; nothing changed), 500 a FaultCode or `INTERNAL`.
+ * stopping) and `NOT_ROUTING` (the routing process does not run), 422 `INVALID` (documents refused: see `problems`; nothing changed), 500 a FaultCode or `INTERNAL`.
  */
 export interface Refusal {
   readonly code: RefusalCode | FaultCode;
@@ -38,7 +40,15 @@ export interface Refusal {
   readonly problems: readonly Problem[];
 }
 
-export type RefusalCode = "BAD_REQUEST" | "NOT_FOUND" | "METHOD" | "TOO_LARGE" | "BUSY" | "INVALID" | "INTERNAL";
+export type RefusalCode =
+  | "BAD_REQUEST"
+  | "NOT_FOUND"
+  | "METHOD"
+  | "TOO_LARGE"
+  | "BUSY"
+  | "NOT_ROUTING"
+  | "INVALID"
+  | "INTERNAL";
 
 /** A finding in a document; `formatDiagnostic` prints it. */
 export type Problem = Diagnostic;
@@ -58,6 +68,7 @@ export interface Status {
   readonly conditions: readonly Condition[];
   readonly vips: readonly VipStatus[];
   readonly peers: readonly PeerReport[];
+  readonly routing: RoutingSummary;
   readonly listeners: readonly ListenerStatus[];
   readonly backends: readonly BackendStatus[];
 }
@@ -129,11 +140,12 @@ export interface VipStatus {
   /** With prefix length; one or both families. */
   readonly addresses: readonly string[];
   readonly ifname: string;
-  readonly state: VipState | "unknown";
+  /** Of mode L2ARP, or of the others. */
+  readonly state: VipState | RoutedVipReport["state"] | "unknown";
   /** Node name of the owner as far as known here. */
   readonly owner: string | undefined;
   readonly term: number;
-  /** Why pulse is in this state. */
+  /** Why it is in this state. */
   readonly why: string;
   readonly eligible: boolean;
   /** Why the health gate says so. */
@@ -142,6 +154,14 @@ export interface VipStatus {
   readonly conflictWith: string | undefined;
   readonly since: number | undefined;
   readonly failovers: number;
+  /** Modes BGP and OSPF: who is told of it, and how the session or adjacency with them is. */
+  readonly neighbors: readonly VipNeighbor[];
+}
+export interface VipNeighbor {
+  /** A BGP peer's name, or "OSPFv2 192.0.2.1 on eth0". */
+  readonly name: string;
+  readonly state: string;
+  readonly bfd: string | undefined;
 }
 
 export interface ListenerStatus {

@@ -17,6 +17,8 @@ import type {
   Refusal,
   ReloadRequest,
 } from "./api.ts";
+import type { RoutesQuery, RoutingActions } from "./routing-actions.ts";
+import type { ClearRequest } from "./routing-api.ts";
 
 type Answer<Call extends keyof AdminCalls> = AdminCalls[Call]["answer"];
 type Outcome<Call extends keyof AdminCalls> = Promise<Result<Answer<Call>, Refusal>>;
@@ -27,7 +29,7 @@ export interface ResourceQuery {
   readonly name: string | undefined;
 }
 
-export interface AdminActions {
+export interface AdminActions extends RoutingActions {
   status(): Answer<"GET /v1/status">;
   resources(query: ResourceQuery): Answer<"GET /v1/resources">;
   apply(request: ApplyRequest): Outcome<"POST /v1/apply">;
@@ -72,6 +74,22 @@ async function answer(parts: AdminParts, request: IncomingMessage, response: Ser
       return send(response, 200, await actions.doctor());
     case "GET /v1/events":
       return events(parts, url.searchParams, response);
+    case "GET /v1/bgp":
+      return send(response, 200, actions.bgp());
+    case "GET /v1/bgp/routes":
+      return answered(response, await actions.bgpRoutes(routesQuery(url.searchParams)));
+    case "POST /v1/bgp/clear":
+      return withBody(request, response, CLEAR, (body) => actions.clear(body));
+    case "GET /v1/ospf":
+      return send(response, 200, actions.ospf());
+    case "GET /v1/ospf/database":
+      return answered(response, await actions.ospfDatabase());
+    case "GET /v1/ospf/routes":
+      return answered(response, await actions.ospfRoutes());
+    case "GET /v1/bfd":
+      return send(response, 200, await actions.bfd());
+    case "GET /v1/trace":
+      return trace(actions, url.searchParams, response);
     case "POST /v1/apply":
       return withBody(request, response, APPLY, (body) => actions.apply(body));
     case "POST /v1/diff":
@@ -101,7 +119,10 @@ async function withBody<Body, Value>(
   if (text === undefined) return refuse(response, 413, refusal("TOO_LARGE", `more than ${LARGEST_BODY} octets`));
   const body = schema.safeParse(jsonOf(text));
   if (!body.success) return refuse(response, 400, refusal("BAD_REQUEST", z.prettifyError(body.error)));
-  const outcome = await act(body.data);
+  answered(response, await act(body.data));
+}
+
+function answered<Value>(response: ServerResponse, outcome: Result<Value, Refusal>): void {
   if (outcome.ok) return send(response, 200, outcome.value);
   return refuse(response, STATUS_OF[outcome.error.code] ?? 500, outcome.error);
 }
@@ -116,12 +137,23 @@ function events({ events }: AdminParts, query: URLSearchParams, response: Server
   for (const event of events.since(number("after", 0), number("limit", 1_000)))
     response.write(`${JSON.stringify(event)}\n`);
   if (query.get("follow") !== "1") return void response.end();
-  const following = events.follow((event) => {
-    // A follower that does not read is cut off: our memory is worth more than its completeness.
-    if (response.writableLength > LARGEST_BACKLOG) response.destroy();
-    else response.write(`${JSON.stringify(event)}\n`);
-  });
+  const following = events.follow((event) => follow(response, event));
   response.on("close", () => following[Symbol.dispose]());
+}
+
+function trace(actions: AdminActions, query: URLSearchParams, response: ServerResponse): void {
+  const wanted = z.enum(["bgp", "ospf", "bfd", "arp"]).safeParse(query.get("protocol"));
+  if (!wanted.success) return refuse(response, 400, refusal("BAD_REQUEST", "protocol is bgp, ospf, bfd or arp"));
+  response.writeHead(200, { "content-type": "application/jsonl" });
+  response.flushHeaders();
+  const following = actions.trace(wanted.data, query.get("peer") ?? undefined, (line) => follow(response, line));
+  response.on("close", () => following[Symbol.dispose]());
+}
+
+/** A follower that does not read is cut off: our memory is worth more than its completeness. */
+function follow(response: ServerResponse, line: unknown): void {
+  if (response.writableLength > LARGEST_BACKLOG) response.destroy();
+  else response.write(`${JSON.stringify(line)}\n`);
 }
 
 /** undefined when the body is too large. */
@@ -143,6 +175,15 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined; // the schema refuses it and says what it wants instead
   }
+}
+
+function routesQuery(query: URLSearchParams): RoutesQuery {
+  const limit = Number(query.get("limit") ?? MOST_ROUTES);
+  return {
+    prefix: query.get("prefix") ?? undefined,
+    peer: query.get("peer") ?? undefined,
+    limit: Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, MOST_ROUTES) : MOST_ROUTES,
+  };
 }
 
 function resourceQuery(query: URLSearchParams): ResourceQuery {
@@ -184,7 +225,20 @@ const DELETE: z.ZodType<DeleteRequest> = z.strictObject({
 });
 const DRY_RUN: z.ZodType<ReloadRequest> = z.strictObject({ dryRun });
 
-const STATUS_OF: Readonly<Record<string, number>> = { NOT_FOUND: 404, INVALID: 422, BUSY: 409, BAD_REQUEST: 400 };
+const CLEAR: z.ZodType<ClearRequest> = z.strictObject({
+  peer: z.string().max(256),
+  how: z.enum(["hard", "refresh-in", "refresh-out"]),
+});
+
+const STATUS_OF: Readonly<Record<string, number>> = {
+  NOT_FOUND: 404,
+  INVALID: 422,
+  BUSY: 409,
+  NOT_ROUTING: 409,
+  BAD_REQUEST: 400,
+};
+/** In one answer. */
+const MOST_ROUTES = 10_000;
 const LARGEST_BACKLOG = 1024 * 1024;
 const PATHS: ReadonlySet<string> = new Set([
   "GET /v1/status",
@@ -196,4 +250,12 @@ const PATHS: ReadonlySet<string> = new Set([
   "POST /v1/delete",
   "POST /v1/reload",
   "POST /v1/cleanup",
+  "GET /v1/bgp",
+  "GET /v1/bgp/routes",
+  "POST /v1/bgp/clear",
+  "GET /v1/ospf",
+  "GET /v1/ospf/database",
+  "GET /v1/ospf/routes",
+  "GET /v1/bfd",
+  "GET /v1/trace",
 ]);

@@ -9,6 +9,7 @@ import { listenTcp } from "../../netstack/kernel/sockets.ts";
 import type { Settings } from "../../resources/settings.ts";
 import type { DataplanesParts } from "../dataplanes.ts";
 import type { Events } from "../events.ts";
+import type { RoutingParts } from "../routing.ts";
 import type { VipsParts } from "../vips.ts";
 import { type Message, type Spawn, Supervised } from "./child.ts";
 import { parseFromDataplane } from "./dataplane-words.ts";
@@ -29,6 +30,7 @@ export interface ChildrenParts {
 export interface Children {
   readonly dataplanes: Pick<DataplanesParts, "workers" | "supervise" | "open" | "close">;
   readonly pulse: VipsParts["supervise"];
+  readonly routing: RoutingParts["supervise"];
 }
 
 const POLICY: ChildPolicy = {
@@ -41,6 +43,9 @@ const POLICY: ChildPolicy = {
   killAfter: seconds(2),
 };
 
+/** A table of a hundred thousand routes is more than one turn's work: less hurry to call it dead. */
+const ROUTING_POLICY: ChildPolicy = { ...POLICY, silentAfter: seconds(3), killAfter: seconds(10) };
+
 export function childrenOf(parts: ChildrenParts): Children {
   const { settings, events, early } = parts;
   const { workers, engine } = settings.dataplane;
@@ -51,6 +56,10 @@ export function childrenOf(parts: ChildrenParts): Children {
       const spawn = early.pulse.spawning({ args: level, said: sayer(parts.log, "pulse") });
       // Pulse reads little that is hostile and has rights of its own: it is trusted.
       return supervised(parts, "pulse", spawn, (message) => message, received, moved);
+    },
+    routing: (received, moved) => {
+      const spawn = early.routing.spawning({ args: level, said: sayer(parts.log, "routing") });
+      return supervised(parts, "routing", spawn, (message) => message, received, moved, ROUTING_POLICY);
     },
     dataplanes: {
       workers: workers === "auto" ? availableParallelism() : workers,
@@ -73,10 +82,11 @@ function supervised<To extends Message, From extends Message>(
   parse: (message: From) => From | undefined,
   received: (message: From) => void,
   moved: (to: Phase) => void,
+  policy: ChildPolicy = POLICY,
 ): Supervised<To, From> {
   return new Supervised<To, From>({
     name,
-    policy: POLICY,
+    policy,
     clock,
     wall,
     random: Math.random,

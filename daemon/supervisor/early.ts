@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../base/fault.ts";
 import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
 import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
+import type { FromRouting, ToRouting } from "../routing/words.ts";
 import type { Message, Spawn } from "./child.ts";
 import { Process, type Program, type Task } from "./spawn.ts";
 
@@ -16,6 +17,7 @@ import { Process, type Program, type Task } from "./spawn.ts";
 export interface Programs {
   readonly pulse: readonly string[];
   readonly dataplane: readonly string[];
+  readonly routing: readonly string[];
 }
 
 /** In the sources a child is a module of its own; a bundle has its programs beside it. */
@@ -27,6 +29,7 @@ function program(source: string, bundled: string): readonly string[] {
 export const PROGRAMS: Programs = {
   pulse: program("../pulse/main.ts", "./pulse.cjs"),
   dataplane: program("../../proxy/main.ts", "./dataplane.cjs"),
+  routing: program("../routing/main.ts", "./routing.cjs"),
 };
 
 /** Processes of one program. */
@@ -61,10 +64,13 @@ export class Stock<To extends Message, From extends Message> {
 export class Early implements AsyncDisposable {
   readonly pulse: Stock<ToPulse, FromPulse>;
   readonly dataplane: Stock<ToDataplane, FromDataplane>;
+  /** Never early: most hosts route nothing. */
+  readonly routing: Stock<ToRouting, FromRouting>;
 
   constructor(programs: Programs, dataplanes: number) {
     this.pulse = new Stock({ script: programs.pulse, sockets: false }, 1);
     this.dataplane = new Stock({ script: programs.dataplane, sockets: true }, dataplanes);
+    this.routing = new Stock({ script: programs.routing, sockets: false }, 0);
   }
 
   /** Ends those that still wait, and resolves when they are gone. */

@@ -8,6 +8,7 @@ import { run } from "../../cli/run.ts";
 import type { LoadedResource, Status } from "../../daemon/admin/api.ts";
 import { type AdminActions, adminServer } from "../../daemon/admin/server.ts";
 import { Events } from "../../daemon/events.ts";
+import { ROUTING_ANSWERS } from "../daemon/routing-answers.ts";
 
 export interface Ran {
   readonly exit: ExitCode;
@@ -102,8 +103,14 @@ export const STATUS: Status = {
       conflictWith: undefined,
       since: 0,
       failovers: 1,
+      neighbors: [],
     },
   ],
+  routing: {
+    bgp: { asn: 65001, routerId: "192.0.2.7", peers: 2, established: 1 },
+    ospf: { routerId: "192.0.2.7", interfaces: 1, neighbors: 2, full: 1 },
+    bfd: { sessions: 2, up: 1 },
+  },
   peers: [{ node: "edge-2", ifname: "eth0", state: "up", address: "192.0.2.2" }],
   listeners: [
     {
@@ -154,6 +161,7 @@ export const RESOURCES: readonly LoadedResource[] = [
 ];
 
 const ANSWERS: AdminActions = {
+  ...ROUTING_ANSWERS,
   status: () => STATUS,
   resources: () => ({ generation: 3, resources: RESOURCES }),
   apply: ({ dryRun }) =>

@@ -5,8 +5,10 @@ import type { Status } from "../../daemon/admin/api.ts";
 import { NO_STATS } from "../../daemon/counters.ts";
 import { expose } from "../../daemon/exposition.ts";
 import { families } from "../../daemon/metrics.ts";
+import type { RoutingMeasured } from "../../daemon/metrics-routing.ts";
 import { type DataplaneStats, DURATION_BUCKETS } from "../../proxy/control.ts";
 import { parseExposition } from "./exposition-parser.ts";
+import { ROUTING_ANSWERS, SESSIONS } from "./routing-answers.ts";
 
 const status: Status = {
   version: "1.2.3",
@@ -54,9 +56,11 @@ const status: Status = {
       conflictWith: undefined,
       since: 0,
       failovers: 2,
+      neighbors: [],
     },
   ],
   peers: [{ node: "m", ifname: "eth0", state: "one-way", address: "192.0.2.2" }],
+  routing: { bgp: undefined, ospf: undefined, bfd: { sessions: 0, up: 0 } },
   listeners: [],
   backends: [
     {
@@ -79,7 +83,13 @@ const stats: DataplaneStats = {
   pools: { "default/b": [1, 2, 8, 3] },
   refused: { "chunk-size": 1 },
 };
-const all = families({ status, stats, reloads: { accepted: 2, refused: 1 } });
+const routing: RoutingMeasured = {
+  bgp: ROUTING_ANSWERS.bgp(),
+  ospf: ROUTING_ANSWERS.ospf(),
+  bfd: { sessions: SESSIONS.map((each) => ({ ...each, refused: { auth: 1 } })), strays: { "no-session": 2 } },
+  announced: { bgp: 3, ospf: 4 },
+};
+const all = families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing });
 
 describe("metrics", () => {
   const parsed = parseExposition(expose(all));
@@ -105,6 +115,31 @@ describe("metrics", () => {
     expect(value(`${histogram}_count`, { cluster: "default/b" }, histogram)).toBe(11);
     expect(value(`${histogram}_sum`, { cluster: "default/b" }, histogram)).toBe(4.5);
     expect(value(`${histogram}_bucket`, { cluster: "default/b", le: "+Inf" }, histogram)).toBe(11);
+  });
+  it("say what routing says", () => {
+    const peer = { peer: "tor1", peer_address: "192.0.2.1", peer_as: "65000" };
+    expect(value("novaedge_bgp_session_state", peer)).toBe(6);
+    expect(value("novaedge_bgp_session_status", { peer: "tor2", peer_address: "192.0.2.2", peer_as: "" })).toBe(0);
+    expect(value("novaedge_bgp_announced_routes")).toBe(3);
+    expect(value("novaedge_bgp_prefixes", { peer: "tor1", family: "ipv6", kind: "stale" })).toBe(1);
+    expect(value("novaedge_bgp_messages_total", { peer: "tor1", type: "update", direction: "out" })).toBe(6);
+    const bfd = { peer_address: "192.0.2.9", session: "192.0.2.9" };
+    expect(value("novaedge_bfd_session_state", bfd)).toBe(1);
+    expect(value("novaedge_bfd_packet_tx_total", bfd)).toBe(101);
+    expect(value("novaedge_bfd_stray_packets_total", { reason: "no-session" })).toBe(2);
+    const neighbor = { area_id: "0.0.0.1", router_id: "192.0.2.1", interface: "eth0", version: "2" };
+    expect(value("novaedge_ospf_neighbor_status", { neighbor_address: "10.0.0.1", ...neighbor })).toBe(1);
+    expect(value("novaedge_ospf_announced_routes")).toBe(4);
+  });
+  it("nothing is said of routing where nothing is routed", () => {
+    const none: RoutingMeasured = {
+      bgp: { router: undefined, peers: [] },
+      ospf: { routers: [], interfaces: [] },
+      bfd: { sessions: [], strays: {} },
+      announced: { bgp: 0, ospf: 0 },
+    };
+    const text = expose(families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing: none }));
+    expect(text).not.toMatch(/novaedge_(bgp|ospf|bfd)/);
   });
   it("a name of the documents and its alias carry the same samples", () => {
     const samples = (name: string): unknown => parsed.get(name)?.samples.map(({ labels, value }) => [labels, value]);

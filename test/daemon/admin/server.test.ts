@@ -10,6 +10,7 @@ import type { AdminEvent, ApplyRequest, Refusal, Status } from "../../../daemon/
 import { type AdminActions, adminServer, LARGEST_BODY, refusal } from "../../../daemon/admin/server.ts";
 import { Events } from "../../../daemon/events.ts";
 import { closeServer, listenUnix } from "../../../daemon/listen.ts";
+import { ROUTING_ANSWERS } from "../routing-answers.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nv-admin-"));
 const path = join(dir, "admin.sock");
@@ -17,6 +18,7 @@ const events = new Events(SILENT, () => 1_000);
 const asked: ApplyRequest[] = [];
 
 const actions: AdminActions = {
+  ...ROUTING_ANSWERS,
   status: () => ({ version: "1", node: "n" }) as Status,
   resources: () => ({ generation: 3, resources: [] }),
   apply: async (body) => {

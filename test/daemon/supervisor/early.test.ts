@@ -9,7 +9,11 @@ import { Early, likelyDataplanes } from "../../../daemon/supervisor/early.ts";
 import { gone } from "../daemon-process.ts";
 
 const script = (name: string): readonly string[] => [fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))];
-const PROGRAMS = { pulse: script("fake-pulse.ts"), dataplane: script("fake-dataplane.ts") };
+const PROGRAMS = {
+  pulse: script("fake-pulse.ts"),
+  dataplane: script("fake-dataplane.ts"),
+  routing: script("fake-routing.ts"),
+};
 const TASK = { args: [], said: () => undefined };
 
 describe("children started early", () => {

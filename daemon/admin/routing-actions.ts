@@ -1,0 +1,96 @@
+/** What the calls about routing do. */
+
+import { err, ok, type Result } from "../../base/result.ts";
+import type { TraceLine } from "../../base/trace.ts";
+import { nearest } from "../../resources/nearest.ts";
+import type { Bfd } from "../bfd.ts";
+import type { RoutingAnswer, RoutingQuestion } from "../routing/words.ts";
+import type { Routing } from "../routing.ts";
+import { bgpStatus, ospfStatus } from "../routing-status.ts";
+import type { Traced, Traces } from "../traces.ts";
+import type { Refusal } from "./api.ts";
+import type {
+  BfdStatus,
+  BgpRoutes,
+  BgpStatus,
+  ClearAnswer,
+  ClearRequest,
+  OspfDatabase,
+  OspfRoutes,
+  OspfStatus,
+} from "./routing-api.ts";
+
+export interface RoutingActions {
+  bgp(): BgpStatus;
+  bgpRoutes(query: RoutesQuery): Promise<Result<BgpRoutes, Refusal>>;
+  clear(request: ClearRequest): Promise<Result<ClearAnswer, Refusal>>;
+  ospf(): OspfStatus;
+  ospfDatabase(): Promise<Result<OspfDatabase, Refusal>>;
+  ospfRoutes(): Promise<Result<OspfRoutes, Refusal>>;
+  bfd(): Promise<BfdStatus>;
+  trace(protocol: Traced, peer: string | undefined, line: (line: TraceLine) => void): Disposable;
+}
+export interface RoutesQuery {
+  readonly prefix: string | undefined;
+  readonly peer: string | undefined;
+  readonly limit: number;
+}
+
+export interface RoutingActionParts {
+  readonly routing: Routing;
+  readonly bfd: Bfd;
+  readonly traces: Traces;
+}
+
+export function routingActions({ routing, bfd, traces }: RoutingActionParts): RoutingActions {
+  return {
+    bgp: () => bgpStatus(routing),
+    bgpRoutes: async ({ prefix, peer, limit }) => {
+      const unknown = peer === undefined ? undefined : unknownPeer(routing, peer);
+      if (unknown !== undefined) return err(unknown);
+      const question = { of: "bgp-routes", prefix, peer, most: limit } as const;
+      return asked(routing, question, ({ routes, more }) => ({ routes, more }));
+    },
+    clear: async (request) => {
+      const unknown = unknownPeer(routing, request.peer);
+      if (unknown !== undefined) return err(unknown);
+      return routing.tell({ kind: "clear", ...request }) ? ok(request) : err(notRouting(routing));
+    },
+    ospf: () => ospfStatus(routing),
+    ospfDatabase: async () => asked(routing, { of: "ospf-lsdb" }, ({ lsas }) => ({ lsas })),
+    ospfRoutes: async () => asked(routing, { of: "ospf-routes" }, ({ routes }) => ({ routes })),
+    bfd: async () => {
+      await bfd.refreshed();
+      return bfd.status;
+    },
+    trace: (protocol, peer, line) => traces.follow(protocol, peer, line),
+  };
+}
+
+async function asked<Of extends RoutingQuestion["of"], T>(
+  routing: Routing,
+  question: RoutingQuestion & { readonly of: Of },
+  make: (answer: RoutingAnswer & { readonly of: Of }) => T,
+): Promise<Result<T, Refusal>> {
+  const answer = await routing.ask(question);
+  return answer?.of === question.of
+    ? ok(make(answer as RoutingAnswer & { readonly of: Of }))
+    : err(notRouting(routing));
+}
+
+function unknownPeer(routing: Routing, peer: string): Refusal | undefined {
+  const { peers } = bgpStatus(routing);
+  const names = peers.flatMap(({ name, address }) => [name, ...(address === undefined ? [] : [address])]);
+  if (names.includes(peer)) return undefined;
+  const near = nearest(peer, names);
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
+  return { code: "NOT_FOUND", message: `there is no BGP peer ${peer}${hint}`, problems: [] };
+}
+
+function notRouting({ plan, phase }: Routing): Refusal {
+  const message =
+    plan === undefined
+      ? "nothing is routed here: neither the settings nor a virtual IP ask for BGP or OSPF"
+      : `the routing process does not answer (it is ${phase})`;
+  return { code: "NOT_ROUTING", message, problems: [] };
+}

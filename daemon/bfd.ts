@@ -1,0 +1,142 @@
+/** BFD as control sees it: the operator's sessions and those that routing wishes, in pulse's hands, and its reports. */
+import type { Clock } from "../base/clock.ts";
+import { after, ms } from "../base/unit.ts";
+import type { BfdPlan, BfdReport, BfdSpec } from "../netstack/bfd/plan.ts";
+import type { FromPulse, ToPulse } from "../netstack/vip/plan.ts";
+import type { BfdStatus } from "./admin/routing-api.ts";
+import { type Merged, mergeBfd } from "./bfd-merge.ts";
+import { sameContent } from "./config/canonical.ts";
+import type { DesiredCondition } from "./desired.ts";
+import type { Events } from "./events.ts";
+
+export interface BfdParts {
+  /** false: pulse does not run; all is said again when it does. */
+  readonly tell: (message: ToPulse) => boolean;
+  readonly toRouting: (report: BfdReport) => void;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly changed: () => void;
+}
+
+export type FromPulseOnBfd = Extract<FromPulse, { readonly kind: "bfd" | "bfd-gone" | "bfd-strays" }>;
+
+export class Bfd {
+  readonly #parts: BfdParts;
+  readonly #reports = new Map<string, BfdReport>();
+  #operator: BfdPlan = { sessions: [], unsolicited: [] };
+  #wished: readonly BfdSpec[] = [];
+  #merged: Merged = { plan: this.#operator, clients: new Map() };
+  #sent: BfdPlan | undefined;
+  #refreshing: (() => void)[] = [];
+  #strays: Readonly<Record<string, number>> = {};
+
+  constructor(parts: BfdParts) {
+    this.#parts = parts;
+  }
+
+  /** What the settings say. */
+  want(plan: BfdPlan): void {
+    if (sameContent(plan, this.#operator)) return;
+    this.#operator = plan;
+    this.#merge();
+  }
+  /** What routing wants now: while it restarts, its sessions live on, or the peers would take them for lost. */
+  wish(sessions: readonly BfdSpec[]): void {
+    this.#wished = sessions;
+    this.#merge();
+    // A new client of a session that is there already wants to know about it, too.
+    for (const report of this.#reports.values()) this.#pass(report);
+  }
+
+  /** Pulse has just begun, and knows nothing. */
+  greet(): void {
+    this.#sent = undefined;
+    this.#reports.clear();
+    this.#push();
+  }
+  received(message: FromPulseOnBfd): void {
+    switch (message.kind) {
+      case "bfd-strays":
+        this.#strays = message.refused;
+        for (const refreshed of this.#refreshing.splice(0)) refreshed();
+        return;
+      case "bfd-gone":
+        this.#reports.delete(message.id);
+        break;
+      case "bfd": {
+        const { report } = message;
+        const before = this.#reports.get(report.id);
+        this.#reports.set(report.id, report);
+        this.#pass(report);
+        if (before?.state === report.state) return;
+        this.#moved(before, report);
+        break;
+      }
+    }
+    this.#parts.changed();
+  }
+
+  get status(): BfdStatus {
+    const sessions = [...this.#reports.values()].map((report) => ({
+      ...report,
+      clients: this.#merged.clients.get(report.id) ?? [],
+    }));
+    return { sessions: sessions.toSorted((a, b) => (a.id < b.id ? -1 : 1)), strays: this.#strays };
+  }
+  /** Resolves when the counters are as they are now, or pulse takes too long to say. */
+  refreshed(): Promise<void> {
+    if (!this.#parts.tell({ kind: "bfd-report" })) return Promise.resolve();
+    return new Promise((resolve) => {
+      const { clock } = this.#parts;
+      const alarm = clock.wakeAt(after(clock.now(), REFRESH), resolve);
+      this.#refreshing.push(() => {
+        alarm[Symbol.dispose]();
+        resolve();
+      });
+    });
+  }
+
+  conditions(): readonly DesiredCondition[] {
+    const asked = new Map(this.#merged.plan.sessions.map((each) => [each.id, each]));
+    return [...this.#reports.values()].flatMap((report): readonly DesiredCondition[] => {
+      const { id, state, wasUp, diagnostic } = report;
+      // One that has never come up is told by the client that waits for it; the operator's own has none.
+      const own = this.#merged.clients.get(id)?.some((client) => client.startsWith("static/")) === true;
+      if (state === "up" || asked.get(id)?.adminDown !== false || (!wasUp && !own)) return [];
+      const message = wasUp
+        ? `${state}: ${diagnostic}`
+        : "has not come up; does the peer run BFD, and with these addresses?";
+      return [{ code: "BFD_DOWN", severity: "warning", subject: id, message }];
+    });
+  }
+
+  #merge(): void {
+    this.#merged = mergeBfd(this.#operator, this.#wished);
+    for (const [id, { unsolicited }] of this.#reports) {
+      if (!unsolicited && !this.#merged.clients.has(id)) this.#reports.delete(id);
+    }
+    this.#push();
+  }
+  #push(): void {
+    const { plan } = this.#merged;
+    const before = this.#sent ?? { sessions: [], unsolicited: [] };
+    if (sameContent(before, plan)) return;
+    if (this.#parts.tell({ kind: "bfd", plan })) this.#sent = plan;
+  }
+
+  #pass(report: BfdReport): void {
+    const wished = new Set(this.#wished.map(({ id }) => id));
+    for (const id of this.#merged.clients.get(report.id) ?? []) {
+      if (wished.has(id)) this.#parts.toRouting({ ...report, id });
+    }
+  }
+  #moved(before: BfdReport | undefined, report: BfdReport): void {
+    const { id, peer, ifname, state, diagnostic, remoteDiagnostic } = report;
+    const level = before?.state === "up" ? "warn" : "info";
+    const fields = { session: id, peer, ifname, from: before?.state, to: state, diagnostic, remoteDiagnostic };
+    this.#parts.events.emit("bfd.moved", fields, level);
+  }
+}
+
+/** Pulse answers between two packets; without it yesterday's counters are shown. */
+const REFRESH = ms(500);
