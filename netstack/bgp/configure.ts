@@ -79,7 +79,7 @@ function change(core: Core, peer: Peer, spec: BgpPeerSpec, now: Instant): void {
   }
   if (!same(before.import, spec.import)) reimport(core, peer);
   if (!same(before.export, spec.export)) reexport(core, peer);
-  for (const family of [...(peer.up?.families.keys() ?? [])]) limited(core, peer, family, now);
+  for (const family of peer.up?.families.keys() ?? []) limited(core, peer, family, now);
 }
 
 /** RFC 9003: said in so many words. */
@@ -89,7 +89,7 @@ function shut(core: Core, peer: Peer, now: Instant): void {
     data: shutdownData("shut down by its configuration"),
   } as const;
   stop(core, peer, ending, FOR_GOOD, now);
-  for (const family of [...peer.retained.keys()]) drop(core, peer, family);
+  for (const family of peer.retained.keys()) drop(core, peer, family);
 }
 
 /** What it was, ends; what it shall be, begins. */
@@ -102,13 +102,12 @@ function reset(core: Core, peer: Peer, spec: BgpPeerSpec, now: Instant): void {
 
 /** What a session is made of: a change of any of it is another session. */
 function identity(spec: BgpPeerSpec): unknown {
-  const { address, ifname, port, asn, localAsn, source, auth, ttlSecurity, multihop, extendedNextHop } = spec;
-  const families = spec.families.map(({ family, addPathReceive }) => ({ family, addPathReceive }));
-  const { gracefulRestart: restart, holdTime } = spec;
-  const graceful = restart && { ...restart, stalePathTime: 0 };
+  const { mode: _mode, adminDown: _adminDown, keepalive: _keepalive, connectRetry: _retry, ...hard } = spec;
+  const { import: _import, export: _export, bfd: _bfd, ...session } = hard;
   return {
-    ...{ address, ifname, port, asn, localAsn, source, auth, ttlSecurity, multihop, extendedNextHop },
-    ...{ families, graceful, holdTime },
+    ...session,
+    families: spec.families.map(({ family, addPathReceive }) => ({ family, addPathReceive })),
+    gracefulRestart: spec.gracefulRestart && { ...spec.gracefulRestart, stalePathTime: 0 },
   };
 }
 function same(a: unknown, b: unknown): boolean {

@@ -247,7 +247,7 @@ export function expireRefreshes(core: Core, peer: Peer, now: Instant): void {
 export function reimport(core: Core, peer: Peer): void {
   const negotiated = peer.up?.negotiated ?? peer.last;
   if (negotiated === undefined) return;
-  for (const family of [...peer.importers.keys()]) {
+  for (const family of peer.importers.keys()) {
     const importer = importerOf(core, peer, negotiated, peer.up?.link.ends, family);
     peer.importers.set(family, importer);
     const rib = core.ribs[family];

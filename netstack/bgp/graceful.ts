@@ -91,7 +91,7 @@ function linger(core: Core, peer: Peer, family: Family, now: Instant): boolean {
 
 /** Everything of a peer, kept or not. */
 export function flush(core: Core, peer: Peer): void {
-  for (const family of [...peer.importers.keys()]) drop(core, peer, family);
+  for (const family of peer.importers.keys()) drop(core, peer, family);
 }
 export function drop(core: Core, peer: Peer, family: Family): void {
   peer.retained.delete(family);

@@ -36,7 +36,7 @@ export class Locals {
     const made = new Map<string, PathAttributes>();
     for (const network of networks) {
       const audience = this.#audience(network.peers);
-      const { prefix, peers: _, ...said } = network;
+      const { prefix, peers: _peers, ...said } = network;
       wanted.set(`${prefix} ${audience}`, { prefix, audience, said: JSON.stringify(said) });
       const text = `${prefix.includes(":")} ${JSON.stringify(said)}`;
       if (!made.has(text)) made.set(text, attributesFor(network, asn));

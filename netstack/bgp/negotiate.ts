@@ -174,14 +174,8 @@ function longLivedOf(spec: BgpSession, { capabilities }: Open, families: readonl
 }
 
 function capabilityText(each: Capability): string {
-  switch (each.kind) {
-    case "multiprotocol":
-      return `${each.kind}/${each.family}`;
-    case "unknown":
-      return `${each.kind}/${each.code}`;
-    default:
-      return each.kind;
-  }
+  if (each.kind === "multiprotocol") return `${each.kind}/${each.family}`;
+  return each.kind === "unknown" ? `${each.kind}/${each.code}` : each.kind;
 }
 /** RFC 5492 §4, as a speaker that needs it would send it. */
 function multiprotocol(family: Family): readonly number[] {

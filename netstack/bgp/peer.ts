@@ -191,7 +191,7 @@ function adopt(core: Core, ends: Ends, now: Instant): Peer | undefined {
   peer.main.session = { ...peer.main.session, state: "active" };
   return peer;
 }
-export function dynamicSpec({ prefix: _, most: __, ...session }: BgpDynamicSpec, remote: Ip): BgpPeerSpec {
+export function dynamicSpec({ prefix: _prefix, most: _most, ...session }: BgpDynamicSpec, remote: Ip): BgpPeerSpec {
   const address = formatIp(remote);
   return {
     ...session,

@@ -266,7 +266,7 @@ export class Speaker implements BgpSpeaker {
     if (how === "hard") {
       peer.main.session = { ...peer.main.session, strikes: {} };
       stop(core, peer, { reason: "cease/administrative-reset", data: new Uint8Array(0) }, RESTART, now);
-      for (const family of [...peer.retained.keys()]) drop(core, peer, family);
+      for (const family of peer.retained.keys()) drop(core, peer, family);
       start(core, peer, true, now);
       return;
     }
