@@ -5,6 +5,8 @@ import type { BenchOptions } from "./options.ts";
 import { type Report, table } from "./report.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
+  bfd: async () => (await import("./bfd.ts")).bfd,
+  bgp: async () => (await import("./bgp.ts")).bgp,
   daemon: async () => (await import("./daemon.ts")).daemon,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
   "vip-failover": async () => (await import("./vip-failover.ts")).vipFailover,

@@ -1,0 +1,141 @@
+/**
+ * BFD: the lowest interval that stays up while every core is busy, how soon a cut is noticed, and what sessions cost.
+ * Ours, FRR's bfdd and BIRD, each with its own kind at the other end, in the same run.
+ *   BENCH_BFD_HOLD=600   seconds per interval (default 60; 10 minutes are what is promised)
+ */
+import { availableParallelism } from "node:os";
+import { setTimeout as elapse } from "node:timers/promises";
+import { buildLab, type Lab } from "../lab/build.ts";
+import { describe } from "../lab/description.ts";
+import type { Running } from "../lab/process.ts";
+import { BIRD, FRR, NOVAEDGE, openPair, type Pair, type Subject } from "./bfd/subject.ts";
+import { Watch } from "./bfd/watch.ts";
+import type { BenchOptions } from "./options.ts";
+import { cpuMicroseconds, peer } from "./peer.ts";
+import { type Report, Samples } from "./report.ts";
+
+export async function bfd(options: BenchOptions): Promise<Report> {
+  peer("bird", "bird2");
+  peer("vtysh", "frr");
+  const samples = new Samples();
+  const { quick } = options;
+  await detection(samples, { intervals: quick ? [50] : [50, 10], cuts: quick ? 3 : 40 });
+  const held = Number(process.env["BENCH_BFD_HOLD"] ?? (quick ? 2 : 60));
+  await endurance(samples, { intervals: quick ? [10] : [50, 20, 10, 5, 3.3], seconds: held });
+  await cost(samples, { seconds: quick ? 3 : 20, rounds: quick ? 1 : (options.rounds ?? 3) });
+  return samples.report("bfd", ["cpu_percent", "detection_median_ms", "detection_p99_ms", "lowest_interval_ms"]);
+}
+
+/** CPU of one end that keeps its sessions up, nothing else running. */
+async function cost(samples: Samples, { seconds, rounds }: { seconds: number; rounds: number }): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const subject of SUBJECTS) {
+      for (const [name, count, interval] of [
+        ["64x50msx3", 64, 50],
+        ["1x10msx3", 1, 10],
+      ] as const) {
+        await using lab = await network(count);
+        await using both = await openPair(lab, subject, pairs(count), { interval, multiplier: 3 });
+        await elapse(1000); // polls and slow start are over
+        const [begun, at] = [cpuMicroseconds(both.x.pid), performance.now()];
+        await elapse(seconds * 1000);
+        const spent = cpuMicroseconds(both.x.pid) - begun;
+        samples.add(subject.name, name, "cpu_percent", "%", (spent / 1000 / (performance.now() - at)) * 100);
+        samples.add(subject.name, name, "flaps", "", await both.x.flaps());
+        process.stderr.write(`${subject.name} ${name}: ${(spent / 1e4 / seconds).toFixed(2)} %\n`);
+      }
+    }
+  }
+}
+
+/** From the moment when nothing passes any more until the measured end says that its session is down. */
+async function detection(
+  samples: Samples,
+  { intervals, cuts }: { intervals: readonly number[]; cuts: number },
+): Promise<void> {
+  for (const interval of intervals) {
+    for (const subject of SUBJECTS) {
+      await using lab = await network(1);
+      await using _both = await openPair(lab, subject, pairs(1), { interval, multiplier: 3 });
+      using watch = new Watch(lab);
+      const took: number[] = [];
+      for (let cut = 0; cut < cuts; cut++) {
+        await watch.first("up", ({ up }) => up);
+        await elapse(500 + Math.random() * 100); // past the poll, at any place within an interval
+        watch.forget();
+        const before = Date.now();
+        using _drops = both(lab);
+        const at = (before + Date.now()) / 2;
+        took.push((await watch.first("down", (said) => !said.up && said.at >= before)).at - at);
+        watch.forget();
+      }
+      took.sort((a, b) => a - b);
+      const name = `cut-${interval}msx3`;
+      samples.add(subject.name, name, "detection_median_ms", "ms", quantile(took, 0.5));
+      samples.add(subject.name, name, "detection_p99_ms", "ms", quantile(took, 0.99));
+      samples.add(subject.name, name, "detection_max_ms", "ms", quantile(took, 1));
+      process.stderr.write(`${subject.name} ${name}: ${took.map((each) => each.toFixed(0)).join(" ")}\n`);
+    }
+  }
+}
+
+/** Every core with three busy processes beside; the lowest interval without a lost session. */
+async function endurance(
+  samples: Samples,
+  { intervals, seconds }: { intervals: readonly number[]; seconds: number },
+): Promise<void> {
+  for (const subject of SUBJECTS) {
+    let lowest = Number.NaN;
+    for (const interval of intervals.filter((each) => each >= subject.leastInterval)) {
+      await using lab = await network(1);
+      await using both = await openPair(lab, subject, pairs(1), { interval, multiplier: 3 });
+      await elapse(1000);
+      const begun = (await both.x.flaps()) + (await both.y.flaps());
+      const burners = Array.from({ length: availableParallelism() * 3 }, () => burner(lab, seconds + 5));
+      await Promise.all(burners.map((each) => each.says(/burning/)));
+      await elapse(seconds * 1000);
+      await Promise.all(burners.map((each) => each[Symbol.asyncDispose]()));
+      const flaps = (await both.x.flaps()) + (await both.y.flaps()) - begun;
+      samples.add(subject.name, `busy-${interval}msx3`, "false_flaps", "", flaps);
+      process.stderr.write(`${subject.name} ${interval} ms x 3, busy for ${seconds} s: ${flaps} flaps\n`);
+      if (flaps > 0) break;
+      lowest = interval;
+    }
+    samples.add(subject.name, "busy", "lowest_interval_ms", "ms", lowest);
+  }
+}
+
+function both(lab: Lab): Disposable {
+  return lab.partition([["x:eth0"], ["y:eth0"]]);
+}
+
+function burner(lab: Lab, seconds: number): Running {
+  return lab.host("y").node(`${import.meta.dirname}/../lab/programs/burner.ts`, [String(seconds)]);
+}
+
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+function network(count: number): Promise<Lab> {
+  const addresses = (which: keyof Pair): readonly string[] => pairs(count).map((pair) => `${pair[which]}/16`);
+  return buildLab(
+    describe({
+      hosts: {
+        x: { interfaces: { eth0: addresses("local") } },
+        y: { interfaces: { eth0: addresses("peer") } },
+      },
+      switches: ["lan"],
+      links: [
+        { from: "x:eth0", to: "lan" },
+        { from: "y:eth0", to: "lan" },
+      ],
+    }),
+  );
+}
+
+function pairs(count: number): readonly Pair[] {
+  return Array.from({ length: count }, (_, index) => ({ local: `10.0.1.${index + 1}`, peer: `10.0.2.${index + 1}` }));
+}
+
+const SUBJECTS: readonly Subject[] = [NOVAEDGE, FRR, BIRD];
