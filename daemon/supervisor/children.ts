@@ -35,8 +35,9 @@ export interface Children {
 
 const POLICY: ChildPolicy = {
   backoffLeast: ms(100),
-  backoffMost: seconds(10),
-  stableAfter: seconds(30),
+  backoffMost: seconds(5),
+  // Whoever worked for so long is worth starting at once: a long pause would cost more than the crash did.
+  stableAfter: seconds(5),
   helloWithin: seconds(10),
   pingEvery: ms(500),
   silentAfter: seconds(1),
