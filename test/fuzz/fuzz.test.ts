@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { fuzz } from "./run.ts";
 import { must, type Target } from "./target.ts";
+import { BGP } from "./targets-bgp.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
 import { OSPF } from "./targets-ospf.ts";
@@ -10,7 +11,7 @@ import { RESOURCES } from "./targets-resources.ts";
 const INPUTS = 15_000;
 
 describe("random and mutated inputs: nothing thrown, nothing that must hold broken", () => {
-  test.each([...HTTP1, ...NETSTACK, ...OSPF, ...RESOURCES].map((target) => [target.name, target] as const))(
+  test.each([...BGP, ...HTTP1, ...NETSTACK, ...OSPF, ...RESOURCES].map((target) => [target.name, target] as const))(
     "%s",
     (_name, target) => {
       // another seed each day: the same on every machine that day

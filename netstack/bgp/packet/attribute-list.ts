@@ -149,7 +149,7 @@ export function decodeList(
     }
     const why = rule.read(draft, bytes, from, to, agreed);
     if (why !== undefined) faults.push({ attribute, why, treatment: rule.malformed });
-    else if ((flags & PARTIAL) !== 0 && rule.flags === (OPTIONAL | TRANSITIVE)) draft.partial.push(attribute);
+    else if ((flags & PARTIAL) !== 0 && rule.isPassedOn) draft.partial.push(attribute);
   }
   const missed = (name: keyof typeof ATTRIBUTE_TYPES): void => {
     // RFC 7606 §3 (d)

@@ -68,6 +68,8 @@ export interface Rule {
   readonly malformed: "treat-as-withdraw" | "attribute-discard";
   /** From an external peer it is discarded, whatever it looks like. */
   readonly internalOnly: boolean;
+  /** Optional transitive, and said again to others: its Partial bit matters. */
+  readonly isPassedOn: boolean;
   read(draft: Draft, bytes: Uint8Array, from: number, to: number, agreed: Agreed): AttributeFaultKind | undefined;
 }
 
@@ -157,7 +159,7 @@ export const RULES: readonly (Rule | undefined)[] = byType({
     return undefined;
   }),
   // RFC 6793 §6
-  AS4_PATH: rule(BOTH, "attribute-discard", (draft, bytes, from, to, agreed) => {
+  AS4_PATH: merging((draft, bytes, from, to, agreed) => {
     if (agreed.fourOctetAsn) return "from-new-speaker"; // §4.1
     if (to - from < 6) return "length";
     const path = decodePath(bytes, from, to, 4);
@@ -165,7 +167,7 @@ export const RULES: readonly (Rule | undefined)[] = byType({
     draft.as4Path = path.value.filter((segment) => !isConfederation(segment));
     return undefined;
   }),
-  AS4_AGGREGATOR: rule(BOTH, "attribute-discard", (draft, bytes, from, to, agreed) => {
+  AS4_AGGREGATOR: merging((draft, bytes, from, to, agreed) => {
     if (agreed.fourOctetAsn) return "from-new-speaker";
     if (to - from !== 8) return "length";
     const asn = u32(bytes, from);
@@ -197,10 +199,14 @@ export function u32(bytes: Uint8Array, at: number): number {
 }
 
 function rule(flags: number, malformed: Rule["malformed"], read: Rule["read"]): Rule {
-  return { flags, malformed, internalOnly: false, read };
+  return { flags, malformed, internalOnly: false, isPassedOn: flags === BOTH, read };
 }
 function internal(flags: number, read: Rule["read"]): Rule {
-  return { flags, malformed: "treat-as-withdraw", internalOnly: true, read };
+  return { ...rule(flags, "treat-as-withdraw", read), internalOnly: true };
+}
+/** RFC 6793 §4.2.3: what it says becomes part of another one. */
+function merging(read: Rule["read"]): Rule {
+  return { ...rule(BOTH, "attribute-discard", read), isPassedOn: false };
 }
 function byType(
   rules: Readonly<Record<Exclude<keyof typeof ATTRIBUTE_TYPES, `MP_${string}`>, Rule>>,
