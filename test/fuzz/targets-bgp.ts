@@ -56,6 +56,13 @@ const messages: Target = {
       bytes.fill(0xff, 0, 16);
       bytes[16] = bytes.length >>> 8;
       bytes[17] = bytes.length;
+      if ((bytes[18] ?? 0) > 5) bytes[18] = 2;
+      // no routes withdrawn, one announced, and all between them is attributes
+      if (bytes[18] === 2 && bytes.length >= HEADER + 9 && random.oneIn(2)) {
+        const list = bytes.length - HEADER - 9;
+        bytes.set([0, 0, list >>> 8, list & 255], HEADER);
+        bytes[bytes.length - 5] = 32;
+      }
     }
     const agreed = random.pick(AGREED);
     const read = decode(bytes, 0, bytes.length, agreed, new Interner());
@@ -97,28 +104,31 @@ function generateUpdate(random: Random): Uint8Array {
       return [bits, ...octets(random, (bits + 7) >>> 3)];
     }).flat();
   const withdrawn = random.oneIn(3) ? prefixes(4) : [];
-  const list = Array.from({ length: random.below(9) }, () => generateAttribute(random)).flat();
+  const mandatory = random.oneIn(6) ? [] : MANDATORY.map((shape) => generateAttribute(random, shape));
+  const more = Array.from({ length: random.below(6) }, () => generateAttribute(random, random.pick(SHAPES)));
+  const list = [...mandatory, ...more].flat();
   const announced = random.oneIn(4) ? [] : prefixes(5);
   const length = random.oneIn(20) ? random.below(300) : list.length;
   const body = [0, withdrawn.length, ...withdrawn, length >>> 8, length & 255, ...list, ...announced];
   const whole = HEADER + body.length;
   return Uint8Array.of(...Array.from({ length: 16 }, () => 0xff), whole >>> 8, whole & 255, 2, ...body);
 }
-function generateAttribute(random: Random): number[] {
-  const [type, flags, length] = random.pick(SHAPES);
-  const value = random.oneIn(12) ? octets(random, random.below(40)) : valueFor(random, type, length);
-  const wrong = random.oneIn(15) ? random.below(256) & ~0x10 : flags | (random.oneIn(6) ? 0x20 : 0);
+function generateAttribute(random: Random, [type, flags, length]: Shape): number[] {
+  const value = random.oneIn(20) ? octets(random, random.below(40)) : valueFor(random, type, length);
+  const wrong = random.oneIn(30) ? random.below(256) & ~0x10 : flags | (random.oneIn(6) ? 0x20 : 0);
   return random.oneIn(4)
     ? [wrong | 0x10, type, value.length >>> 8, value.length & 255, ...value]
     : [wrong, type, value.length & 255, ...value];
 }
 function valueFor(random: Random, type: number, length: number): number[] {
-  if (type === 1) return [random.below(4)];
+  if (type === 1) return [random.below(random.oneIn(9) ? 4 : 3)];
   if (type === 2 || type === 17) {
-    const width = type === 17 || random.oneIn(2) ? 4 : 2;
+    const width = type === 17 || random.below(3) > 0 ? 4 : 2;
     return Array.from({ length: random.below(3) }, () => {
       const count = 1 + random.below(3);
-      return [1 + random.below(random.oneIn(8) ? 5 : 2), count, ...octets(random, count * width)];
+      const kind = 1 + random.below(random.oneIn(20) ? 5 : 2);
+      // 0 is no AS number
+      return [kind, count, ...octets(random, count * width).map((octet) => (random.oneIn(40) ? octet : octet | 1))];
     }).flat();
   }
   if (type === 14) {
@@ -135,13 +145,14 @@ function octets(random: Random, count: number): number[] {
 }
 const LINK_LOCAL = [0xfe, 0x80];
 /** Type, flags, length. */
-const SHAPES: readonly (readonly [number, number, number])[] = [
-  [1, 0x40, 1],
+type Shape = readonly [type: number, flags: number, length: number];
+const MANDATORY: readonly Shape[] = [
   [1, 0x40, 1],
   [2, 0x40, 0],
-  [2, 0x40, 0],
   [3, 0x40, 4],
-  [3, 0x40, 4],
+];
+const SHAPES: readonly Shape[] = [
+  ...MANDATORY,
   [4, 0x80, 4],
   [5, 0x40, 4],
   [6, 0x40, 0],
