@@ -1,0 +1,390 @@
+/** Control and the routing process: when it runs, what it is told, what of it stays when it ends. */
+import { describe, expect, it } from "vitest";
+import { ms } from "../../base/unit.ts";
+import type { RoutingPlan } from "../../daemon/routing/words.ts";
+import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
+import { loadSettings, type Settings } from "../../resources/settings.ts";
+import { controlWorld, Forgetful } from "./control-world.ts";
+import { PEERS, SESSIONS } from "./routing-answers.ts";
+
+const VIP = `apiVersion: novaedge.io/v1alpha1
+kind: ProxyVIP
+metadata: {name: web}
+spec:
+  address: 192.0.2.10
+  mode: BGP
+  ports: [8081]
+  bgpConfig: {localAS: 65001, peers: [{address: 10.0.0.1, as: 65000}]}
+  healthPolicy: {requireGateway: false}
+`;
+const NOTHING = `apiVersion: novaedge.io/v1alpha1
+kind: ProxyIPPool
+metadata: {name: p}
+spec: {cidrs: [198.51.100.0/29]}
+`;
+const GATEWAY = `---
+apiVersion: novaedge.io/v1alpha1
+kind: ProxyGateway
+metadata: {name: gw}
+spec:
+  vipRef: web
+  listeners: [{name: http, port: 8081, protocol: HTTP}]
+`;
+
+function settingsOf(text: string): Pick<Settings, "bgp" | "ospf" | "bfd" | "routing"> {
+  const { settings, diagnostics } = loadSettings({ file: "s", content: text });
+  if (settings === undefined) throw new TypeError(JSON.stringify(diagnostics));
+  const { bgp, ospf, bfd, routing } = settings;
+  return { bgp, ospf, bfd, routing };
+}
+
+type Made = ReturnType<typeof controlWorld>;
+const started = ({ router }: Made): boolean => router.on !== undefined;
+const plans = ({ router }: Made): readonly RoutingPlan[] =>
+  router.sent.flatMap((each) => (each.kind === "plan" ? [each.plan] : []));
+const hello = async ({ router, clock }: Made): Promise<void> => {
+  router.say({ kind: "hello", pid: 2 });
+  await clock.pass(1);
+};
+const vipSays = (made: Made, state: "announced" | "withdrawn" | "failed", why = "OK"): void =>
+  made.router.say({ kind: "vip", vip: { name: "web", state, why } });
+const codes = ({ control }: Made): readonly string[] =>
+  control.conditions.list.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`);
+
+async function running(memory?: Forgetful, more: Partial<Settings> = {}): Promise<Made> {
+  const made = controlWorld(VIP, more, memory);
+  await made.settle();
+  await hello(made);
+  vipSays(made, "announced");
+  return made;
+}
+
+describe("the routing process runs while there is something to route", () => {
+  it("not for a configuration without routing", async () => {
+    const made = controlWorld(NOTHING);
+    await made.settle();
+    expect(started(made)).toBe(false);
+    expect(made.control.notReady()).toBeUndefined();
+  });
+  it("from the first virtual IP on; the node is ready when it has reported about it", async () => {
+    const made = controlWorld(NOTHING);
+    await made.settle();
+    made.reconfigure(VIP);
+    await made.clock.pass(1);
+    expect(started(made)).toBe(true);
+    expect(made.control.notReady()).toMatch(/routing process/);
+    await hello(made);
+    expect(plans(made)).toHaveLength(1);
+    expect(plans(made)[0]?.vips).toEqual([{ name: "web", addresses: ["192.0.2.10/32"], eligible: true, why: "OK" }]);
+    vipSays(made, "announced");
+    expect(made.control.notReady()).toBeUndefined();
+  });
+  it("a pass without a change sends nothing", async () => {
+    const made = await running();
+    made.control.changed();
+    await made.clock.pass(1);
+    expect(plans(made)).toHaveLength(1);
+  });
+  it("the last virtual IP is withdrawn first, then the process is asked to stop, then nothing is remembered", async () => {
+    const memory = new Forgetful();
+    const made = await running(memory);
+    made.reconfigure(NOTHING);
+    await made.clock.pass(1);
+    expect(plans(made).at(-1)?.vips).toEqual([
+      { name: "web", addresses: ["192.0.2.10/32"], eligible: false, why: "REMOVED" },
+    ]);
+    // Its peers stay until they have heard of it.
+    expect(
+      plans(made)
+        .at(-1)
+        ?.bgp?.peers.map(({ name }) => name),
+    ).toEqual(["10.0.0.1"]);
+    expect(made.router.sent.at(-1)?.kind).toBe("plan");
+    vipSays(made, "withdrawn");
+    await made.clock.pass(600);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: false });
+    made.router.on?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(made.routing.phase).toBe("stopped");
+    expect(memory.kept.at(-1)).toMatch(/^ended/);
+    expect(made.control.notReady()).toBeUndefined();
+  });
+  it("… also when it never says that it is withdrawn", async () => {
+    const made = await running();
+    made.reconfigure(NOTHING);
+    await made.clock.pass(3_600);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: false });
+  });
+  it("wanted again while it ends: it is started again", async () => {
+    const made = await running();
+    made.reconfigure(NOTHING);
+    vipSays(made, "withdrawn");
+    await made.clock.pass(1_000);
+    made.reconfigure(VIP);
+    await made.clock.pass(1);
+    const before = made.router.on;
+    before?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(made.router.on).not.toBe(before);
+    await hello(made);
+    expect(plans(made).at(-1)?.bgp?.restarting).toBe(false); // it was ended, not broken
+  });
+  it("the health gate decides: without a listener the address is not eligible", async () => {
+    const made = controlWorld(`${VIP.replace("  healthPolicy: {requireGateway: false}\n", "")}${GATEWAY}`);
+    await made.settle();
+    await hello(made);
+    expect(plans(made).at(-1)?.vips[0]).toMatchObject({ eligible: true });
+    for (const plane of made.planes) plane.on?.ended("exit 1");
+    await made.clock.pass(1);
+    expect(plans(made).at(-1)?.vips[0]).toMatchObject({ eligible: false, why: "NOT_LISTENING" });
+  });
+});
+
+describe("restarts (RFC 4724 §4.1, RFC 3623 §2)", () => {
+  it("the first start is a cold one, and is remembered", async () => {
+    const memory = new Forgetful();
+    const made = await running(memory);
+    expect(plans(made)[0]?.bgp?.restarting).toBe(false);
+    expect(memory.kept).toEqual(["running 10.0.0.7"]);
+  });
+  it("after a crash of it, peers are told of a restart", async () => {
+    const made = await running();
+    made.router.on?.ended("signal SIGKILL");
+    await made.clock.pass(1_000);
+    await hello(made);
+    expect(plans(made).at(-1)?.bgp?.restarting).toBe(true);
+  });
+  it("after a crash of control, too", async () => {
+    const made = await running(new Forgetful(true));
+    expect(plans(made)[0]?.bgp?.restarting).toBe(true);
+  });
+  it("while it is down, that is a condition, and readiness waits for what it reports anew", async () => {
+    const made = await running();
+    made.router.on?.ended("signal SIGKILL");
+    await made.clock.pass(1);
+    expect(codes(made)).toContain("error ROUTING_DOWN routing");
+    expect(made.control.notReady()).toMatch(/routing process/);
+  });
+  it("the router id is the lowest address, and one that an earlier life derived stays while the host has it", async () => {
+    const made = await running(new Forgetful(false, "10.0.0.7"));
+    expect(plans(made)[0]?.bgp?.routerId).toBe("10.0.0.7");
+    const cloned = await running(new Forgetful(false, "10.0.0.3"));
+    expect(plans(cloned)[0]?.bgp?.routerId).toBe("10.0.0.7");
+  });
+});
+
+describe("the end of the daemon", () => {
+  const TIMES = { handover: ms(1_000), withdrawal: ms(300), linger: ms(200), grace: ms(1_000) };
+  it("withdraw first, at last resort after the drain time; then data planes; then the process", async () => {
+    const made = await running(undefined, settingsOf("routing: {drain: 400ms}"));
+    const stopped = made.control.stop(TIMES);
+    await made.clock.pass(1);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "withdraw", grace: 400 });
+    expect(made.planes[0]?.sent.at(-1)?.kind).not.toBe("drain");
+    made.pulse.say({ kind: "withdrawn" });
+    made.router.say({ kind: "withdrawn" });
+    await made.clock.pass(201);
+    expect(made.planes[0]?.sent.at(-1)?.kind).toBe("drain");
+    for (const plane of made.planes) plane.on?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: false });
+    made.router.on?.ended("exit 0");
+    made.pulse.on?.ended("exit 0");
+    await stopped;
+  });
+  it("nothing is planned after the withdrawal", async () => {
+    const made = await running();
+    void made.control.stop(TIMES);
+    await made.clock.pass(1);
+    const count = plans(made).length;
+    made.control.changed();
+    await made.clock.pass(1);
+    expect(plans(made)).toHaveLength(count);
+  });
+  it("onStop: keep ends as a graceful restart", async () => {
+    const memory = new Forgetful();
+    const made = await running(memory, settingsOf("routing: {onStop: keep}"));
+    void made.control.stop(TIMES);
+    made.pulse.say({ kind: "withdrawn" });
+    await made.clock.pass(1);
+    for (const plane of made.planes) plane.on?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(made.router.sent.map(({ kind }) => kind)).not.toContain("withdraw");
+    expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: true });
+    expect(memory.kept.at(-1)).toMatch(/^running/);
+    expect(made.control.keepsRoutes).toBe(true);
+  });
+});
+
+describe("BFD between routing and pulse", () => {
+  const timing = {
+    desiredMinTx: 50,
+    requiredMinRx: 50,
+    multiplier: 3,
+    echoTx: undefined,
+    requiredMinEchoRx: 0,
+    demand: false,
+  };
+  const wish: BfdSpec = {
+    id: "bgp/10.0.0.1",
+    peer: "10.0.0.1",
+    local: undefined,
+    ifname: "eth0",
+    hops: "single",
+    minTtl: 1,
+    role: "active",
+    timing,
+    auth: undefined,
+    adminDown: false,
+  };
+  const report = (more: Partial<BfdReport>): BfdReport => {
+    const [session] = SESSIONS;
+    if (session === undefined) throw new TypeError("no session");
+    const { clients: _, ...rest } = session;
+    return { ...rest, id: "10.0.0.1", peer: "10.0.0.1", ...more };
+  };
+  const asked = ({ pulse }: Made): readonly (readonly string[])[] =>
+    pulse.sent.flatMap((each) => (each.kind === "bfd" ? [each.plan.sessions.map(({ id }) => id)] : []));
+  const own = settingsOf("bfd: {sessions: [{name: tor, peer: 10.0.0.1}]}");
+
+  it("wishes go to pulse, reports come back under the id of the wish", async () => {
+    const made = await running();
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    expect(asked(made)).toEqual([["10.0.0.1"]]);
+    made.pulse.say({ kind: "bfd", report: report({ state: "up", wasUp: true }) });
+    expect(made.router.sent.at(-1)).toMatchObject({ kind: "bfd", report: { id: "bgp/10.0.0.1", state: "up" } });
+  });
+  it("the operator's session to the same peer is the same session; who asks later is told at once", async () => {
+    const made = controlWorld(VIP, own);
+    await made.settle();
+    expect(asked(made)).toEqual([["10.0.0.1"]]);
+    made.pulse.say({ kind: "bfd", report: report({ state: "up", wasUp: true }) });
+    await hello(made);
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    expect(made.router.sent.at(-1)).toMatchObject({ kind: "bfd", report: { id: "bgp/10.0.0.1" } });
+    expect(made.bfd.status.sessions.map(({ clients }) => clients)).toEqual([["static/tor", "bgp/10.0.0.1"]]);
+  });
+  it("sessions outlive a crash of routing, not its end", async () => {
+    const made = await running();
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    made.router.on?.ended("signal SIGKILL");
+    await made.clock.pass(10);
+    expect(asked(made).at(-1)).toEqual(["10.0.0.1"]);
+    await made.clock.pass(1_000);
+    await hello(made);
+    vipSays(made, "announced");
+    made.reconfigure(NOTHING);
+    vipSays(made, "withdrawn");
+    await made.clock.pass(1_000);
+    made.router.on?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(asked(made).at(-1)).toEqual([]);
+  });
+  it("a new pulse is told everything", async () => {
+    const made = await running();
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    made.pulse.on?.ended("signal SIGKILL");
+    await made.clock.pass(1_000);
+    made.pulse.say({ kind: "hello", pid: 3, scheduling: "" });
+    await made.clock.pass(1);
+    expect(asked(made)).toHaveLength(2);
+  });
+  it("one that was up and is not is a condition; one that never came up only when the operator asked for it", async () => {
+    const made = controlWorld(VIP, own);
+    await made.settle();
+    const says = async (more: Partial<BfdReport>): Promise<readonly string[]> => {
+      made.pulse.say({ kind: "bfd", report: report(more) });
+      await made.clock.pass(1);
+      return codes(made).filter((each) => each.includes("BFD"));
+    };
+    expect(await says({ state: "down", wasUp: false })).toEqual(["warning BFD_DOWN 10.0.0.1"]);
+    expect(await says({ state: "up", wasUp: true })).toEqual([]);
+    expect(await says({ state: "down", wasUp: true })).toEqual(["warning BFD_DOWN 10.0.0.1"]);
+    const without = await running();
+    without.router.say({ kind: "bfd", sessions: [wish] });
+    without.pulse.say({ kind: "bfd", report: report({ state: "down", wasUp: false }) });
+    await without.clock.pass(1);
+    expect(codes(without).filter((each) => each.includes("BFD"))).toEqual([]);
+  });
+});
+
+describe("conditions of routing", () => {
+  const [UP] = PEERS;
+  if (UP === undefined) throw new TypeError("no peer");
+  const peer = { ...UP, name: "10.0.0.1", address: "10.0.0.1" };
+  const about = (made: Made): readonly string[] => codes(made).filter((each) => each.includes("bgp/"));
+
+  it("a peer that does not come up is told after ten seconds, one that was up at once", async () => {
+    const made = await running();
+    await made.clock.pass(9_000);
+    expect(about(made)).toEqual([]);
+    await made.clock.pass(1_100);
+    expect(about(made)).toEqual(["error BGP_PEER_DOWN bgp/10.0.0.1"]);
+    made.router.say({ kind: "bgp-peer", peer });
+    await made.clock.pass(1);
+    expect(about(made)).toEqual([]);
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, state: "idle" } });
+    await made.clock.pass(1);
+    expect(about(made)).toEqual(["error BGP_PEER_DOWN bgp/10.0.0.1"]);
+    expect(made.control.conditions.list.find(({ code }) => code === "BGP_PEER_DOWN")?.message).toMatch(
+      /10\.0\.0\.1 is idle; last error: hold-timer-expired received/,
+    );
+  });
+  it("while another peer is up, a lost one is a warning", async () => {
+    const two = settingsOf(
+      "bgp: {peers: [{name: a, address: 10.0.0.1, asn: 65000}, {name: b, address: 10.0.0.2, asn: 65000}]}",
+    );
+    const made = await running(undefined, two);
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "a" } });
+    await made.clock.pass(11_000);
+    expect(about(made)).toEqual(["warning BGP_PEER_DOWN bgp/b"]);
+  });
+  it("near its limit of prefixes", async () => {
+    const limited = settingsOf(
+      "bgp: {peers: [{name: a, address: 10.0.0.1, asn: 65000, maxPrefixes: {ipv4: {limit: 25, warnAt: 80}}}]}",
+    );
+    const made = await running(undefined, limited);
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "a" } });
+    await made.clock.pass(1);
+    expect(about(made)).toEqual(["warning BGP_MAX_PREFIX bgp/a"]);
+  });
+  it("an address that could not be bound", async () => {
+    const made = await running();
+    vipSays(made, "failed", "permission denied");
+    await made.clock.pass(1);
+    expect(codes(made)).toContain("error VIP_NOT_ANNOUNCED ProxyVIP/web");
+  });
+});
+
+describe("questions and traces", () => {
+  it("an answer finds its question; without a process, or when it goes, there is none", async () => {
+    const made = await running();
+    const asked = made.routing.ask({ of: "ospf-lsdb" });
+    const last = made.router.sent.at(-1);
+    if (last?.kind !== "ask") throw new TypeError("nothing was asked");
+    made.router.say({ kind: "answer", n: last.n, answer: { of: "ospf-lsdb", lsas: [] } });
+    expect(await asked).toEqual({ of: "ospf-lsdb", lsas: [] });
+    const lost = made.routing.ask({ of: "ospf-routes" });
+    made.router.on?.ended("signal SIGKILL");
+    expect(await lost).toBeUndefined();
+    expect(await made.routing.ask({ of: "ospf-routes" })).toBeUndefined();
+  });
+  it("who traces gets lines until he ends it, also of a process that was started anew", async () => {
+    const made = await running();
+    const lines: string[] = [];
+    const trace = made.traces.follow("bgp", "10.0.0.1", ({ text }) => lines.push(text));
+    const n = 1;
+    const line = { at: 0, protocol: "bgp", peer: "10.0.0.1", direction: "in", text: "OPEN" } as const;
+    expect(made.router.sent.at(-1)).toEqual({ kind: "trace", n, protocol: "bgp", peer: "10.0.0.1" });
+    made.router.say({ kind: "trace", n, line });
+    made.router.on?.ended("signal SIGKILL");
+    await made.clock.pass(1_000);
+    await hello(made);
+    expect(made.router.sent.findLast(({ kind }) => kind === "trace")).toMatchObject({ n });
+    made.router.say({ kind: "trace", n, line });
+    trace[Symbol.dispose]();
+    expect(made.router.sent.at(-1)).toEqual({ kind: "untrace", n });
+    made.router.say({ kind: "trace", n, line });
+    expect(lines).toEqual(["OPEN", "OPEN"]);
+  });
+});
