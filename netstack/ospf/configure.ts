@@ -4,6 +4,7 @@ import { type Instant, instant } from "../../base/unit.ts";
 import { changed } from "./backoff.ts";
 import type { Link } from "./event.ts";
 import { emptyOutboxes, flush } from "./flood.ts";
+import { helloSoon } from "./hello-out.ts";
 import { interfaceEvent, tellGroups } from "./interface.ts";
 import { Database } from "./lsdb.ts";
 import { neighborEvent, newNeighbor } from "./neighbor.ts";
@@ -147,7 +148,7 @@ function adjust(state: State, iface: Interface, spec: OspfInterfaceSpec, now: In
   if (before.priority !== spec.priority) {
     if (iface.state === "waiting" && spec.priority === 0) interfaceEvent(state, iface, "wait-timer", now);
     else iface.changes.add("neighbor-change");
-    iface.extraHello = iface.helloAt !== undefined;
+    helloSoon(iface, now);
   }
   if (before.bfd !== undefined && spec.bfd === undefined) {
     for (const neighbor of iface.neighbors.values()) neighbor.bfd = undefined;
@@ -192,8 +193,8 @@ function create(state: State, area: Area, spec: OspfInterfaceSpec, now: Instant)
     dr: 0,
     bdr: 0,
     helloAt: undefined,
-    extraHelloAt: now,
-    extraHello: false,
+    extraHelloAt: undefined,
+    extraHelloSent: instant(Number.NEGATIVE_INFINITY),
     waitUntil: undefined,
     neighbors: new Map(),
     changes: new Set(),

@@ -5,15 +5,17 @@ import { atLeast, type Interface, type Neighbor, type State } from "./state.ts";
 
 /** One hello beyond the regular ones, when there is news; at most one each second. */
 export function helloSoon(iface: Interface, now: Instant): void {
-  if (iface.helloAt === undefined || now < iface.extraHelloAt) return;
-  iface.extraHelloAt = after(now, EXTRA_GAP);
-  iface.extraHello = true;
+  if (iface.helloAt === undefined || iface.extraHelloAt !== undefined) return;
+  const next = after(iface.extraHelloSent, EXTRA_GAP);
+  iface.extraHelloAt = next > now ? next : now;
 }
 
 export function advanceHellos(state: State, iface: Interface, now: Instant): void {
   const nbma = iface.spec.type === "nbma";
-  if (iface.helloAt !== undefined && (now >= iface.helloAt || iface.extraHello)) {
-    iface.extraHello = false;
+  const extra = iface.extraHelloAt !== undefined && now >= iface.extraHelloAt;
+  if (iface.helloAt !== undefined && (now >= iface.helloAt || extra)) {
+    if (extra) iface.extraHelloSent = now;
+    iface.extraHelloAt = undefined;
     // Not the interval after this one: what is late shall not make all that follow late.
     const next = after(iface.helloAt, ms(iface.spec.hello));
     if (now >= iface.helloAt) iface.helloAt = next > now ? next : after(now, ms(iface.spec.hello));

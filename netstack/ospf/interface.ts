@@ -123,6 +123,7 @@ function reset(state: State, iface: Interface, now: Instant): void {
   iface.bdr = 0;
   iface.waitUntil = undefined;
   iface.helloAt = undefined;
+  iface.extraHelloAt = undefined;
   iface.acks.clear();
   iface.acksAt = undefined;
   iface.outbox.clear();

@@ -58,7 +58,7 @@ export function entryOf(lsa: Lsa, from: Entry["from"], now: Instant, flushing = 
 
 export function ageOf(entry: Entry, now: Instant): number {
   if (entry.flushing) return MAX_AGE;
-  return Math.max(0, Math.min(MAX_AGE, Math.floor((now - entry.bornAt) / 1000)));
+  return Math.max(0, Math.min(MAX_AGE, Math.floor((now - entry.bornAt + ROUNDING) / 1000)));
 }
 /** The header with the age of now. */
 export function headerOf(entry: Entry, now: Instant): LsaHeader {
@@ -82,5 +82,7 @@ export function sameContents(a: Lsa, b: Lsa): boolean {
   return true;
 }
 
+/** Milliseconds: at the very moment of a birthday the difference of two instants may fall short of it. */
+const ROUNDING = 0.001;
 const NONE: readonly Entry[] = [];
 const HEADER = 20;

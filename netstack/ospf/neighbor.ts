@@ -77,7 +77,13 @@ export const NEIGHBOR_TABLE: Readonly<Record<OspfNeighborState, Readonly<Record<
   }),
 };
 
-export function neighborEvent(state: State, neighbor: Neighbor, event: NeighborEvent, now: Instant, why: string = event): void {
+export function neighborEvent(
+  state: State,
+  neighbor: Neighbor,
+  event: NeighborEvent,
+  now: Instant,
+  why: string = event,
+): void {
   const cell = NEIGHBOR_TABLE[neighbor.state][event];
   switch (cell) {
     case "ignore":

@@ -5,8 +5,8 @@
 import { formatPrefix, type Ip, isIpv4, masked } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import type { NextHop, Route } from "./event.ts";
-import { INFINITY_METRIC } from "./packet/lsa.ts";
 import { isBorder } from "./own.ts";
+import { INFINITY_METRIC } from "./packet/lsa.ts";
 import { merged, shortestPaths } from "./spf.ts";
 import { type Area, type RouterRoute, type State, type Table, type TableRoute } from "./state.ts";
 

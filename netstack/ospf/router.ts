@@ -76,6 +76,7 @@ export class Router {
     if (state.restart.kind === "restarting") next = earliest(next, state.restart.until);
     for (const iface of state.interfaces.values()) {
       next = earliest(next, iface.helloAt);
+      next = earliest(next, iface.extraHelloAt);
       next = earliest(next, iface.waitUntil);
       next = earliest(next, iface.acksAt);
       for (const neighbor of iface.neighbors.values()) {

@@ -72,10 +72,9 @@ export interface Interface {
   dr: number;
   bdr: number;
   helloAt: Instant | undefined;
-  /** No earlier an extra hello is sent. */
-  extraHelloAt: Instant;
-  /** One leaves with the end of this step. */
-  extraHello: boolean;
+  /** One more hello leaves then. */
+  extraHelloAt: Instant | undefined;
+  extraHelloSent: Instant;
   waitUntil: Instant | undefined;
   readonly neighbors: Map<string, Neighbor>;
   /** Events for its machine, after the packet that brought them about. */
