@@ -3,6 +3,7 @@
  * are numbered, so that a prefix takes four octets and an attribute that does not matter to forwarding causes nothing.
  */
 import { formatIp, type Ip, isIpv4 } from "../../base/address.ts";
+import { type AttributeStore, Memo } from "./attributes.ts";
 import type { RouteChange } from "./event.ts";
 import type { Family } from "./packet/family.ts";
 import { larger } from "./paths.ts";
@@ -20,8 +21,8 @@ export class Fib {
   /** Nothing is said until what is there has been learnt (RFC 4724 §4.1). */
   held = false;
 
-  constructor(ribs: Readonly<Record<Family, Rib>>) {
-    this.#tables = { ipv4: new Table(ribs.ipv4), ipv6: new Table(ribs.ipv6) };
+  constructor(ribs: Readonly<Record<Family, Rib>>, store: AttributeStore) {
+    this.#tables = { ipv4: new Table(ribs.ipv4, store), ipv6: new Table(ribs.ipv6, store) };
   }
 
   get waiting(): boolean {
@@ -46,7 +47,7 @@ export class Fib {
       while (changes.length < most) {
         const prefix = table.take();
         if (prefix === undefined) break;
-        const set = this.#setOf(this.#wanted(table.rib, prefix));
+        const set = this.#setFor(table, prefix);
         if (!table.tell(prefix, set)) continue;
         changes.push({ prefix: table.rib.table.prefix(prefix), nextHops: this.#hops[set] ?? [] });
       }
@@ -54,6 +55,17 @@ export class Fib {
     return changes;
   }
 
+  /** Where there is one path, what it takes is known by its attributes. */
+  #setFor({ rib, single }: Table, prefix: PrefixId): number {
+    const best = rib.best(prefix);
+    if (this.#install === undefined || best === 0) return 0;
+    const { paths } = rib;
+    const several = paths.next(paths.first(prefix)) !== 0;
+    // Of a link-local one the interface matters, which is the source's and may change.
+    if (several || rib.family === "ipv6") return this.#setOf(this.#wanted(rib, prefix));
+    const key = paths.attributes(best) * 65536 + paths.source(best);
+    return single.get(key) ?? single.set(key, this.#setOf(this.#wanted(rib, prefix)));
+  }
   #wanted(rib: Rib, prefix: PrefixId): Hops {
     if (this.#install === undefined || rib.best(prefix) === 0) return [];
     const decision = rib.decision(prefix);
@@ -80,12 +92,15 @@ export class Fib {
 
 class Table {
   readonly rib: Rib;
+  /** Attributes and source → set of next hops. */
+  readonly single: Memo<number>;
   #told = new Uint32Array(64);
   #dirty: PrefixId[] = [];
   #isDirty = new Uint8Array(64);
 
-  constructor(rib: Rib) {
+  constructor(rib: Rib, store: AttributeStore) {
     this.rib = rib;
+    this.single = new Memo(store);
   }
   get waiting(): boolean {
     return this.#dirty.length > 0;

@@ -4,13 +4,14 @@
  * that of all.
  */
 import { ipv4, ipv6, isIpv4, parsePrefix } from "../../base/address.ts";
-import type { AttributeStore } from "./attributes.ts";
+import type { AttributeId, AttributeStore } from "./attributes.ts";
 import type { PathAttributes } from "./packet/attribute.ts";
 import { attributesOf } from "./packet/attributes.ts";
 import type { Family } from "./packet/family.ts";
 import { prepended } from "./packet/path.ts";
 import type { BgpNetwork } from "./plan.ts";
 import { community, must, withCommunity } from "./policy.ts";
+import type { PrefixId } from "./prefixes.ts";
 import type { Rib } from "./rib.ts";
 import { LOCAL } from "./sources.ts";
 
@@ -18,7 +19,7 @@ export class Locals {
   readonly #store: AttributeStore;
   readonly #ribs: Readonly<Record<Family, Rib>>;
   /** "prefix audience" → what is announced of it. */
-  #networks = new Map<string, Known>();
+  #networks = new Map<string, AttributeId>();
   readonly #audiences: (ReadonlySet<string> | undefined)[] = [undefined];
   readonly #audienceOf = new Map<string, number>();
 
@@ -32,32 +33,38 @@ export class Locals {
   }
 
   configure(networks: readonly BgpNetwork[], asn: number): void {
-    const wanted = new Map<string, Known>();
-    const made = new Map<string, PathAttributes>();
+    const wanted = new Map<string, AttributeId>();
+    const made = new Map<string, AttributeId>();
     for (const network of networks) {
-      const audience = this.#audience(network.peers);
-      const { prefix, peers: _peers, ...said } = network;
-      wanted.set(`${prefix} ${audience}`, { prefix, audience, said: JSON.stringify(said) });
-      const text = `${prefix.includes(":")} ${JSON.stringify(said)}`;
-      if (!made.has(text)) made.set(text, attributesFor(network, asn));
+      const { prefix } = network;
+      const key = `${prefix} ${this.#audience(network.peers)}`;
+      const said = `${prefix.includes(":")} ${asn} ${saidOf(network)}`;
+      let id = made.get(said);
+      if (id === undefined) {
+        id = this.#store.id(attributesFor(network, asn));
+        made.set(said, id);
+      }
+      wanted.set(key, id);
     }
-    for (const [key, known] of this.#networks) if (!wanted.has(key)) this.#drop(known);
-    for (const [key, known] of wanted) {
-      if (this.#networks.get(key)?.said === known.said) continue;
-      const prefix = must(parsePrefix(known.prefix));
-      const rib = this.#ribs[isIpv4(prefix.ip) ? "ipv4" : "ipv6"];
-      const attributes = made.get(`${known.prefix.includes(":")} ${known.said}`);
-      if (attributes === undefined) throw new TypeError("a network without attributes");
-      const id = this.#store.id(attributes);
-      rib.set(rib.table.id(prefix), LOCAL, known.audience, id, id);
+    for (const key of this.#networks.keys()) {
+      if (wanted.has(key)) continue;
+      const [rib, prefix, audience] = this.#place(key);
+      rib.unset(prefix, LOCAL, audience);
+    }
+    // A path that did not change keeps its set, and so the set its number: they may be compared.
+    for (const [key, id] of wanted) {
+      if (this.#networks.get(key) === id) continue;
+      const [rib, prefix, audience] = this.#place(key);
+      rib.set(prefix, LOCAL, audience, id, id);
     }
     this.#networks = wanted;
   }
 
-  #drop({ prefix: text, audience }: Known): void {
-    const prefix = must(parsePrefix(text));
+  #place(key: string): readonly [Rib, PrefixId, number] {
+    const space = key.indexOf(" ");
+    const prefix = must(parsePrefix(key.slice(0, space)));
     const rib = this.#ribs[isIpv4(prefix.ip) ? "ipv4" : "ipv6"];
-    rib.unset(rib.table.id(prefix), LOCAL, audience);
+    return [rib, rib.table.id(prefix), Number(key.slice(space + 1))];
   }
   #audience(peers: readonly string[] | undefined): number {
     if (peers === undefined) return ALL;
@@ -70,11 +77,11 @@ export class Locals {
   }
 }
 
-interface Known {
-  readonly prefix: string;
-  readonly audience: number;
-  /** JSON of the rest. */
-  readonly said: string;
+/** Equal when what is announced is. */
+function saidOf({ med, localPref, prepend, communities, extendedCommunities, largeCommunities }: BgpNetwork): string {
+  const all = communities.length + extendedCommunities.length + largeCommunities.length;
+  const text = all === 0 ? "" : [communities, extendedCommunities, largeCommunities].join(";");
+  return `${med} ${localPref} ${prepend} ${text}`;
 }
 
 function attributesFor(network: BgpNetwork, asn: number): PathAttributes {

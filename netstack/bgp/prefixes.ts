@@ -120,6 +120,12 @@ export class PrefixTable {
   }
 
   #load(bytes: Uint8Array, at: number, bits: number): void {
+    if (this.#words === 1 && bits === 24) {
+      // What most routes are.
+      this.#probe[0] =
+        ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8);
+      return;
+    }
     for (let index = 0; index < this.#words; index++) {
       const left = bits - index * 32;
       let word = 0;
@@ -147,6 +153,7 @@ export class PrefixTable {
   /** Where the prefix in `#probe` is, or would be. */
   #slotOf(bits: number): number {
     const mask = this.#slots.length - 1;
+    if (this.#words === 1) return this.#slotOf4(bits, mask);
     let hash = bits;
     for (let index = 0; index < this.#words; index++) {
       hash = Math.imul(hash ^ (this.#probe[index] ?? 0), 0x9e3779b1);
@@ -155,6 +162,17 @@ export class PrefixTable {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = this.#slots[slot] ?? 0;
       if (id === 0 || (this.bits(id) === bits && this.#probed(id))) return slot;
+    }
+  }
+  /** The same for one word, which most prefixes are. */
+  #slotOf4(bits: number, mask: number): number {
+    const [slots, addresses, lengths] = [this.#slots, this.#address, this.#length];
+    const address = this.#probe[0] as number;
+    let hash = Math.imul(bits ^ address, 0x9e3779b1);
+    hash ^= hash >>> 15;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const id = slots[slot] as number;
+      if (id === 0 || (addresses[id] === address && lengths[id] === bits)) return slot;
     }
   }
   #probed(id: PrefixId): boolean {

@@ -65,7 +65,7 @@ export type SessionEvent =
   | { readonly kind: "start"; readonly manual: boolean }
   /** 2, 8.  `idle`: how long to stay away; "for-good" until a manual start. */
   | { readonly kind: "stop"; readonly manual: boolean; readonly ending: Ending; readonly idle: IdleHold }
-  | { readonly kind: Timer } // 9–13; RFC 9687: 29
+  | { readonly [T in Timer]: { readonly kind: T } }[Timer] // 9–13; RFC 9687: 29
   /** 16, 17. */
   | { readonly kind: "tcp-connected" }
   | { readonly kind: "tcp-failed" } // 18

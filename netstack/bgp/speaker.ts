@@ -82,7 +82,7 @@ export class Speaker implements BgpSpeaker {
       hops,
       ribs,
       locals: new Locals(store, ribs),
-      fib: new Fib(ribs),
+      fib: new Fib(ribs, store),
       peers: new Map(),
       links: new Map(),
       jitter: () => 0.75 + random() / 4,

@@ -126,7 +126,7 @@ export class Node {
   }
   /** kill -9, and a new process with the same kernel behind it. */
   crash(): void {
-    for (const connection of [...this.wires.keys()]) this.cut(connection);
+    for (const connection of this.wires.keys()) this.cut(connection);
     this.alive = false;
     this.speaker = new Speaker(this.world.random);
   }
@@ -143,7 +143,7 @@ export class Node {
     });
   }
   cutAll(): void {
-    for (const connection of [...this.wires.keys()]) this.cut(connection);
+    for (const connection of this.wires.keys()) this.cut(connection);
   }
   pull(connection: Connection): void {
     while (!this.stalled.has(connection)) {
@@ -174,41 +174,34 @@ export class Node {
 
   #perform(action: Action): void {
     this.actions.push(action);
-    switch (action.kind) {
-      case "connect":
-        this.#connect(action.connection, action.call.ip);
-        return;
-      case "send":
-        this.#transmit(action.connection, action.bytes);
-        return;
-      case "close": {
-        const end = this.wires.get(action.connection);
-        this.wires.delete(action.connection);
-        if (end === undefined) return;
-        this.world.at(Math.max(end.arriveAt, this.world.now), () => {
-          if (end.node.wires.delete(end.connection) && end.node.alive)
-            end.node.feed({ kind: "closed", connection: end.connection, why: "FIN" });
-        });
-        return;
+    if (action.kind === "connect") this.#connect(action.connection, action.call.ip);
+    else if (action.kind === "send") this.#transmit(action.connection, action.bytes);
+    else if (action.kind === "close") this.#close(action.connection);
+    else if (action.kind === "updates") this.pull(action.connection);
+    else if (action.kind === "routes") this.#install();
+  }
+  #install(): void {
+    for (;;) {
+      const changes = this.speaker.nextRoutes(100);
+      if (changes.length === 0) return;
+      for (const { prefix, nextHops } of changes) {
+        if (nextHops.length === 0) this.fib.delete(formatPrefix(prefix));
+        else
+          this.fib.set(
+            formatPrefix(prefix),
+            nextHops.map(({ ip }) => formatIp(ip)),
+          );
       }
-      case "updates":
-        this.pull(action.connection);
-        return;
-      case "routes":
-        for (;;) {
-          const changes = this.speaker.nextRoutes(100);
-          if (changes.length === 0) return;
-          for (const { prefix, nextHops } of changes) {
-            if (nextHops.length === 0) this.fib.delete(formatPrefix(prefix));
-            else
-              this.fib.set(
-                formatPrefix(prefix),
-                nextHops.map(({ ip }) => formatIp(ip)),
-              );
-          }
-        }
-      default:
     }
+  }
+  #close(connection: Connection): void {
+    const end = this.wires.get(connection);
+    this.wires.delete(connection);
+    if (end === undefined) return;
+    this.world.at(Math.max(end.arriveAt, this.world.now), () => {
+      if (end.node.wires.delete(end.connection) && end.node.alive)
+        end.node.feed({ kind: "closed", connection: end.connection, why: "FIN" });
+    });
   }
   #connect(connection: Connection, to: Ip): void {
     const { world } = this;
