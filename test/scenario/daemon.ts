@@ -43,13 +43,20 @@ export function startDaemon(host: Host, files: DaemonFiles): Running {
 
 /** Of the daemon now; undefined while its admin socket does not answer. */
 export function statusOf(files: DaemonFiles): Promise<Status | undefined> {
-  return new Promise((resolve) => {
-    const asked = request({ socketPath: files.socket, path: "/v1/status" }, (response) => {
+  return ask<Status>(files, "/v1/status").catch(() => undefined);
+}
+
+/** One answer of the admin API. */
+export function ask<T>(files: DaemonFiles, path: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: files.socket, path }, (response) => {
       let body = "";
       response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      response.on("end", () => resolve(response.statusCode === 200 ? (JSON.parse(body) as Status) : undefined));
+      response.on("end", () =>
+        response.statusCode === 200 ? resolve(JSON.parse(body) as T) : reject(new Error(`${path}: ${body}`)),
+      );
     });
-    asked.on("error", () => resolve(undefined));
+    asked.on("error", reject);
     asked.end();
   });
 }

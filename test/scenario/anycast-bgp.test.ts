@@ -1,0 +1,97 @@
+/**
+ * The whole daemon announces a virtual IP by BGP, guarded by BFD, to FRR and to BIRD: it is in the router's kernel while it
+ * works, and leaves when it does not.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { BfdStatus, BgpStatus } from "../../daemon/admin/routing-api.ts";
+import { missing } from "../../lab/peers/installed.ts";
+import { send, treeOf } from "../../lab/process.ts";
+import { ANYCAST4, ROUTER4 } from "../../lab/topology/anycast.ts";
+import { openScene } from "./anycast.ts";
+import { ask, eventually, killAll, ready } from "./daemon.ts";
+
+const why = missing("frr", "bird");
+const routers = ["frr", "bird"] as const;
+const LONG = { timeout: 120_000 };
+
+describe.skipIf(why !== undefined)(`a virtual IP announced by BGP (${why ?? "FRR and BIRD are here"})`, () => {
+  test.each(routers)("%s: spread over two hosts; follows the data plane and the backends", LONG, async (router) => {
+    await using scene = await openScene({ router, protocol: "bgp" });
+    const a = scene.start("a");
+    const b = scene.start("b");
+    await Promise.all([ready(a.files), ready(b.files)]);
+    await scene.reach("a b");
+    const answer = await scene.lab.host("client").exec("curl", ["-sS", "-m", "5", `http://${ANYCAST4}/`]);
+    expect(answer.stdout).toMatch(/^b\d/);
+    const bgp = await ask<BgpStatus>(a.files, "/v1/bgp");
+    expect(bgp.router).toMatchObject({ asn: 65_001, routerId: expect.any(String) });
+    expect(bgp.peers.map(({ state }) => state)).toEqual(["established", "established"]);
+    const bfd = await ask<BfdStatus>(a.files, "/v1/bfd");
+    await eventually("BFD up", async () =>
+      (await ask<BfdStatus>(a.files, "/v1/bfd")).sessions.every(({ state }) => state === "up") ? true : undefined,
+    );
+    expect(bfd.sessions.map(({ peer }) => peer)).toContain(ROUTER4);
+
+    for (const pid of dataplanes(a.daemon.pid)) send(pid, "SIGSTOP");
+    await scene.reach("b");
+    for (const pid of dataplanes(a.daemon.pid)) send(pid, "SIGCONT");
+    await scene.reach("a b");
+    for (const pid of dataplanes(b.daemon.pid)) send(pid, "SIGKILL");
+    await scene.reach("a");
+    await scene.reach("a b"); // it was started again
+
+    for (const backend of scene.backends) backend.signalTree("SIGUSR2");
+    await scene.reach("");
+    for (const backend of scene.backends) backend.signalTree("SIGUSR2");
+    await scene.reach("a b");
+  });
+
+  test.each(routers)(
+    "%s: killed at once, its routes go with BFD; a restart takes the address over",
+    LONG,
+    async (router) => {
+      await using scene = await openScene({ router, protocol: "bgp" });
+      const a = scene.start("a");
+      const b = scene.start("b");
+      await Promise.all([ready(a.files), ready(b.files)]);
+      await scene.reach("a b");
+      await eventually("BFD up", async () =>
+        (await ask<BfdStatus>(a.files, "/v1/bfd")).sessions.every(({ state }) => state === "up") ? true : undefined,
+      );
+      killAll(a.daemon);
+      await scene.reach("b", 5000);
+      const bound = async (): Promise<string> =>
+        (await scene.lab.host("a").exec("ip", ["-o", "address", "show", "dev", "lo"])).stdout;
+      expect(await bound()).toContain(ANYCAST4); // nobody was left to remove it
+      const again = scene.start("a");
+      await ready(again.files);
+      await scene.reach("a b");
+      again.daemon.signal("SIGTERM");
+      expect((await again.daemon.finished).code).toBe(0);
+      await scene.reach("b", 5000);
+      expect(await bound()).not.toContain(ANYCAST4);
+    },
+  );
+
+  test.each(routers)("%s: a graceful stop loses no request while another host serves", LONG, async (router) => {
+    await using scene = await openScene({ router, protocol: "bgp" });
+    const a = scene.start("a");
+    const b = scene.start("b");
+    await Promise.all([ready(a.files), ready(b.files)]);
+    await scene.reach("a b");
+    await using load = scene.lab.host("client").node("lab/programs/hammer.ts", [ANYCAST4, "80", "16", "app"]);
+    await load.says(/"hammering"/);
+    a.daemon.signal("SIGTERM");
+    expect((await a.daemon.finished).code).toBe(0);
+    await scene.reach("b", 5000);
+    load.write("stop\n");
+    const outcome = JSON.parse(await load.says(/"requests"/)) as { requests: number; failed: number };
+    expect(outcome).toMatchObject({ failed: 0 });
+    expect(outcome.requests).toBeGreaterThan(100);
+  });
+});
+
+function dataplanes(daemon: number): readonly number[] {
+  return treeOf(daemon).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dataplane"));
+}

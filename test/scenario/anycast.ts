@@ -1,0 +1,197 @@
+/** The whole daemon on two hosts that announce one virtual IP, with FRR or BIRD as their router. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildLab, type Lab } from "../../lab/build.ts";
+import { startBird } from "../../lab/peers/bird.ts";
+import { startFrr } from "../../lab/peers/frr.ts";
+import { kernelRoutes } from "../../lab/peers/kernel.ts";
+import type { BfdTimes, RouterSpec } from "../../lab/peers/router.ts";
+import type { Running } from "../../lab/process.ts";
+import {
+  ANYCAST4,
+  ANYCAST6,
+  type AnycastHost,
+  anycast,
+  BACKENDS,
+  front,
+  ROUTER4,
+  ROUTER6,
+} from "../../lab/topology/anycast.ts";
+import { type DaemonFiles, eventually, layOut, startDaemon } from "./daemon.ts";
+
+export const BFD: BfdTimes = { interval: 50, multiplier: 3 };
+export const DETECTION = BFD.interval * BFD.multiplier;
+
+export interface Scene extends AsyncDisposable {
+  readonly lab: Lab;
+  readonly backends: readonly Running[];
+  /** What the router says of itself, for a test that failed. */
+  router(): Promise<string>;
+  /** Lays out the files of the host and starts its daemon. */
+  start(host: AnycastHost): { readonly files: DaemonFiles; readonly daemon: Running };
+  /** Through which hosts the router's kernel sends to the virtual IP, in both families: "a", "a b", "". */
+  ways(): Promise<string>;
+  /** Waits for it. */
+  reach(ways: string, within?: number): Promise<void>;
+}
+
+export interface Wanted {
+  readonly router: "frr" | "bird";
+  readonly protocol: "bgp" | "ospf";
+  /** More lines of novaedge.yaml. */
+  readonly settings?: string;
+}
+
+export async function openScene(wanted: Wanted): Promise<Scene> {
+  const folder = mkdtempSync(join(tmpdir(), "novaedge-anycast-"));
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  try {
+    const lab = stack.use(await buildLab(anycast()));
+    const backends: Running[] = [];
+    for (const name of BACKENDS) {
+      const backend = stack.use(lab.host(name).node("lab/programs/backend.ts", [name, "8080"]));
+      await backend.says(/^listening/);
+      backends.push(backend);
+    }
+    const spec = routerSpec(wanted);
+    const host = lab.host("r");
+    const [frr, bird] =
+      wanted.router === "frr"
+        ? [stack.use(await startFrr(host, spec)), undefined]
+        : [undefined, stack.use(await startBird(host, spec))];
+    const router = async (): Promise<string> =>
+      frr === undefined ? `${await bird?.ask("show route all")}\n${bird?.log()}` : frr.log();
+    const ways = async (): Promise<string> => {
+      const [v4, v6] = await Promise.all(
+        [`${ANYCAST4}/32`, `${ANYCAST6}/128`].map(async (prefix) => {
+          const gateways = (await kernelRoutes(host, prefix)).flatMap(({ via }) => via);
+          const names = await Promise.all(gateways.map((gateway) => owner(lab, gateway)));
+          return names.sort().join(" ");
+        }),
+      );
+      return v4 === v6 ? (v4 ?? "") : `${v4} | ${v6}`;
+    };
+    return {
+      lab,
+      backends,
+      router,
+      ways,
+      start(name) {
+        const files = layOut(join(folder, name), name, resources(wanted), settingsOf(name, wanted));
+        const daemon = stack.use(startDaemon(lab.host(name), files));
+        return { files, daemon };
+      },
+      async reach(expected, within = 30_000) {
+        let last = "";
+        try {
+          await eventually(
+            `ways "${expected}"`,
+            async () => {
+              last = await ways();
+              return last === expected ? true : undefined;
+            },
+            within,
+          );
+        } catch (error) {
+          throw new Error(`${String(error)}; they are "${last}"; the router says ${await router()}`, { cause: error });
+        }
+      },
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** Which host has the address: learnt next hops of IPv6 are link-local. */
+async function owner(lab: Lab, gateway: string): Promise<string> {
+  for (const name of ["a", "b"] as const) {
+    const { v4, v6 } = front(name);
+    if (gateway === v4 || gateway === v6) return name;
+    if (!gateway.startsWith("fe80")) continue;
+    const { stdout } = await lab.host(name).exec("ip", ["-j", "-6", "address", "show", "dev", "eth0"]);
+    if (stdout.includes(`"${gateway}"`)) return name;
+  }
+  return gateway;
+}
+
+function routerSpec({ protocol }: Wanted): RouterSpec {
+  if (protocol === "ospf") {
+    const one = { ifname: "eth0", hello: 1, dead: 4, bfd: BFD, priority: 1 };
+    const area = { id: "0.0.0.0", interfaces: [one] };
+    return {
+      routerId: ROUTER4,
+      ospf: [
+        { version: 2, areas: [area] },
+        { version: 3, areas: [area] },
+      ],
+    };
+  }
+  const neighbors = (["a", "b"] as const).flatMap((name) => {
+    const { v4, v6 } = front(name);
+    const asn = name === "a" ? 65_001 : 65_002;
+    const session = { asn, bfd: BFD, announces: false, gracefulRestart: { restartTime: 60 } };
+    return [
+      { ...session, name: `${name}4`, address: v4, local: ROUTER4 },
+      { ...session, name: `${name}6`, address: v6, local: ROUTER6 },
+    ];
+  });
+  return { routerId: ROUTER4, bgp: { asn: 65_000, neighbors, multipath: 8 } };
+}
+
+function settingsOf(name: AnycastHost, { protocol, settings = "" }: Wanted): string {
+  const bfd = `bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }\n`;
+  if (protocol === "ospf") {
+    const one = "{ name: eth0, hello: 1s, dead: 4s, priority: 0, bfd: { profile: fast } }";
+    const version = `{ areas: [{ id: 0.0.0.0, interfaces: [${one}] }] }`;
+    return `${bfd}ospf:
+  routerId: ${front(name).v4}
+  v2: ${version}
+  v3: ${version}
+${settings}`;
+  }
+  return `${bfd}bgp:
+  asn: ${name === "a" ? 65_001 : 65_002}
+  peers:
+    - { name: r4, address: ${ROUTER4}, asn: 65000, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
+    - { name: r6, address: "${ROUTER6}", asn: 65000, families: [ipv6], connectRetry: 1s, bfd: { profile: fast } }
+${settings}`;
+}
+
+function resources({ protocol }: Wanted): string {
+  return `apiVersion: novaedge.io/v1alpha1
+kind: ProxyVIP
+metadata: { name: web }
+spec:
+  address: ${ANYCAST4}
+  ipv6Address: ${ANYCAST6}
+  mode: ${protocol.toUpperCase()}
+  ports: [80]
+---
+apiVersion: novaedge.io/v1alpha1
+kind: ProxyGateway
+metadata: { name: web }
+spec:
+  vipRef: web
+  listeners: [{ name: http, port: 80, protocol: HTTP }]
+---
+apiVersion: novaedge.io/v1alpha1
+kind: ProxyRoute
+metadata: { name: app }
+spec:
+  parentRefs: [{ name: web }]
+  rules: [{ backendRefs: [{ name: app }] }]
+---
+apiVersion: novaedge.io/v1alpha1
+kind: ProxyBackend
+metadata: { name: app }
+spec:
+  endpoints:
+    - { address: 10.78.0.11, port: 8080 }
+    - { address: 10.78.0.12, port: 8080 }
+  healthCheck: { interval: 500ms, timeout: 300ms, healthyThreshold: 1, unhealthyThreshold: 2, httpPath: /health }
+`;
+}
