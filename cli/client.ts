@@ -1,5 +1,6 @@
 /** The admin API as functions: HTTP over the daemon's Unix socket. */
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import type { TraceLine } from "../base/trace.ts";
 import type { AdminCall, AdminCalls, AdminEvent, Refusal } from "../daemon/admin/api.ts";
 import { formatDiagnostic, isError } from "../resources/diagnostic.ts";
 import { type CommandCode, CommandError, EXIT, type ExitCode } from "./command.ts";
@@ -22,25 +23,39 @@ export class AdminClient {
     throw refused(response.statusCode ?? 0, text);
   }
 
+  events(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    return this.#lines("GET /v1/events", query, signal, query["follow"] === "1");
+  }
+  /** Without end. */
+  trace(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<TraceLine> {
+    return this.#lines("GET /v1/trace", query, signal, true);
+  }
+
   /** Ends when the daemon ends it; throws when the daemon goes away while it is followed. */
-  async *events(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<AdminEvent> {
-    const response = await this.#send("GET /v1/events", undefined, query);
+  async *#lines<C extends "GET /v1/events" | "GET /v1/trace">(
+    call: C,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    followed: boolean,
+  ): AsyncGenerator<AdminCalls[C]["answer"]> {
+    const response = await this.#send(call, undefined, query);
     if (response.statusCode !== 200) throw refused(response.statusCode ?? 0, await textOf(response));
     const stop = (): void => void response.destroy();
     signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
     let rest = "";
     try {
       for await (const part of response.setEncoding("utf8") as AsyncIterable<string>) {
         const lines = (rest + part).split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) if (line !== "") yield parse(line) as AdminEvent;
+        for (const line of lines) if (line !== "") yield parse(line) as AdminCalls[C]["answer"];
       }
     } catch (thrown) {
       if (!signal.aborted) throw unreachable(this.#socket, thrown);
     } finally {
       signal.removeEventListener("abort", stop);
     }
-    if (query["follow"] === "1" && !signal.aborted) throw unreachable(this.#socket, undefined);
+    if (followed && !signal.aborted) throw unreachable(this.#socket, undefined);
   }
 
   #send(call: AdminCall, body: unknown, query: Readonly<Record<string, string>>): Promise<IncomingMessage> {

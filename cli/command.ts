@@ -16,7 +16,9 @@ export interface Command {
 export interface Argument {
   readonly name: string;
   readonly required: boolean;
-  readonly complete: "kind" | "name" | "shell" | "none";
+  readonly complete: "kind" | "name" | "shell" | "peer" | "none";
+  /** What it may be, for completion; what is not among them is refused by the command. */
+  readonly choices?: readonly string[];
 }
 
 export interface Flag {

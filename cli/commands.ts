@@ -133,6 +133,80 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./events.ts")).events,
   },
   {
+    name: "bgp",
+    about: "BGP: peers (or one of them), learnt and own routes, an operator's hand",
+    arguments: [
+      { name: "peers|routes|clear", required: false, complete: "none", choices: ["peers", "routes", "clear"] },
+      { name: "PEER|PREFIX", required: false, complete: "peer" },
+    ],
+    flags: [
+      {
+        ...output,
+        value: { sample: "FORMAT", choices: [...OUTPUT, "name"], complete: "none", many: false },
+        about: "table, wide, json, yaml or name",
+      },
+      {
+        name: "peer",
+        short: undefined,
+        value: { sample: "PEER", choices: undefined, complete: "none", many: false },
+        about: "only routes of this peer",
+      },
+      {
+        name: "soft",
+        short: undefined,
+        value: { sample: "in|out", choices: ["in", "out"], complete: "none", many: false },
+        about: "clear: keep the session; ask for the peer's routes again, or send ours again",
+      },
+      {
+        name: "limit",
+        short: undefined,
+        value: { sample: "N", choices: undefined, complete: "none", many: false },
+        about: "routes: at most so many (1000)",
+      },
+    ],
+    examples: [
+      "novactl bgp",
+      "novactl bgp routes 192.0.2.0/24",
+      "novactl bgp routes --peer tor1 -o wide",
+      "novactl bgp clear tor1 --soft in",
+    ],
+    load: async () => (await import("./bgp.ts")).bgp,
+  },
+  {
+    name: "ospf",
+    about: "OSPF: interfaces and neighbors, the link-state database, routes",
+    arguments: [
+      {
+        name: "interfaces|database|routes",
+        required: false,
+        complete: "none",
+        choices: ["interfaces", "database", "routes"],
+      },
+    ],
+    flags: [output],
+    examples: ["novactl ospf", "novactl ospf database", "novactl ospf routes"],
+    load: async () => (await import("./ospf.ts")).ospf,
+  },
+  {
+    name: "bfd",
+    about: "BFD sessions with their timers, counters and last errors",
+    arguments: [],
+    flags: [output],
+    examples: ["novactl bfd", "novactl bfd -o wide"],
+    load: async () => (await import("./bfd.ts")).bfd,
+  },
+  {
+    name: "trace",
+    about: "decoded packets and changes of state, live, until Ctrl-C",
+    arguments: [
+      { name: "bgp|ospf|bfd|arp", required: true, complete: "none", choices: ["bgp", "ospf", "bfd", "arp"] },
+      { name: "PEER", required: false, complete: "peer" },
+    ],
+    flags: [output],
+    examples: ["novactl trace bgp tor1", "novactl trace bfd 192.0.2.1 -o json", "novactl trace arp 192.0.2.10"],
+    load: async () => (await import("./trace.ts")).trace,
+  },
+  {
     name: "doctor",
     about:
       "check this host: kernel, rights, ports, conflicts, what is ours in the kernel; without a daemon the host alone (exit 3)",

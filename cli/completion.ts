@@ -1,6 +1,6 @@
 /** `novactl completion`: scripts for bash, zsh and fish, written from the table of commands. */
 import { KIND_NAMES } from "../resources/names.ts";
-import { type Action, type Command, CommandError, EXIT, type Flag } from "./command.ts";
+import { type Action, type Argument, type Command, CommandError, EXIT, type Flag } from "./command.ts";
 import { COMMANDS, GLOBAL_FLAGS } from "./commands.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -26,6 +26,13 @@ export const completion: Action = async (call) => {
 
 const KINDS = Object.values(KIND_NAMES).map(({ names }) => names[0] ?? "");
 const LIST_NAMES = 'novactl get "$kind" -A -o name 2>/dev/null';
+
+const LIST_PEERS = "novactl bgp -o name 2>/dev/null";
+
+function noneOf({ name }: Command, { choices }: Argument): string {
+  const words = name === "help" ? COMMANDS.map((each) => each.name) : choices;
+  return words === undefined ? ":" : `compgen -W "${words.join(" ")}"`;
+}
 
 function flagsOf(command: Command): readonly Flag[] {
   return [...command.flags, ...GLOBAL_FLAGS];
@@ -53,7 +60,8 @@ function bash(): string {
         kind: `compgen -W "${[...KINDS, ...(command.name === "get" ? ["all"] : [])].join(" ")}"`,
         name: `compgen -W "$(kind="\${words[1]}"; ${LIST_NAMES})"`,
         shell: `compgen -W "${SHELLS.join(" ")}"`,
-        none: command.name === "help" ? `compgen -W "${COMMANDS.map((each) => each.name).join(" ")}"` : ":",
+        peer: `compgen -W "$(${LIST_PEERS})"`,
+        none: noneOf(command, argument),
       }[argument.complete];
       return `          ${index + 1}) COMPREPLY=($(${reply} -- "$cur")) ;;\n`;
     });
@@ -111,6 +119,10 @@ function fish(): string {
     for (const each of command.flags) flag(each, after);
     for (const argument of command.arguments) {
       if (argument.complete === "kind") lines.push(`complete -c novactl${after} -a ${quoted(KINDS.join(" "))}`);
+      if (argument.choices !== undefined) {
+        lines.push(`complete -c novactl${after} -a ${quoted(argument.choices.join(" "))}`);
+      }
+      if (argument.complete === "peer") lines.push(`complete -c novactl${after} -a ${quoted(`(${LIST_PEERS})`)}`);
       if (argument.complete === "shell") lines.push(`complete -c novactl${after} -a ${quoted(SHELLS.join(" "))}`);
     }
   }

@@ -4,7 +4,7 @@ import { KIND_NAMES, type Kind } from "../resources/names.ts";
 import { type Action, type Call, CommandError, EXIT, flagOf, isSet } from "./command.ts";
 import { idOf, kindFrom, nameFrom, qualified } from "./kind.ts";
 import { ageOf, formatOf, paint, printed, table } from "./output.ts";
-import { healthy, state } from "./status.ts";
+import { healthy, state, told } from "./status.ts";
 
 export const get: Action = async (call) => {
   const [word = "", name] = call.arguments;
@@ -162,6 +162,14 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     }),
     column("PORTS", (each) => list(spec(each)["ports"]).join(","), true),
     column("INTERFACE", (each, status) => vipOf(each, status)?.ifname, true),
+    column(
+      "TOLD",
+      (each, status) => {
+        const vip = vipOf(each, status);
+        return vip === undefined || vip.mode === "L2ARP" ? undefined : told(vip.neighbors);
+      },
+      true,
+    ),
     column("ELIGIBLE", (each, status) => vipOf(each, status)?.eligibleWhy, true),
   ],
   ProxyIPPool: [

@@ -13,11 +13,24 @@ export const status: Action = async (call) => {
 
 export const STATE_TONES: Readonly<Record<string, Tone>> = {
   owner: "good",
+  announced: "good",
+  established: "good",
+  full: "good",
   ready: "good",
   up: "good",
   healthy: "good",
   ok: "good",
   claiming: "warn",
+  bound: "warn",
+  withdrawn: "warn",
+  "2-way": "warn",
+  init: "warn",
+  "ex-start": "warn",
+  exchange: "warn",
+  loading: "warn",
+  attempt: "warn",
+  "open-sent": "warn",
+  "open-confirm": "warn",
   starting: "warn",
   listening: "warn",
   degraded: "warn",
@@ -27,6 +40,11 @@ export const STATE_TONES: Readonly<Record<string, Tone>> = {
   conflict: "bad",
   "no-link": "bad",
   down: "bad",
+  "admin-down": "dim",
+  idle: "bad",
+  connect: "bad",
+  active: "bad",
+  failed: "bad",
   silent: "bad",
   backoff: "bad",
   error: "bad",
@@ -39,6 +57,8 @@ export function state(word: string): ReturnType<typeof toned> {
 function text(call: Call, answer: Status): string {
   const { io } = call;
   const wide = formatOf(call) === "wide";
+  const owned = answer.vips.filter(({ mode }) => mode === "L2ARP");
+  const routed = answer.vips.filter(({ mode }) => mode !== "L2ARP");
   const sections: string[] = [head(call, answer)];
   const section = (title: string, body: string, count: number): void => {
     if (count > 0) sections.push(`\n${paint(io, title, "dim")}\n${body}`);
@@ -57,19 +77,20 @@ function text(call: Call, answer: Status): string {
         "ELIGIBLE",
         ...(wide ? ["PRIORITY", "FAILOVERS", "WHY"] : []),
       ],
-      answer.vips.map((vip) => [
+      owned.map((vip) => [
         vip.name,
         vip.addresses.join(","),
         vip.ifname,
         state(vip.state),
         vip.owner,
         vip.term,
-        vip.eligible ? toned("yes", "good") : toned(`no: ${vip.eligibleWhy}`, "warn"),
+        eligible(vip),
         ...(wide ? [vip.priority, vip.failovers, vip.why] : []),
       ]),
     ),
-    answer.vips.length,
+    owned.length,
   );
+  section("ANNOUNCED VIRTUAL IPS", routedTable(call, routed), routed.length);
   section(
     "LISTENERS",
     table(
@@ -101,6 +122,7 @@ function text(call: Call, answer: Status): string {
     ),
     answer.backends.length,
   );
+  section("ROUTING", routingTable(call, answer.routing), routingRows(answer.routing).length);
   section(
     "PEERS",
     table(
@@ -128,6 +150,50 @@ function text(call: Call, answer: Status): string {
   );
   section("CONDITIONS", conditionTable(call, answer.conditions), answer.conditions.length);
   return sections.join("");
+}
+
+function eligible({ eligible: admitted, eligibleWhy }: Status["vips"][number]): ReturnType<typeof toned> {
+  return admitted ? toned("yes", "good") : toned(`no: ${eligibleWhy}`, "warn");
+}
+
+function routedTable(call: Call, vips: Status["vips"]): string {
+  const wide = formatOf(call) === "wide";
+  return table(
+    call.io,
+    ["NAME", "ADDRESS", "MODE", "STATE", "TOLD", "ELIGIBLE", ...(wide ? ["FOR", "WHY"] : [])],
+    vips.map((vip) => [
+      vip.name,
+      vip.addresses.join(","),
+      vip.mode,
+      state(vip.state),
+      told(vip.neighbors),
+      eligible(vip),
+      ...(wide ? [vip.since === undefined ? undefined : ageOf(call.io.now() - vip.since), vip.why] : []),
+    ]),
+  );
+}
+
+/** "1/2 tor1": the peers that hear of it, of those that shall. */
+export function told(neighbors: Status["vips"][number]["neighbors"]): ReturnType<typeof toned> {
+  const hear = neighbors.filter((each) => each.state === "established" || each.state === "full");
+  const tone = hear.length === neighbors.length ? "good" : hear.length === 0 ? "bad" : "warn";
+  return toned([`${hear.length}/${neighbors.length}`, ...hear.map(({ name }) => name)].join(" "), tone);
+}
+
+type Row = readonly (string | ReturnType<typeof toned>)[];
+function routingTable({ io }: Call, routing: Status["routing"]): string {
+  return table(io, ["PROTOCOL", "ROUTER-ID", "UP", "ABOUT"], routingRows(routing));
+}
+function routingRows({ bgp, ospf, bfd }: Status["routing"]): readonly Row[] {
+  const share = (up: number, all: number): ReturnType<typeof toned> =>
+    toned(`${up}/${all}`, up === all ? "good" : up === 0 ? "bad" : "warn");
+  return [
+    ...(bgp === undefined ? [] : [["BGP", bgp.routerId, share(bgp.established, bgp.peers), `peers, AS ${bgp.asn}`]]),
+    ...(ospf === undefined
+      ? []
+      : [["OSPF", ospf.routerId, share(ospf.full, ospf.neighbors), `neighbors, ${ospf.interfaces} interfaces`]]),
+    ...(bfd.sessions === 0 ? [] : [["BFD", "", share(bfd.up, bfd.sessions), "sessions"]]),
+  ];
 }
 
 export function conditionTable({ io }: Call, conditions: readonly Condition[]): string {
