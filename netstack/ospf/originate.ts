@@ -57,7 +57,7 @@ function compare(state: State, want: Desired, key: string, now: Instant): void {
   const memory = `${nameOf(home)} ${key}`;
   const last = state.origin.originatedAt.get(memory);
   const foreign = have?.from === "flooded" && !state.origin.fought.has(memory);
-  if (last !== undefined && now - last < MIN_LS_INTERVAL && !foreign) {
+  if (last !== undefined && now < last + MIN_LS_INTERVAL && !foreign) {
     const at = instant(last + MIN_LS_INTERVAL);
     if (state.origin.retryAt === undefined || at < state.origin.retryAt) state.origin.retryAt = at;
     return;

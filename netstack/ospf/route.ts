@@ -2,7 +2,7 @@
  * The routing table.  Standards: RFC 2328 §16.1 (intra-area), §16.2 (inter-area), §16.3 is for transit areas of virtual
  * links and left out, §16.4 (external, without RFC 1583 compatibility), §11.1; RFC 3101 §2.5 (type 7); RFC 5340 §4.8.
  */
-import { formatPrefix, type Ip, isIpv4, masked } from "../../base/address.ts";
+import { contains, formatPrefix, type Ip, isIpv4, masked } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import type { NextHop, Route } from "./event.ts";
 import { isBorder } from "./own.ts";
@@ -98,7 +98,7 @@ function externals(state: State, prefixes: Prefixes, routers: Routers): void {
       if (asbr === undefined) continue;
       // (3): through the forwarding address, if its own path is an inner one (of the same NSSA for type 7).
       let path: Path | undefined = asbr;
-      if (body.forwarding !== undefined) path = pathTo(inner, body.forwarding, area);
+      if (body.forwarding !== undefined) path = pathTo(state, inner, body.forwarding, area);
       if (path === undefined) continue;
       const name = formatPrefix(body.prefix);
       const known = prefixes.get(name);
@@ -164,17 +164,35 @@ function comparePaths(a: RouterRoute, b: RouterRoute): number {
   return rank(a) - rank(b) || a.cost - b.cost || b.area - a.area;
 }
 
-function pathTo(inner: ReadonlyMap<string, TableRoute>, address: Ip, nssa: Area | undefined): Path | undefined {
+function pathTo(
+  state: State,
+  inner: ReadonlyMap<string, TableRoute>,
+  address: Ip,
+  nssa: Area | undefined,
+): Path | undefined {
   const most = isIpv4(address) ? 32 : 128;
   for (let length = most; length >= 0; length--) {
     const route = inner.get(formatPrefix({ ip: masked(address, length), length }));
     if (route === undefined) continue;
     if (nssa !== undefined && (route.kind !== "intra-area" || route.area !== nssa.id)) return undefined;
-    if (route.nextHops.length === 0) return undefined; // it is our own address
-    const hops = route.nextHops.map((each) => (each.address === undefined ? { ...each, address } : each));
+    const hops =
+      route.nextHops.length === 0
+        ? onLink(state, address)
+        : route.nextHops.map((each) => (each.address === undefined ? { ...each, address } : each));
+    if (hops.length === 0) return undefined; // it is our own address
     return { cost: route.cost, hops, area: route.area, kind: route.kind };
   }
   return undefined;
+}
+
+/** On a stub link of ours, as a point-to-point link's subnet is (§12.4.1.1), `address` is itself the next hop. */
+function onLink(state: State, address: Ip): readonly NextHop[] {
+  for (const { name: ifname, link } of state.interfaces.values()) {
+    if (link === undefined || link.addresses.some(({ ip }) => ip === address)) continue;
+    if (link.addresses.some(({ ip, length }) => contains({ ip: masked(ip, length), length }, address)))
+      return [{ ifname, ifindex: link.ifindex, address }];
+  }
+  return [];
 }
 
 function borderIn(routers: Routers, routerId: number, area: Area): RouterRoute | undefined {

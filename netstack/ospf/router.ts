@@ -51,12 +51,14 @@ export class Router {
     advance(state, now);
     settle(state, now);
     advanceRestart(state, now);
-    originate(state, now);
-    settle(state, now);
-    if (due(state.backoff, now)) route(state);
-    bury(state);
-    originate(state, now);
-    settle(state, now);
+    for (let again = true; again; ) {
+      originate(state, now);
+      settle(state, now);
+      again = due(state.backoff, now); // what we advertise may follow from routes, and the other way round
+      if (again) route(state);
+      bury(state);
+      again ||= state.origin.dirty;
+    }
     for (const iface of state.interfaces.values()) advanceHellos(state, iface, now);
     emptyOutboxes(state, now);
     tellBfd(state);

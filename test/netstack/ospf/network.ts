@@ -81,6 +81,7 @@ export function address(text: string): LinkAddress {
 export interface Node {
   readonly name: string;
   router: Router;
+  plan: OspfPlan;
   readonly links: Map<string, Link>;
   readonly ports: Map<string, Segment>;
   /** As the kernel would have them. */
@@ -132,6 +133,7 @@ export class Network {
     const node: Node = {
       name,
       router: new Router(wanted, this.now),
+      plan: wanted,
       links: new Map(),
       ports: new Map(),
       kernel: new Map(),
@@ -163,6 +165,7 @@ export class Network {
     this.#arm(node);
   }
   configure(node: Node, wanted: OspfPlan): void {
+    node.plan = wanted;
     this.feed(node, { kind: "configured", plan: wanted });
   }
   link(node: Node, ifname: string, fields: Partial<Link>): void {
@@ -178,6 +181,7 @@ export class Network {
   }
   start(node: Node, wanted: OspfPlan): void {
     node.alive = true;
+    node.plan = wanted;
     node.router = new Router(wanted, this.now);
     for (const link of node.links.values()) this.feed(node, { kind: "link", link });
   }
