@@ -62,10 +62,17 @@ export class OspfUnderTest implements AsyncDisposable {
     await until(kind, () => this.#said.includes(kind), { explain: () => this.explain() });
   }
   /** Reports, events and the last lines of the trace. */
-  explain(): string {
+  async explain(): Promise<string> {
+    this.answer = undefined;
+    if (!this.#over) {
+      this.tell({ kind: "ask" });
+      await until("the database", () => this.answer, { within: 1000 }).catch(() => undefined);
+    }
+    const { lsas, routes } = (this.answer as OspfUnderTest["answer"]) ?? { lsas: [], routes: [] };
+    const known = [...lsas, ...routes].map((each) => JSON.stringify(each));
     const trace = this.#trace.slice(-60).map(({ at, direction, text }) => `${at} ${direction} ${text}`);
     const told = [...this.#reports.values(), ...this.events].map((each) => JSON.stringify(each));
-    return [...told, ...trace, this.#over ? this.running.output().slice(-3000) : ""].join("\n");
+    return [...told, ...known, ...trace, this.#over ? this.running.output().slice(-3000) : ""].join("\n");
   }
   traced(pattern: RegExp): readonly TraceLine[] {
     return this.#trace.filter(({ text }) => pattern.test(text));

@@ -42,6 +42,8 @@ export class OspfDriver implements Disposable {
   /** Memberships outlive a socket: one that is opened anew joins again. */
   readonly #groups = new Map<string, Action & { readonly kind: "groups" }>();
   readonly #queue: Event[] = [];
+  readonly #realtime: () => number;
+  readonly #since = new Map<string, { readonly instant: number; readonly date: number }>();
   #plan: OspfPlan;
   #alarm: Disposable | undefined;
   #busy = false;
@@ -56,6 +58,7 @@ export class OspfDriver implements Disposable {
     this.#loop = loop;
     this.#notes = notes;
     this.#plan = plan;
+    this.#realtime = realtime;
     this.#sequences = new Sequences(realtime);
     this.#tracing = new Tracing(realtime);
     this.#learnt = new LearntRoutes(this.#route, plan.version, plan.install, (name, fields) =>
@@ -187,7 +190,7 @@ export class OspfDriver implements Disposable {
       case "bfd":
         return this.#notes.bfd(action.sessions);
       case "report":
-        return this.#notes.report(action.report);
+        return this.#notes.report(this.#dated(action.report));
       case "report-gone":
         return this.#notes.reportGone(this.version, action.ifname);
       case "moved":
@@ -202,6 +205,22 @@ export class OspfDriver implements Disposable {
       default:
         return unreachable(action);
     }
+  }
+
+  /** Changes of state on the calendar: the machines know only the loop's clock. */
+  #dated(report: OspfInterfaceReport): OspfInterfaceReport {
+    const dated = report.neighbors.map((neighbor) => {
+      const key = `${report.ifname} ${neighbor.routerId} ${neighbor.address}`;
+      const known = this.#since.get(key);
+      if (known?.instant === neighbor.since) return { ...neighbor, since: known.date };
+      const date = Math.round(this.#realtime() - (this.#loop.now() - neighbor.since));
+      this.#since.set(key, { instant: neighbor.since, date });
+      return { ...neighbor, since: date };
+    });
+    const prefix = `${report.ifname} `;
+    const here = new Set(dated.map(({ routerId, address }) => `${prefix}${routerId} ${address}`));
+    for (const key of this.#since.keys()) if (key.startsWith(prefix) && !here.has(key)) this.#since.delete(key);
+    return { ...report, neighbors: dated };
   }
 
   #send({ ifname, source, destination, packet }: Action & { readonly kind: "send" }): void {
