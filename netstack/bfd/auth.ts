@@ -130,7 +130,7 @@ class Receiver {
       if (ahead < least || ahead > 3 * multiplier)
         return err({ kind: "auth-sequence", got: auth.sequence, after: known });
     }
-    const copy = octets.slice();
+    const copy = new Uint8Array(octets); // not slice: of a Buffer that is no copy
     copy.set(padded(key, auth.type), DIGEST_AT);
     if (!equal(hash(this.#digests, auth.type, copy), auth.digest)) return err({ kind: "auth-digest" });
     this.known = auth.sequence;

@@ -146,12 +146,12 @@ function decodeAuth(section: Uint8Array): Result<AuthSection, Malformed> {
   const keyId = r.u8();
   if (type === "simple") {
     if (length < 4 || length > 19) return bad; // §4.2: 1 to 16 octets of password
-    return ok({ kind: "simple", keyId, password: r.bytes(length - 3).slice() });
+    return ok({ kind: "simple", keyId, password: new Uint8Array(r.bytes(length - 3)) });
   }
   if (length !== 8 + DIGEST_LENGTH[type]) return bad;
   r.skip(1); // §4.3, §4.4: reserved, ignored on receipt
   const sequence = r.u32();
-  return ok({ kind: "digest", type, keyId, sequence, digest: r.bytes(DIGEST_LENGTH[type]).slice() });
+  return ok({ kind: "digest", type, keyId, sequence, digest: new Uint8Array(r.bytes(DIGEST_LENGTH[type])) });
 }
 
 function encodeAuth(writer: Writer, auth: AuthSection): void {

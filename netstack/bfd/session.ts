@@ -40,8 +40,9 @@ export class Session {
   changedAt: Instant;
   readonly refused: Record<string, number> = {};
   lastRefusal: string | undefined;
-  /** Where the peer sends to. */
+  /** Where the peer sends to, and what that comes in through. */
   local: Ip | undefined;
+  ifname: string | undefined;
   readonly auth: Authenticator;
   readonly echo: Echo;
   /** It ends when it has told the peer long enough. */
@@ -143,7 +144,7 @@ export class Session {
     if (!this.config.adminDown) this.leavingAt = undefined; // a stranger that came back
     this.remoteState = packet.state;
     this.#remoteMinRx = packet.requiredMinRx;
-    if (packet.final && this.#poll !== undefined) this.#pollEnded(now);
+    if (packet.final && this.#poll !== undefined) this.#pollEnded(now, out);
     if (this.state === "admin-down") return this.#reckon();
     const next = ON_HEARING[this.state][packet.state];
     if (next !== this.state) this.#move(next, next === "down" ? "neighbor-down" : "none", now, out);
@@ -265,13 +266,16 @@ export class Session {
     else this.#poll ??= { begunAt: undefined, again: false };
   }
 
-  #pollEnded(now: Instant): void {
+  #pollEnded(now: Instant, out: Action[]): void {
     const again = this.#poll?.again === true;
     this.#poll = undefined;
     this.#ready = undefined;
     if (again) return this.#startPoll();
-    this.#txInForce = this.#desiredMinTx;
-    this.#rxInForce = this.#requiredMinRx;
+    if (this.#txInForce !== this.#desiredMinTx || this.#rxInForce !== this.#requiredMinRx) {
+      this.#txInForce = this.#desiredMinTx;
+      this.#rxInForce = this.#requiredMinRx;
+      out.push({ kind: "changed", session: this });
+    }
     if (this.demanding) this.#pollAt = after(now, longer(VERIFY, this.txInterval));
   }
 

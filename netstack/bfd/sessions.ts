@@ -88,15 +88,17 @@ export class Sessions {
     const proven = session.auth.verify(packet.value, bytes.subarray(0, bytes[3]), now);
     if (!proven.ok) return this.#refuse(proven.error.kind, session, arrival);
     session.local = arrival.to;
+    session.ifname = arrival.ifname;
     const out: Action[] = [];
     session.receive(packet.value, now, out);
     this.#schedule.put(session);
     return out;
   }
 
-  /** A packet of the Echo function came back. */
-  echoed(bytes: Uint8Array, from: Ip, now: Instant): readonly Action[] {
+  /** A packet of the Echo function came back; undefined = none of ours, perhaps a peer's. */
+  echoed(bytes: Uint8Array, from: Ip, now: Instant): readonly Action[] | undefined {
     const packet = decodeEcho(bytes, this.#parts.proof);
+    if (!packet.ok && packet.error.kind === "echo-foreign") return undefined;
     const arrival: Arrival = { hops: "single", from, to: undefined, ifname: undefined, ttl: undefined };
     if (!packet.ok) return this.#refuse(packet.error.kind, undefined, arrival);
     const session = this.#byDiscriminator.get(packet.value.discriminator);
@@ -105,6 +107,15 @@ export class Sessions {
     if (!session.echoed(packet.value.sequence, now, out)) return this.#refuse("echo-replayed", session, arrival);
     this.#schedule.put(session);
     return out;
+  }
+
+  /** Whose echoes are to be returned on this interface (RFC 5880 §6.8.8): its session is up and we said that we do. */
+  echoOwner(peer: Ip, ifname: string): Session | undefined {
+    return this.#byPeer.get(peer)?.find((session) => {
+      const { config, state } = session;
+      if (config.hops !== "single" || (config.ifname ?? session.ifname) !== ifname) return false;
+      return state === "up" && config.timing.requiredMinEchoRx > 0;
+    });
   }
 
   /** What is due, and what may share this moment; see Session.wake. */

@@ -68,6 +68,7 @@ export function spec(id: string, peer: string, changes: Partial<BfdSpec> = {}): 
 /** What pulse says about BFD. */
 export class BfdHost implements AsyncDisposable {
   readonly pulse: PulseHost;
+  #asked: NodeJS.Timeout | undefined;
 
   constructor(namespace: string) {
     this.pulse = new PulseHost(namespace);
@@ -114,7 +115,16 @@ export class BfdHost implements AsyncDisposable {
     return report;
   }
 
+  /** Counters are told when they are asked for: again in a moment, for a wait on them. */
+  askSoon(): void {
+    this.#asked ??= setTimeout(() => {
+      this.#asked = undefined;
+      this.pulse.send({ kind: "bfd-report" });
+    }, 100);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#asked);
     return this.pulse[Symbol.asyncDispose]();
   }
 }

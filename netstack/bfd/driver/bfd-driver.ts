@@ -17,6 +17,7 @@ import type { BfdPlan, BfdReport } from "../plan.ts";
 import { reportOf } from "../report.ts";
 import type { Session } from "../session.ts";
 import { Sessions } from "../sessions.ts";
+import { Echoes } from "./echoes.ts";
 import { Interfaces } from "./interfaces.ts";
 import { sessionsOf, unsolicitedOf } from "./plan-reader.ts";
 import { Random } from "./random.ts";
@@ -47,6 +48,8 @@ export class BfdDriver implements Disposable {
   readonly #receivers: Receivers;
   /** Nothing is watched before there is something to do. */
   #interfaces: Interfaces | undefined;
+  /** Neither is the Echo function's machinery there before somebody wants it. */
+  #echoes: Echoes | undefined;
   #plan: BfdPlan = { sessions: [], unsolicited: [] };
   #alarm: Disposable | undefined;
   #alarmAt: Instant = NEVER;
@@ -85,6 +88,7 @@ export class BfdDriver implements Disposable {
     this.#receivers.want(plan);
     this.#perform(this.#sessions.configure(sessionsOf(plan), unsolicited, loop.now()));
     for (const session of this.#sessions.all()) if (!this.#told.has(session)) this.#report(session);
+    this.#openEchoes();
     this.#arm();
   }
 
@@ -100,6 +104,7 @@ export class BfdDriver implements Disposable {
     this.#alarm?.[Symbol.dispose]();
     this.#counting?.[Symbol.dispose]();
     this.#interfaces?.[Symbol.dispose]();
+    this.#echoes?.[Symbol.dispose]();
     this.#senders[Symbol.dispose]();
     this.#receivers[Symbol.dispose]();
   }
@@ -107,10 +112,37 @@ export class BfdDriver implements Disposable {
   #begin(): void {
     const { loop } = this.#parts;
     this.#interfaces ??= new Interfaces(loop, {
-      renumbered: (ifname) => this.#senders.renumbered(ifname),
+      renumbered: (ifname) => {
+        this.#senders.renumbered(ifname);
+        this.#openEchoes();
+      },
       readdressed: () => this.#readdressed(),
     });
     this.#counting ??= this.#countLater();
+  }
+
+  #openEchoes(): void {
+    const wanted = new Set<string>();
+    for (const { config, ifname: learnt } of this.#sessions.all()) {
+      const { echoTx, requiredMinEchoRx } = config.timing;
+      const ifname = config.ifname ?? learnt;
+      if (config.hops === "single" && ifname !== undefined && (echoTx !== undefined || requiredMinEchoRx > 0))
+        wanted.add(ifname);
+    }
+    if (wanted.size === 0 && this.#echoes === undefined) return;
+    const { loop } = this.#parts;
+    this.#echoes ??= new Echoes(loop, {
+      returned: (payload, from) => {
+        const actions = this.#sessions.echoed(payload, from, loop.turnAt());
+        if (actions === undefined) return false;
+        this.#perform(actions);
+        this.#arm();
+        return true;
+      },
+      owner: (peer, ifname) => this.#sessions.echoOwner(peer, ifname),
+      failed: (fields) => this.#warn("bfd.socket-failed", fields),
+    });
+    this.#echoes.want(wanted);
   }
 
   /** Networks that strangers may come from have changed. */
@@ -168,6 +200,7 @@ export class BfdDriver implements Disposable {
           this.#send(action.session, action.octets);
           break;
         case "echo":
+          this.#echoes?.send(action.session, action.octets);
           break;
         case "moved":
           this.#moved(action);
@@ -201,6 +234,7 @@ export class BfdDriver implements Disposable {
     const peer = formatIp(config.peer);
     if (tracer.active) tracer.line(peer, "state", `${from} → ${to}, diagnostic ${diagnostic}`);
     this.#report(session);
+    if (to === "up") this.#openEchoes(); // the interface may have been learnt only now
     const lost = from === "up" && to !== "admin-down" && session.remoteState !== "admin-down";
     const fields = { peer, ifname: config.ifname, from, to, diagnostic, remoteDiagnostic: heard?.diagnostic };
     tell({ kind: "event", name: "bfd.moved", fields: { ...fields, level: lost ? "warn" : "info" } });

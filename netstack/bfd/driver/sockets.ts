@@ -81,8 +81,8 @@ const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 };
 const FIRST_PORT = 49152;
 const PORTS = 65536 - FIRST_PORT;
 const MOST_TRIES = 256;
-const ANY4: Ip = ipv4("0.0.0.0");
-const ANY6: Ip = ipv6("::");
+export const ANY4: Ip = ipv4("0.0.0.0");
+export const ANY6: Ip = ipv6("::");
 /** A process that stood still for a while still finds what came meanwhile. */
 const RECEIVE_BUFFER = 1 << 20;
 /** DSCP CS6 (RFC 4594 §3.1). */
