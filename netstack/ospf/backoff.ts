@@ -54,6 +54,6 @@ function expire(b: Backoff, now: Instant): void {
 
 const INITIAL_DELAY = ms(0);
 const SHORT_DELAY = ms(50);
-const LONG_DELAY = ms(2000);
+const LONG_DELAY = ms(200);
 const TIME_TO_LEARN = ms(1000);
-const HOLD_DOWN = ms(5000);
+const HOLD_DOWN = ms(2000);

@@ -21,7 +21,7 @@ export function helloReceived(state: State, iface: Interface, source: Ip, hello:
   const was = { priority: neighbor.priority, dr: neighbor.dr, bdr: neighbor.bdr };
   const known = atLeast(neighbor, "init");
   // While it restarts it is for us what it was before (RFC 3623 §3.2): its hellos do not yet say what it knows.
-  const asBefore = neighbor.helping !== undefined && neighbor.state !== "full";
+  const asBefore = neighbor.helping !== undefined;
   if (!asBefore) Object.assign(neighbor, { priority: hello.priority, dr: hello.dr, bdr: hello.bdr });
   if (neighbor.interfaceId !== hello.interfaceId) state.origin.dirty = true;
   neighbor.interfaceId = hello.interfaceId;
