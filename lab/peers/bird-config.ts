@@ -52,7 +52,7 @@ function bfdLines(all: readonly BfdTimes[]): readonly string[] {
     "idle tx interval 100 ms;",
     bfd.passive === true ? "passive yes;" : "",
   ].join(" ");
-  return [`protocol bfd { accept ipv4 ipv6; interface "*" { ${times} }; multihop { ${times} }; }`];
+  return [`protocol bfd { interface "*" { ${times} }; multihop { ${times} }; }`];
 }
 
 function bgpLines(bgp: BgpSpec): readonly string[] {

@@ -20,7 +20,7 @@ import {
 } from "../../lab/topology/anycast.ts";
 import { type DaemonFiles, eventually, layOut, startDaemon } from "./daemon.ts";
 
-export const BFD: BfdTimes = { interval: 50, multiplier: 3 };
+export const BFD: BfdTimes = { interval: 100, multiplier: 3 };
 export const DETECTION = BFD.interval * BFD.multiplier;
 
 export interface Scene extends AsyncDisposable {
@@ -39,6 +39,8 @@ export interface Scene extends AsyncDisposable {
 export interface Wanted {
   readonly router: "frr" | "bird";
   readonly protocol: "bgp" | "ospf";
+  /** Asked for by the hosts; false by default: FRR then keeps the routes of a host whose processes all died (BFD or not). */
+  readonly gracefulRestart?: boolean;
   /** More lines of novaedge.yaml. */
   readonly settings?: string;
 }
@@ -62,7 +64,9 @@ export async function openScene(wanted: Wanted): Promise<Scene> {
         ? [stack.use(await startFrr(host, spec)), undefined]
         : [undefined, stack.use(await startBird(host, spec))];
     const router = async (): Promise<string> =>
-      frr === undefined ? `${await bird?.ask("show route all")}\n${bird?.log()}` : frr.log();
+      frr === undefined
+        ? `${await bird?.ask("show bfd sessions")}\n${await bird?.ask("show route all")}\n${bird?.log()}`
+        : `${await frr.ask("bgpd", "show bgp ipv4 unicast")} ${await frr.ask("bgpd", "show bgp neighbors")} ${await frr.ask("bfdd", "show bfd peers")} ${frr.log()}`;
     const ways = async (): Promise<string> => {
       const [v4, v6] = await Promise.all(
         [`${ANYCAST4}/32`, `${ANYCAST6}/128`].map(async (prefix) => {
@@ -142,7 +146,7 @@ function routerSpec({ protocol }: Wanted): RouterSpec {
   return { routerId: ROUTER4, bgp: { asn: 65_000, neighbors, multipath: 8 } };
 }
 
-function settingsOf(name: AnycastHost, { protocol, settings = "" }: Wanted): string {
+function settingsOf(name: AnycastHost, { protocol, settings = "", gracefulRestart = false }: Wanted): string {
   const bfd = `bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }\n`;
   if (protocol === "ospf") {
     const one = "{ name: eth0, hello: 1s, dead: 4s, priority: 0, bfd: { profile: fast } }";
@@ -155,6 +159,7 @@ ${settings}`;
   }
   return `${bfd}bgp:
   asn: ${name === "a" ? 65_001 : 65_002}
+  gracefulRestart: { enabled: ${gracefulRestart} }
   peers:
     - { name: r4, address: ${ROUTER4}, asn: 65000, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
     - { name: r6, address: "${ROUTER6}", asn: 65000, families: [ipv6], connectRetry: 1s, bfd: { profile: fast } }
