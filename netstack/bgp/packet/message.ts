@@ -79,7 +79,6 @@ export interface AttributeFault {
 export type AttributeFaultKind =
   | "flags"
   | "length"
-  | "empty"
   | "value"
   | "segment-type"
   | "segment-length"

@@ -155,9 +155,11 @@ function utf8Octets(text: string, most: number): Uint8Array {
   return Uint8Array.from(octets);
 }
 
+/** All that have a word. */
+export const KNOWN_REASONS = Object.keys(REASONS) as readonly KnownReason[];
 const MOST_TEXT = 255;
 const WORDS: ReadonlyMap<number, KnownReason> = new Map(
-  (Object.keys(REASONS) as KnownReason[]).map((reason) => {
+  KNOWN_REASONS.map((reason) => {
     const [code, subcode] = REASONS[reason];
     return [code * 256 + subcode, reason];
   }),
