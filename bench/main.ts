@@ -6,6 +6,7 @@ import { type Report, table } from "./report.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => Promise<Report>>>> = {
   bfd: async () => (await import("./bfd.ts")).bfd,
+  "anycast-failover": async () => (await import("./anycast-failover.ts")).anycastFailover,
   bgp: async () => (await import("./bgp.ts")).bgp,
   daemon: async () => (await import("./daemon.ts")).daemon,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
