@@ -39,7 +39,7 @@ import {
 } from "./peer.ts";
 import type { BgpPeerReport, BgpRouteReport } from "./plan.ts";
 import { peerReport, routesFor } from "./report.ts";
-import { advanceDrain, expireDeferral, startDrain, stopAll } from "./restart.ts";
+import { advanceDrain, converge, expireDeferral, startDrain, stopAll } from "./restart.ts";
 import { Rib } from "./rib.ts";
 import { expired } from "./session.ts";
 import { LOCAL, Sources } from "./sources.ts";
@@ -91,6 +91,7 @@ export class Speaker implements BgpSpeaker {
       changed: new Set(),
       outDirty: false,
       deferral: undefined,
+      converging: false,
       drain: undefined,
       routers: new Map(),
       listsDirty: false,
@@ -155,6 +156,14 @@ export class Speaker implements BgpSpeaker {
     return { peer: spec.name, session: spec };
   }
 
+  /** A call that fails does not hide why the session before it fell. */
+  #noteLoss(peer: Peer, calling: boolean, why: string): void {
+    const { lastError } = peer;
+    if (!calling) peer.lastError = `connection closed: ${why}`;
+    else if (lastError?.startsWith(CALL_FAILED) ?? true) peer.lastError = `${CALL_FAILED}${why}`;
+    if (peer.lastError !== lastError) this.#core.changed.add(peer.name);
+  }
+
   #dispatch(event: Event, now: Instant): void {
     const core = this.#core;
     switch (event.kind) {
@@ -182,7 +191,7 @@ export class Speaker implements BgpSpeaker {
       case "closed": {
         const link = core.links.get(event.connection);
         if (link === undefined) return;
-        if (link.session.state !== "connect") link.peer.lastError = `connection closed: ${event.why}`;
+        this.#noteLoss(link.peer, link.session.state === "connect", event.why);
         forget(core, link);
         feed(core, link, { kind: "tcp-failed" }, now);
         return;
@@ -294,6 +303,7 @@ export class Speaker implements BgpSpeaker {
       this.#toldRoutes = true;
       core.out.push({ kind: "routes" });
     }
+    converge(core, now);
     if (core.listsDirty) this.#tellLists();
     for (const peer of core.changed) core.out.push({ kind: "changed", peer });
     core.changed.clear();
@@ -338,3 +348,5 @@ export class Speaker implements BgpSpeaker {
 }
 
 const SWEEP_EVERY = 30_000;
+
+const CALL_FAILED = "call failed: ";

@@ -80,6 +80,9 @@ export class RoutingUnderTest implements AsyncDisposable {
   peer(name = "r"): BgpPeerReport | undefined {
     return this.#peers.get(name);
   }
+  all(): readonly BgpPeerReport[] {
+    return [...this.#peers.values()];
+  }
   async established(name = "r"): Promise<BgpPeerReport> {
     return await this.until(`Established with ${name}`, () => {
       const report = this.peer(name);

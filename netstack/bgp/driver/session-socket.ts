@@ -35,7 +35,8 @@ export function isLinkLocal(ip: Ip): boolean {
 
 /** While connecting: a peer that says nothing is given up before the speaker calls again, so that there is a reason to tell. */
 export function connectPatience(session: BgpSession): Ms {
-  return ms(Math.max(1000, Math.floor(session.connectRetry * 0.9)));
+  // The speaker's timer has a jitter of a quarter (RFC 4271 §10).
+  return ms(Math.floor(session.connectRetry * 0.7));
 }
 
 /** RFC 9687 §4: what the kernel holds counts as well: a window that stays closed ends the connection. */
