@@ -55,6 +55,8 @@ export interface Core {
   outDirty: boolean;
   /** RFC 4724 §4.1: peers that restart gracefully hear nothing until all of them have spoken, or until then. */
   deferral: { readonly until: Instant; readonly waiting: Set<string> } | undefined;
+  /** `converged` follows when the driver has taken all routes there are. */
+  converging: boolean;
   /** Drain: depreferred now, silent from `until` on. */
   drain: { readonly until: Instant; silent: boolean; told: boolean } | undefined;
   /** `discovered`, by interface. */

@@ -64,7 +64,8 @@ export type Action =
   | { readonly kind: "updates"; readonly connection: Connection }
   /** Routes for the kernel wait: call `nextRoutes` until it returns nothing. */
   | { readonly kind: "routes" }
-  /** All peers that are expected have sent their tables: kernel routes of ours that nobody asked for may go. */
+  /** All peers that are expected have sent their tables, and `nextRoutes` has handed out what came of them: kernel
+   *  routes of ours that nobody asked for may go. */
   | { readonly kind: "converged" }
   /** The complete list of BFD sessions that are wanted now. */
   | { readonly kind: "bfd"; readonly sessions: readonly BfdSpec[] }

@@ -14,7 +14,7 @@ import type { Message, Refused, Update } from "./packet/message.ts";
 import { hardReset, hardResetReason, shutdownText } from "./packet/notification.ts";
 import { sessionOf, step } from "./session.ts";
 import type { Ending, SessionAction, SessionConfig, SessionEvent } from "./session-state.ts";
-import { traceMessage, traceState } from "./trace.ts";
+import { traceMessage, traceRefused, traceState } from "./trace.ts";
 
 export function linkOf(peer: Peer, config: SessionConfig, incoming: boolean): Link {
   return {
@@ -211,6 +211,7 @@ function handle(core: Core, link: Link, message: Message, now: Instant): void {
 
 function broken(core: Core, link: Link, refused: Refused, now: Instant): void {
   const { peer } = link;
+  traceRefused(core, peer, refused);
   refuse(peer, refused.attribute === undefined ? refused.kind : `${refused.kind}/${refused.attribute}`);
   const ending = { reason: refused.reason, data: refused.data };
   const kind = refused.reason.startsWith("message-header/")

@@ -33,6 +33,16 @@ export function expireDeferral(core: Core, now: Instant): void {
   core.deferral = undefined;
   core.fib.held = false;
   core.outDirty = true;
+  core.converging = true;
+}
+/** Not before what was learnt is the kernel's: whoever hears it removes the rest. */
+export function converge(core: Core, now: Instant): void {
+  if (!core.converging) return;
+  if (core.fib.waiting) {
+    core.wakeSoon = after(now, SOON);
+    return;
+  }
+  core.converging = false;
   core.out.push({ kind: "converged" });
 }
 
@@ -48,7 +58,10 @@ export function advanceDrain(core: Core, now: Instant): void {
     for (const { up } of core.peers.values()) for (const { out } of up?.families.values() ?? []) out.review();
     core.outDirty = true;
   }
-  if ([...core.peers.values()].some((peer) => isWaiting(core, peer))) return;
+  if ([...core.peers.values()].some((peer) => isWaiting(core, peer))) {
+    core.wakeSoon = after(now, SOON);
+    return;
+  }
   drain.told = true;
   core.out.push({ kind: "withdrawn" });
 }
@@ -74,3 +87,5 @@ export function stopAll(core: Core, keep: boolean, why: string, now: Instant): v
 
 /** Long enough for a peer that dials at once; what it costs is that peers which kept our routes hear news late. */
 const DEFERRAL = ms(10_000);
+/** To look again whether the driver has pulled. */
+const SOON = ms(20);

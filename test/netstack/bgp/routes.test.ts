@@ -448,7 +448,7 @@ describe("RFC 2918, RFC 7313: refresh", () => {
       "out ROUTE-REFRESH ipv4 request",
       "out ROUTE-REFRESH ipv6 request",
       "in ROUTE-REFRESH ipv4 begin",
-      "in UPDATE 192.0.2.1/32 via 10.0.0.1 path [65001] igp",
+      "in UPDATE announce 192.0.2.1/32: igp, path 65001, next hop 10.0.0.1",
       "in ROUTE-REFRESH ipv4 end",
       "in ROUTE-REFRESH ipv6 begin",
       "in ROUTE-REFRESH ipv6 end",

@@ -105,6 +105,8 @@ export class Node {
   /** Peers that cannot be called. */
   readonly unreachable = new Set<Node>();
   received = 0;
+  /** Left in the kernel by the process before this one. */
+  readonly #left = new Set<string>();
 
   constructor(world: World, name: string, addresses: readonly Ip[]) {
     this.world = world;
@@ -128,6 +130,7 @@ export class Node {
   crash(): void {
     for (const connection of this.wires.keys()) this.cut(connection);
     this.alive = false;
+    for (const prefix of this.fib.keys()) this.#left.add(prefix);
     this.speaker = new Speaker(this.world.random);
   }
   /** The connection breaks: both ends learn of it. */
@@ -179,12 +182,17 @@ export class Node {
     else if (action.kind === "close") this.#close(action.connection);
     else if (action.kind === "updates") this.pull(action.connection);
     else if (action.kind === "routes") this.#install();
+    else if (action.kind === "converged") {
+      for (const prefix of this.#left) this.fib.delete(prefix);
+      this.#left.clear();
+    }
   }
   #install(): void {
     for (;;) {
       const changes = this.speaker.nextRoutes(100);
       if (changes.length === 0) return;
       for (const { prefix, nextHops } of changes) {
+        this.#left.delete(formatPrefix(prefix));
         if (nextHops.length === 0) this.fib.delete(formatPrefix(prefix));
         else
           this.fib.set(
