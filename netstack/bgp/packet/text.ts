@@ -21,7 +21,7 @@ export function describe(message: Message): string {
     case "notification":
       return `NOTIFICATION ${notificationText(message)}`;
     case "route-refresh":
-      return `ROUTE-REFRESH ${message.what} ${message.family}`;
+      return `ROUTE-REFRESH ${message.family} ${message.what}`;
     case "update":
       return `UPDATE ${listed(updateParts(message), "nothing")}`;
     default:
