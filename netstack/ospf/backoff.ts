@@ -15,15 +15,15 @@ export function backoff(): Backoff {
   return { state: "quiet", spfAt: undefined, learnUntil: undefined, holdUntil: undefined };
 }
 
-/** Something that routes depend on has changed. */
-export function changed(b: Backoff, now: Instant): void {
+/** Something that routes depend on has changed; `lsas`: how much there is to compute with. */
+export function changed(b: Backoff, now: Instant, lsas = 0): void {
   expire(b, now);
   b.holdUntil = after(now, HOLD_DOWN);
   if (b.state === "quiet") {
     b.state = "short-wait";
     b.learnUntil = after(now, TIME_TO_LEARN);
     b.spfAt ??= after(now, INITIAL_DELAY);
-  } else b.spfAt ??= after(now, b.state === "short-wait" ? SHORT_DELAY : LONG_DELAY);
+  } else b.spfAt ??= after(now, b.state === "short-wait" ? SHORT_DELAY : ms(LONG_DELAY + lsas * PER_LSA));
 }
 
 /** Is it time to compute?  Then it is done by the caller, now. */
@@ -55,5 +55,7 @@ function expire(b: Backoff, now: Instant): void {
 const INITIAL_DELAY = ms(0);
 const SHORT_DELAY = ms(50);
 const LONG_DELAY = ms(200);
+/** A table of a hundred thousand takes a while: it is computed once a second at most. */
+const PER_LSA = 0.01;
 const TIME_TO_LEARN = ms(1000);
 const HOLD_DOWN = ms(2000);

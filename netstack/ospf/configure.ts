@@ -1,5 +1,5 @@
 /** A plan becomes areas and interfaces; a changed plan touches what differs, and nothing else. */
-import { formatIp, isIpv4, parseIp, parseIpv4 } from "../../base/address.ts";
+import { formatIp, formatPrefix, isIpv4, parseIp, parseIpv4, parsePrefix } from "../../base/address.ts";
 import { type Instant, instant } from "../../base/unit.ts";
 import { changed } from "./backoff.ts";
 import type { Link } from "./event.ts";
@@ -8,6 +8,7 @@ import { helloSoon } from "./hello-out.ts";
 import { interfaceEvent, tellGroups } from "./interface.ts";
 import { Database } from "./lsdb.ts";
 import { neighborEvent, newNeighbor } from "./neighbor.ts";
+import { networksOf } from "./own.ts";
 import type { OspfInterfaceSpec, OspfPlan } from "./plan.ts";
 import { type Area, event, homesOfAll, type Interface, type State } from "./state.ts";
 
@@ -43,6 +44,24 @@ export function configure(state: State, plan: OspfPlan, now: Instant): void {
     const home = state.areas.get(area);
     if (known !== undefined) adjust(state, known, spec, now);
     else if (home !== undefined) create(state, home, spec, now);
+  }
+  warn(state);
+}
+
+/** What the plan wants announced and no LSA can say. */
+function warn(state: State): void {
+  const told = new Set(networksOf(state).map((each) => formatPrefix(each.prefix)));
+  const outside = [...state.areas.values()].some((area) => area.kind !== "stub");
+  const { version } = state.dialect;
+  for (const { prefix, as, area } of state.plan.networks) {
+    const parsed = parsePrefix(prefix);
+    const known = parsed.ok && told.has(formatPrefix(parsed.value));
+    const reason = !known
+      ? "not-of-this-version"
+      : as === "host"
+        ? area !== undefined && ![...state.areas.values()].some((each) => each.name === area) && "area-unknown"
+        : !outside && "only-stub-areas";
+    if (reason !== false) event(state, "ospf.network-ignored", { level: "warn", version, prefix, reason });
   }
 }
 

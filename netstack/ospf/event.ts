@@ -144,5 +144,4 @@ export type Refused =
   | "lsa-maxage-unknown"
   | "database-full"
   | "request-unknown"
-  | "ack-unknown"
-  | "restarting";
+  | "ack-unknown";

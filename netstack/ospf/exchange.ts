@@ -18,7 +18,7 @@ export function descriptionReceived(state: State, neighbor: Neighbor, dd: Databa
   const { iface } = neighbor;
   const mtu = iface.link?.mtu ?? 0;
   if (!iface.spec.mtuIgnore && dd.mtu > mtu) {
-    note(neighbor, `mtu-mismatch: ${dd.mtu} there, ${mtu} here`);
+    note(iface, neighbor.key, `mtu-mismatch: ${dd.mtu} there, ${mtu} here`);
     return refuse(iface, "mtu-mismatch");
   }
   if (neighbor.state === "init") neighborEvent(state, neighbor, "2-way-received", now);
@@ -98,6 +98,7 @@ function accept(state: State, neighbor: Neighbor, dd: DatabaseDescription, now: 
     }
     const have = home.database.find(header);
     if (have === undefined || newer(header, headerOf(have, now)) > 0) neighbor.requests.set(keyText(header), header);
+    if (neighbor.requests.size > MOST_REQUESTS) return mismatch(state, neighbor, "database-full", now);
   }
   neighbor.lastReceived = dd;
   if (neighbor.master) {
@@ -134,7 +135,7 @@ function isRepeated(neighbor: Neighbor, dd: DatabaseDescription): boolean {
 function mismatch(
   state: State,
   neighbor: Neighbor,
-  why: "dd-sequence" | "dd-options" | "lsa-type",
+  why: "dd-sequence" | "dd-options" | "lsa-type" | "database-full",
   now: Instant,
 ): void {
   refuse(neighbor.iface, why);
@@ -148,3 +149,6 @@ export function requestSettled(state: State, neighbor: Neighbor, now: Instant): 
   if (neighbor.requests.size > 0) ask(state, neighbor, now);
   else if (neighbor.state === "loading") neighborEvent(state, neighbor, "loading-done", now);
 }
+
+/** As many as a database holds. */
+const MOST_REQUESTS = 200_000;

@@ -4,6 +4,7 @@
  */
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { changed } from "./backoff.ts";
+import { bodyIn } from "./body.ts";
 import { ageOf, type Entry, entryOf, headerOf, newer, sameContents } from "./lsdb.ts";
 import { neighborEvent } from "./neighbor.ts";
 import { type Lsa, type LsaHeader, MAX_AGE, MAX_SEQUENCE } from "./packet/lsa.ts";
@@ -81,6 +82,7 @@ function take(state: State, from: Neighbor, home: Home, lsa: Lsa, have: Entry | 
   const back = flood(state, home, entry, from, now); // (b), (c)
   install(state, home, entry, now); // (d)
   if (!back && (iface.state !== "backup" || isDr(state, from))) delay(iface, lsa.header, now); // (e)
+  if (bodyIn(lsa) === undefined) refuse(iface, "lsa-malformed"); // kept and passed on all the same
   if (lsa.header.advertisingRouter === state.routerId || state.dialect.isOurs(state, lsa.header)) {
     state.origin.dirty = true; // (f)
   }
@@ -186,7 +188,7 @@ export function scheduleAge(state: State, home: Home, entry: Entry, now: Instant
 }
 
 function contentChanged(state: State, home: Home, entry: Entry, now: Instant): void {
-  changed(state.backoff, now);
+  changed(state.backoff, now, state.database.size + (home.kind === "area" ? home.database.size : 0));
   state.contents.push({ home, entry });
 }
 
@@ -194,6 +196,7 @@ function contentChanged(state: State, home: Home, entry: Entry, now: Instant): v
 function delay(iface: Interface, header: LsaHeader, now: Instant): void {
   iface.acks.set(keyText(header), header);
   iface.acksAt ??= after(now, ms(Math.min(MOST_DELAY, iface.spec.retransmit / 3)));
+  if (iface.acks.size >= MOST_DELAYED) iface.acksAt = now; // a packet is full
 }
 
 function isDesignated(state: State, neighbor: Neighbor | undefined): boolean {
@@ -213,6 +216,7 @@ const MIN_LS_ARRIVAL = 1000;
 const CHECK_AGE = 300;
 /** Milliseconds. */
 const MOST_DELAY = 1000;
+const MOST_DELAYED = 64;
 const MOST_ANSWERED = 1024;
 /** Of one database: what a router of this kind can be asked to keep. */
 const MOST_LSAS = 200_000;

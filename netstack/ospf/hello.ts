@@ -3,7 +3,7 @@ import type { Ip } from "../../base/address.ts";
 import type { Instant } from "../../base/unit.ts";
 import { changed } from "./backoff.ts";
 import { sendHello, wireSeconds } from "./hello-out.ts";
-import { neighborEvent, newNeighbor } from "./neighbor.ts";
+import { neighborEvent, newNeighbor, note } from "./neighbor.ts";
 import { OPTION_E, OPTION_N } from "./packet/lsa.ts";
 import type { Hello } from "./packet/packet.ts";
 import { atLeast, type Interface, type Neighbor, refuse, type State } from "./state.ts";
@@ -11,7 +11,7 @@ import { atLeast, type Interface, type Neighbor, refuse, type State } from "./st
 export function helloReceived(state: State, iface: Interface, source: Ip, hello: Hello, now: Instant): void {
   const wrong = unsuitable(state, iface, hello);
   if (wrong !== undefined) {
-    iface.errors.set(state.dialect.neighborKey(iface.spec, source, hello.routerId), wrong);
+    note(iface, state.dialect.neighborKey(iface.spec, source, hello.routerId), wrong);
     return refuse(iface, wrong);
   }
   const neighbor = admit(state, iface, source, hello, now);

@@ -68,7 +68,7 @@ export function tellGroups(state: State, iface: Interface): void {
 
 function start(state: State, iface: Interface, now: Instant): void {
   const { spec } = iface;
-  iface.helloAt = now;
+  iface.helloAt = spec.passive ? undefined : now;
   if (spec.type === "point-to-point") return move(state, iface, "point-to-point", "interface-up", now);
   if (spec.priority === 0) move(state, iface, "dr-other", "interface-up", now);
   else {

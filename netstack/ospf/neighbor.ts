@@ -119,10 +119,10 @@ export function neighborEvent(
       }
       return;
     case "restart":
-      note(neighbor, why);
+      note(neighbor.iface, neighbor.key, why);
       return startNegotiation(state, neighbor, why, now);
     case "one-way":
-      note(neighbor, why);
+      note(neighbor.iface, neighbor.key, why);
       clearLists(neighbor);
       return move(state, neighbor, "init", why, now);
     case "down":
@@ -132,11 +132,10 @@ export function neighborEvent(
   }
 }
 
-/** Why it went down, or back, last: outlives the neighbor. */
-export function note(neighbor: Neighbor, why: string): void {
-  const { errors } = neighbor.iface;
-  errors.delete(neighbor.key);
-  errors.set(neighbor.key, why);
+/** Why it went down, or back, or never came, last: outlives the neighbor. */
+export function note({ errors }: Interface, key: string, why: string): void {
+  errors.delete(key);
+  errors.set(key, why);
   const [oldest] = errors.keys();
   if (errors.size > MOST_ERRORS && oldest !== undefined) errors.delete(oldest);
 }
@@ -204,7 +203,7 @@ function startNegotiation(state: State, neighbor: Neighbor, why: string, now: In
 
 function bringDown(state: State, neighbor: Neighbor, why: string, now: Instant): void {
   const { iface } = neighbor;
-  if (neighbor.state !== "down") note(neighbor, why);
+  if (neighbor.state !== "down") note(neighbor.iface, neighbor.key, why);
   clearLists(neighbor);
   neighbor.inactiveAt = undefined;
   neighbor.helping = undefined;

@@ -55,7 +55,7 @@ function routerLsa(state: State, area: Area, links: readonly RouterLink[]): Desi
 function linksOf(state: State, iface: Interface): readonly RouterLink[] {
   const { link } = iface;
   if (link === undefined) return [];
-  const addresses = link.addresses.filter((each) => isIpv4(each.ip));
+  const addresses = link.addresses.filter((each) => isIpv4(each.ip) && each.ip >>> 24 !== LOCALHOST);
   const own = addresses[0];
   if (iface.state === "loopback") return addresses.map((each) => stub(each.ip as Ipv4, 32, 0));
   const data = own === undefined ? link.ifindex : (own.ip as number);
@@ -169,3 +169,6 @@ function distinct(links: readonly RouterLink[]): readonly RouterLink[] {
   const seen = new Map(links.map((each) => [`${each.type} ${each.id} ${each.data}`, each]));
   return [...seen.values()];
 }
+
+/** 127.0.0.0/8 is nobody else's business. */
+const LOCALHOST = 127;

@@ -159,7 +159,7 @@ function hosts(state: State, area: Area): readonly PrefixEntry[] {
 function loopback(iface: Interface): readonly PrefixEntry[] {
   const addresses = iface.link?.addresses ?? [];
   return addresses
-    .filter((each) => !isIpv4(each.ip) && !isLinkLocal(each.ip))
+    .filter((each) => !isIpv4(each.ip) && !isLinkLocal(each.ip) && each.ip !== LOCALHOST)
     .map(({ ip }) => ({ prefix: { ip, length: 128 }, prefixOptions: PREFIX_LA, metric: 0 }));
 }
 
@@ -240,4 +240,5 @@ export function isLinkLocal(ip: Ipv6): boolean {
 
 const PREFIXES_PER_LSA = 50;
 const FIRST_ROUTER_PREFIX_ID = 0x80000000;
+const LOCALHOST = ipv6("::1");
 const UNSPECIFIED = ipv6("::");

@@ -34,6 +34,7 @@ import { V3 } from "./v3.ts";
 
 export class Router {
   readonly #state: State;
+  #promised: Instant | undefined;
 
   constructor(plan: OspfPlan, now: Instant) {
     this.#state = stateOf(plan, now);
@@ -47,6 +48,7 @@ export class Router {
   step(event: Event, now: Instant): readonly Action[] {
     const state = this.#state;
     if (state.stopped) return [];
+    oversleep(state, this.#promised, now);
     take(state, event, now);
     advance(state, now);
     settle(state, now);
@@ -64,6 +66,7 @@ export class Router {
     tellBfd(state);
     finish(state, now);
     tellReports(state, now);
+    this.#promised = this.nextWake();
     return state.out.splice(0);
   }
 
@@ -184,6 +187,15 @@ function take(state: State, event: Event, now: Instant): void {
   }
 }
 
+/** We were not running.  What neighbors said meanwhile waits to be read: their silence is not theirs, but ours. */
+function oversleep(state: State, promised: Instant | undefined, now: Instant): void {
+  const late = promised === undefined ? 0 : now - promised;
+  if (late < ASLEEP) return;
+  for (const neighbor of neighborsOf(state)) {
+    if (neighbor.inactiveAt !== undefined) neighbor.inactiveAt = after(neighbor.inactiveAt, ms(late));
+  }
+}
+
 /** Deadlines of interfaces, neighbors and LSAs. */
 function advance(state: State, now: Instant): void {
   for (const iface of state.interfaces.values()) {
@@ -259,5 +271,6 @@ function finish(state: State, now: Instant): void {
   state.out.push({ kind: "stopped" });
 }
 
+const ASLEEP = 200;
 const STOP_WITHIN = ms(3000);
 const MOST_ROUNDS = 1000;

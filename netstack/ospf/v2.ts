@@ -6,6 +6,7 @@ import type { Link, LinkAddress } from "./event.ts";
 import { desiredV2 } from "./own-v2.ts";
 import { GRACE_ID, OPTION_E, OPTION_N, OPTION_O, scopeOf, TYPES } from "./packet/lsa.ts";
 import { lengthOfMask } from "./packet/mask.ts";
+import type { Interface } from "./state.ts";
 
 export const V2: Dialect = {
   version: 2,
@@ -60,11 +61,14 @@ export const V2: Dialect = {
   targetOf: (link) => (link.type === "transit" ? `n${link.id}` : routerVertex(link.id)),
   networkKey: (header) => `n${header.id}`,
   ownInterface(state, area, link) {
+    let found: Interface | undefined;
     for (const iface of state.interfaces.values()) {
-      if (iface.area !== area || iface.link === undefined) continue;
-      if (link.data === linkData(iface.link)) return iface;
+      if (iface.area !== area || iface.link === undefined || link.data !== linkData(iface.link)) continue;
+      found ??= iface;
+      // Several point-to-point links may share one address: it is the one behind which the neighbor is.
+      if (link.type === "point-to-point" && iface.neighbors.has(routerVertex(link.id))) return iface;
     }
-    return undefined;
+    return found;
   },
   hopOf: (_iface, _routerId, link) => link.data as Ipv4,
   attached(area) {

@@ -3,7 +3,7 @@ import { formatIp, ipv6, isIpv4 } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import { type Attached, type Dialect, routerVertex } from "./dialect.ts";
 import { desiredV3, isLinkLocal, optionsV3 } from "./own-v3.ts";
-import { OPTION_R, PREFIX_NU, PREFIX_PROPAGATE, scopeOf, TYPES, U_BIT } from "./packet/lsa.ts";
+import { OPTION_R, OPTION_V6, PREFIX_NU, PREFIX_PROPAGATE, scopeOf, TYPES, U_BIT } from "./packet/lsa.ts";
 
 export const V3: Dialect = {
   version: 3,
@@ -69,7 +69,7 @@ export const V3: Dialect = {
     }
     return found;
   },
-  isTransit: (body) => (body.options & OPTION_R) !== 0,
+  isTransit: (body) => (body.options & (OPTION_R | OPTION_V6)) === (OPTION_R | OPTION_V6),
 };
 
 /** Without the U bit what is not understood stays on its link (RFC 5340 §4.5.1). */

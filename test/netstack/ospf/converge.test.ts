@@ -18,12 +18,13 @@ describe.each([2, 3] as const)("OSPFv%s on a broadcast network", (version) => {
       ),
     );
     net.run(60_000);
-    expect(nodes.map((node) => states(node, net.now)["eth0"]).sort()).toEqual(["backup", "dr", "dr-other"]);
+    const roles = new Set(nodes.map((node) => states(node, net.now)["eth0"]));
+    expect(roles).toEqual(new Set(["backup", "dr", "dr-other"]));
     for (const node of nodes) {
       const all = Object.entries(states(node, net.now)).filter(([name]) => name.includes(" "));
       expect(all.map(([, state]) => state)).toEqual(["full", "full"]);
     }
-    net.expectEqualDatabases();
+    expect(net.differences()).toEqual([]);
     const route = nodes[0]?.kernel.get(vip);
     expect(route).toMatchObject({ kind: "external-2", cost: 20 });
     expect(route?.nextHops.map((each) => String(each.address))).toEqual([
@@ -51,7 +52,7 @@ describe.each([2, 3] as const)("OSPFv%s on a broadcast network", (version) => {
       ["point-to-point", "full"],
     ]);
     net.run(24 * 3600_000);
-    net.expectEqualDatabases();
+    expect(net.differences()).toEqual([]);
     for (const lsa of nodes[0]?.router.database(net.now) ?? []) {
       expect(lsa.age).toBeLessThanOrEqual(1801);
       expect(lsa.sequence + 0x7fffffff).toBeGreaterThanOrEqual(47);

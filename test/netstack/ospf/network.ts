@@ -2,7 +2,6 @@
  * A network of Routers under a virtual clock: packets travel as octets through the codec over links that lose,
  * duplicate, delay and reorder by a seed, and that can be cut.
  */
-import { expect } from "vitest";
 import { formatIp, type Ip, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
 import { type Instant, instant } from "../../../base/unit.ts";
 import type { Action, Link, LinkAddress, Proven, Route } from "../../../netstack/ospf/event.ts";
@@ -200,8 +199,9 @@ export class Network {
     return until?.() ?? true;
   }
 
-  /** Same databases everywhere, as far as their scopes reach. */
-  expectEqualDatabases(): void {
+  /** Where databases differ, as far as their scopes reach; none: all are equal. */
+  differences(): readonly string[] {
+    const found: string[] = [];
     const seen = new Map<string, string>();
     for (const node of this.nodes.values()) {
       if (!node.alive) continue;
@@ -214,11 +214,13 @@ export class Network {
         here.set(where, lines);
       }
       for (const [where, lines] of here) {
-        const text = lines.sort().join("\n");
-        expect(`${where}\n${text}`).toEqual(`${where}\n${seen.get(where) ?? text}`);
+        const text = lines.toSorted((a, b) => (a < b ? -1 : 1)).join("\n");
+        const other = seen.get(where);
+        if (other !== undefined && other !== text) found.push(`${node.name}, ${where}:\n${text}\nnot\n${other}`);
         seen.set(where, text);
       }
     }
+    return found;
   }
 
   #perform(node: Node, action: Action): void {
