@@ -11,7 +11,7 @@ export interface OspfPlan {
   readonly install: { readonly table: number; readonly metric: number } | undefined;
   /** RFC 6987: be no transit, and the last choice for what is ours. */
   readonly maxMetric: boolean;
-  /** RFC 3623 / RFC 5187. */
+  /** RFC 3623 / RFC 5187; `period` in milliseconds, on the wire seconds. */
   readonly gracefulRestart: { readonly period: number; readonly helper: boolean } | undefined;
   /** We have just restarted with our forwarding state kept. */
   readonly restarting: boolean;
