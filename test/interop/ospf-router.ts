@@ -132,7 +132,7 @@ export function planOf(
     networks: [],
     install: { table: 254, metric: 110 },
     maxMetric: false,
-    gracefulRestart: { period: 60, helper: true },
+    gracefulRestart: { period: 60_000, helper: true },
     restarting: false,
     ...rest,
   };
