@@ -69,7 +69,7 @@ export class Anycast implements Disposable {
 
   /** Nothing of ours stays, at once. */
   clear(): void {
-    for (const ip of [...this.#leaving.keys()]) this.#unbind(ip);
+    for (const ip of this.#leaving.keys()) this.#unbind(ip);
     for (const [ip, { foreign }] of this.#wanted) if (!foreign) this.#unbind(ip);
     this.#wanted.clear();
   }

@@ -3,7 +3,7 @@
  * timers change under a running session; only who the peer is, how it is reached and what was negotiated restarts it,
  * and it alone.
  */
-import { ipv4, parseIp } from "../../base/address.ts";
+import { contains, ipv4, parseIp, parsePrefix } from "../../base/address.ts";
 import type { Instant } from "../../base/unit.ts";
 import { type Core, linksOf, type Peer } from "./core.ts";
 import { limited, reexport, reimport } from "./established.ts";
@@ -27,7 +27,7 @@ export function configure(core: Core, plan: BgpPlan, now: Instant): void {
 
   const wanted = new Map(plan.peers.map((spec) => [spec.name, spec]));
   for (const peer of core.peers.values()) {
-    const spec = peer.dynamic === undefined ? wanted.get(peer.name) : dynamicWanted(core, plan, peer);
+    const spec = peer.dynamic === undefined ? wanted.get(peer.name) : dynamicWanted(plan, peer);
     if (spec === undefined) depose(core, peer, now);
     else if (other) reset(core, peer, spec, now);
     else change(core, peer, spec, now);
@@ -42,11 +42,12 @@ export function configure(core: Core, plan: BgpPlan, now: Instant): void {
   else expireDeferral(core, now);
 }
 
-function dynamicWanted(core: Core, plan: BgpPlan, peer: Peer): BgpPeerSpec | undefined {
+function dynamicWanted(plan: BgpPlan, peer: Peer): BgpPeerSpec | undefined {
   const spec = plan.dynamic.find(({ name }) => name === peer.dynamic);
   if (spec === undefined || peer.spec.address === undefined) return undefined;
   const address = must(parseIp(peer.spec.address));
-  const fits = core.plan?.peers.some((each) => each.address === peer.spec.address) !== true;
+  const named = plan.peers.some((each) => each.address === peer.spec.address);
+  const fits = !named && contains(must(parsePrefix(spec.prefix)), address);
   return fits ? dynamicSpec(spec, address) : undefined;
 }
 

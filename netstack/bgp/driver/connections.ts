@@ -12,6 +12,7 @@ import { setHops, setUserTimeout } from "../../kernel/tcp-options.ts";
 import type { BgpSpeaker, Call, Connection, Event, Expected } from "../event.ts";
 import type { BgpPlan, BgpSession } from "../plan.ts";
 import { Link, type Owner } from "./connection.ts";
+import { type DropCounts, dropCounts } from "./drops.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { ipOf } from "./listeners.ts";
 import {
@@ -24,7 +25,6 @@ import {
   sendPatience,
 } from "./session-socket.ts";
 import type { Shares } from "./shares.ts";
-import { type SignatureCounts, signatureCounts } from "./signatures.ts";
 
 export interface ConnectionParts {
   readonly loop: Loop;
@@ -61,7 +61,8 @@ export class Connections implements Acceptor, Owner, Disposable {
   connect(connection: Connection, call: Call): void {
     const link = new Link(connection, formatIp(call.ip), this);
     this.#links.set(connection, link);
-    const before = call.session.auth === undefined ? undefined : signatureCounts();
+    const { auth, ttlSecurity } = call.session;
+    const before = auth === undefined && ttlSecurity === undefined ? undefined : dropCounts();
     this.#calls.set(link, { call, before });
     try {
       const socket = this.#socket(call);
@@ -141,7 +142,7 @@ export class Connections implements Acceptor, Owner, Disposable {
     this.#calls.delete(link);
     this.#links.delete(link.connection);
     link.shut(false);
-    const hint = called?.before === undefined ? "" : signatureHint(called.before);
+    const hint = called?.before === undefined ? "" : hintOf(called.before, called.call.session);
     this.#parts.feed({ kind: "closed", connection: link.connection, why: `${why}${hint}` });
   }
   pull(link: Link, room: number): readonly Uint8Array[] {
@@ -254,14 +255,17 @@ export class Connections implements Acceptor, Owner, Disposable {
 
 interface Called {
   readonly call: Call;
-  readonly before: SignatureCounts | undefined;
+  readonly before: DropCounts | undefined;
 }
 
-/** Nobody tells the caller that a signature was wrong; the kernel counts what it drops. */
-function signatureHint(before: SignatureCounts): string {
-  const now = signatureCounts();
-  const dropped = now.wrong - before.wrong;
-  if (dropped > 0) return `; ${dropped} segments with a wrong signature were dropped: the peer's password differs`;
+/** Nobody tells the caller that a signature was wrong, or that he is too far; the kernel counts what it drops. */
+function hintOf(before: DropCounts, session: BgpSession): string {
+  const now = dropCounts();
+  const far = now.far - before.far;
+  if (far > 0) return `; ${far} segments came from further away than ${session.ttlSecurity ?? 0} hops and were dropped`;
+  if (session.auth === undefined) return "";
+  const wrong = now.wrong - before.wrong;
+  if (wrong > 0) return `; ${wrong} segments with a wrong signature were dropped: the peer's password differs`;
   const missing = now.missing - before.missing;
   if (missing > 0) return `; ${missing} segments without a signature were dropped: the peer has no password`;
   return "; a peer that has another password, or none, does not answer";
