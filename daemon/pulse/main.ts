@@ -38,8 +38,14 @@ class Pulse {
       (level, name, fields) => this.#tell({ kind: "event", name, fields: { ...fields, level } }),
       least,
     );
-    this.#node = new NodeDriver({ loop, log, incarnation: incarnation(), tell: (message) => this.#tell(message) });
     this.#traces = new Traces((n, line) => this.#tell({ kind: "trace", n, line }), Date.now);
+    this.#node = new NodeDriver({
+      loop,
+      log,
+      incarnation: incarnation(),
+      tell: (message) => this.#tell(message),
+      tracer: this.#traces.of("arp"),
+    });
     this.#bfd = new BfdDriver({
       loop,
       tell: (news) => this.#tell(news),

@@ -3,7 +3,8 @@
  * probes and announcements.  Filters in the kernel pass only ARP and NS/NA of others, so that a busy segment does not
  * wake us for each frame.
  */
-import { type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
+import { formatIp, type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
+import type { Tracer } from "../../../base/trace.ts";
 import { ENOBUFS } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
 import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.ts";
@@ -17,6 +18,7 @@ import {
   UNSPECIFIED,
   unsolicitedAdvertisement,
 } from "../../wire/ndp.ts";
+import { describeArp, describeNeighbour } from "../describe.ts";
 import type { Event } from "../event.ts";
 import type { Failed } from "./heartbeat-socket.ts";
 
@@ -26,6 +28,7 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   readonly #nd: Datagrams;
   readonly #observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void;
   readonly #failed: Failed;
+  readonly #tracer: Tracer;
   readonly #loop: Loop;
   readonly #ifindex: number;
   #groups: { readonly key: string; readonly member: Datagrams } | undefined;
@@ -36,8 +39,10 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     mac: Mac,
     observed: (event: Event & { readonly kind: "asserted" | "probed" }) => void,
     failed: Failed,
+    tracer: Tracer,
   ) {
     this.#failed = failed;
+    this.#tracer = tracer;
     this.#loop = loop;
     this.#ifindex = ifindex;
     this.#mac = mac;
@@ -84,6 +89,7 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   received(socket: Datagrams, bytes: Uint8Array, _meta: DatagramMeta): void {
     const frame = decodeEthernet(bytes);
     if (!frame.ok) return;
+    if (this.#tracer.active) this.#trace("in", bytes);
     const payload = bytes.subarray(ETHERNET_HEADER);
     if (socket === this.#arp) this.#arpReceived(payload);
     else if (socket === this.#nd) this.#ndReceived(payload, frame.value.source);
@@ -115,7 +121,20 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
     else this.#observed({ kind: "asserted", ip: source, mac });
   }
 
+  #trace(direction: "in" | "out", frame: Uint8Array): void {
+    const payload = frame.subarray(ETHERNET_HEADER);
+    const arp = decodeArp(payload);
+    const message = arp.ok ? undefined : decodeNeighbour(payload);
+    if (arp.ok) {
+      const { operation, senderIp, targetIp } = arp.value;
+      this.#tracer.line(formatIp(operation === "reply" ? senderIp : targetIp), direction, describeArp(arp.value));
+    } else if (message?.ok === true) {
+      this.#tracer.line(formatIp(message.value.target), direction, describeNeighbour(message.value));
+    }
+  }
+
   #send(ip: Ip, frame: Uint8Array): void {
+    if (this.#tracer.active) this.#trace("out", frame);
     const errno = (isIpv4(ip) ? this.#arp : this.#nd).send(frame);
     // ENOBUFS is the fence at work: a frame for an address that we lost meanwhile.
     if (errno !== 0 && errno !== ENOBUFS) this.#failed(isIpv4(ip) ? "arp" : "nd", errno);

@@ -6,6 +6,7 @@ import { createHmac, createSecretKey } from "node:crypto";
 import { formatIp, type Ip } from "../../../base/address.ts";
 import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
+import type { Tracer } from "../../../base/trace.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import type { Guard } from "../../kernel/fence.ts";
 import type { Loop } from "../../kernel/loop.ts";
@@ -25,6 +26,8 @@ export interface NodeParts {
   /** Larger at each start of this process on this host. */
   readonly incarnation: number;
   readonly tell: (message: FromPulse) => void;
+  /** Of ARP and neighbour discovery. */
+  readonly tracer: Tracer;
 }
 
 export class NodeDriver implements Disposable {
@@ -127,11 +130,12 @@ export class NodeDriver implements Disposable {
     config: ReturnType<typeof configOf>,
     transport: { port: number; peers: readonly Ip[] },
   ): SegmentDriver {
-    const { loop, tell } = this.#parts;
+    const { loop, tell, tracer } = this.#parts;
     return new SegmentDriver(
       {
         loop,
         tell,
+        tracer,
         holdings: this.#holdings,
         sign: (bytes) => this.#sign(bytes),
         withdrawn: () => {

@@ -4,13 +4,14 @@
  */
 import { formatIp, type Ip, isIpv4, type Mac } from "../../../base/address.ts";
 import { unreachable } from "../../../base/result.ts";
+import type { Tracer } from "../../../base/trace.ts";
 import { after, type Instant, instant, type Ms, seconds } from "../../../base/unit.ts";
 import { ENETDOWN, errnoName } from "../../kernel/errno.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
 import type { Event, Holding, SegmentConfig, VipConfig, VipId } from "../event.ts";
 import { encode } from "../packet.ts";
-import type { FromPulse } from "../plan.ts";
+import type { FromPulse, VipReport } from "../plan.ts";
 import { Segment } from "../segment.ts";
 import { type Batched, batched, farewell } from "./batched.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
@@ -27,6 +28,8 @@ export interface SegmentParts {
   readonly sign: Sign;
   readonly holdings: Holdings;
   readonly tell: (message: FromPulse) => void;
+  /** Of ARP and neighbour discovery. */
+  readonly tracer: Tracer;
   /** Every released address has a successor, or has had the time to find one. */
   readonly withdrawn: () => void;
 }
@@ -109,6 +112,7 @@ export class SegmentDriver implements Disposable {
             if (this.#segment.concerns(event.ip)) this.feed(event);
           },
           (what, errno) => this.#failed(what, errno),
+          this.#parts.tracer,
         );
         this.#neighbours.join(this.#segment.config.vips.flatMap((vip) => vip.addresses));
       }
@@ -187,6 +191,7 @@ export class SegmentDriver implements Disposable {
         if (!this.#late(action.before)) this.#neighbours?.ask(action.ip, this.#view?.addresses ?? []);
         return;
       case "report":
+        this.#traceState(action.report);
         return tell({ kind: "vip", vip: action.report });
       case "peer":
         return tell({ kind: "peer", peer: action.report });
@@ -203,6 +208,14 @@ export class SegmentDriver implements Disposable {
       default:
         unreachable(action);
     }
+  }
+
+  #traceState({ name, state, term, owner, why }: VipReport): void {
+    const { tracer } = this.#parts;
+    if (!tracer.active) return;
+    const text = `${name} is ${state}, owner ${owner ?? "unknown"}, term ${term}: ${why}`;
+    const vip = this.#segment.config.vips.find((each) => each.name === name);
+    for (const address of vip?.addresses ?? []) tracer.line(formatIp(address), "state", text);
   }
 
   /** What is owned now; the addresses of the others are gone again. */
