@@ -12,7 +12,7 @@ export const bgp: Action = async (call) => {
       return routes(call, which);
     case "clear":
       return clear(call, which ?? flagOf(call, "peer"));
-    default:
+    case "peers":
       return peers(call, which ?? flagOf(call, "peer"));
   }
 };

@@ -11,7 +11,7 @@ export const ospf: Action = async (call) => {
       return database(call);
     case "routes":
       return routes(call);
-    default:
+    case "interfaces":
       return interfaces(call);
   }
 };

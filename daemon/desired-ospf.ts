@@ -111,8 +111,8 @@ function derivedAreas(version: 2 | 3, vips: readonly Routed[], facts: Facts): re
 
 function plain(name: string): OspfInterfaceSpec {
   if (USUAL_INTERFACE === undefined) throw new TypeError("the usual interface has no defaults");
-  const { name: _, neighbors: __, auth: ___, bfd: ____, ...rest } = USUAL_INTERFACE;
-  return { ifname: name, ...rest, neighbors: [], auth: undefined, bfd: undefined };
+  const { name: _name, neighbors: _neighbors, auth: _auth, bfd: _bfd, ...rest } = USUAL_INTERFACE;
+  return { ifname: name, ...rest, instanceId: 0, neighbors: [], auth: undefined, bfd: undefined };
 }
 
 function interfaceSpec(
@@ -124,17 +124,23 @@ function interfaceSpec(
   return {
     ifname: name,
     ...rest,
+    instanceId: "instanceId" in each ? each.instanceId : 0,
     neighbors: neighbors.map(({ address, priority }) => ({ address: formatIp(address), priority })),
     auth: auth === undefined ? undefined : authOf(auth, secrets),
     bfd: bfd === undefined ? undefined : profileTiming(bfd.profile, settings.bfd.profiles),
   };
 }
 
-function authOf({ password, passwordFile, keys }: OspfAuthSettings, secrets: ReadonlyMap<string, string>): OspfAuth {
-  if (keys.length === 0) return { kind: "simple", password: secretOf(password, passwordFile, secrets) };
+function authOf(auth: OspfAuthSettings, secrets: ReadonlyMap<string, string>): OspfAuth {
+  if (auth.keys.length === 0 && "password" in auth) {
+    return { kind: "simple", password: secretOf(auth.password, auth.passwordFile, secrets) };
+  }
+  if (auth.keys.length === 0 && "passwordFile" in auth) {
+    return { kind: "simple", password: secretOf(undefined, auth.passwordFile, secrets) };
+  }
   return {
     kind: "cryptographic",
-    keys: keys.map(({ id, algorithm, secret, secretFile }) => ({
+    keys: auth.keys.map(({ id, algorithm, secret, secretFile }) => ({
       id,
       algorithm,
       secret: secretOf(secret, secretFile, secrets),

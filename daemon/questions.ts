@@ -33,7 +33,7 @@ export class Questions {
   }
   /** The process is gone. */
   ended(): void {
-    for (const n of [...this.#open.keys()]) this.answered(n, undefined);
+    for (const n of this.#open.keys()) this.answered(n, undefined);
   }
 }
 

@@ -59,21 +59,14 @@ function interfaceConsistency(
       findings.contradiction([...here, "neighbors", index, "address"], "OSPFv3 neighbors have link-local addresses");
     }
   }
-  if (version === "v2" && each.instanceId !== 0) {
-    findings.contradiction([...here, "instanceId"], "OSPFv2 has no instances", "remove it");
-  }
   findings.refers([...here, "bfd", "profile"], "BFD profile", each.bfd?.profile, profiles);
-  if (each.auth !== undefined) auth(each.auth, version, [...here, "auth"], findings);
+  if (each.auth !== undefined) auth(each.auth, [...here, "auth"], findings);
 }
 
-function auth(spec: OspfAuthSettings, version: Version, at: Path, findings: Findings): void {
-  const { keys } = spec;
-  findings.one(at, { ...spec, keys: keys.length > 0 ? keys : undefined }, ["password", "passwordFile", "keys"], true);
-  for (const field of ["password", "passwordFile"] as const) {
-    if (version === "v3" && spec[field] !== undefined) {
-      findings.contradiction([...at, field], "OSPFv3 has no simple passwords", "use keys (RFC 7166)");
-    }
-  }
+function auth(spec: OspfAuthSettings, at: Path, findings: Findings): void {
+  const keys: readonly OspfAuthSettings["keys"][number][] = spec.keys;
+  const written = { ...spec, keys: keys.length > 0 ? keys : undefined };
+  findings.one(at, written, ["password", "passwordFile", "keys"], true);
   findings.unique(
     keys.map((_, index) => [...at, "keys", index, "id"]),
     keys.map(({ id }) => String(id)),
@@ -82,11 +75,6 @@ function auth(spec: OspfAuthSettings, version: Version, at: Path, findings: Find
   for (const [index, key] of keys.entries()) {
     const here = [...at, "keys", index];
     findings.one(here, key, ["secret", "secretFile"], true);
-    if (version === "v2" && key.id > 255)
-      findings.contradiction([...here, "id"], "a key of OSPFv2 has a number up to 255");
-    if (version === "v3" && key.algorithm === "md5") {
-      findings.contradiction([...here, "algorithm"], "OSPFv3 has no MD5", "use hmac-sha256 (RFC 7166)");
-    }
     if (key.algorithm === "md5" && (key.secret?.length ?? 0) > 16) {
       findings.contradiction([...here, "secret"], "an MD5 key has at most 16 characters (RFC 2328 §D.3)");
     }

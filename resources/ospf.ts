@@ -7,28 +7,47 @@ import { duration, flag, integer, interfaceName } from "./scalar.ts";
 const wholeSeconds = { error: "a duration of whole seconds" };
 const whole = (value: number): boolean => value % 1000 === 0;
 
-const key = z.strictObject({
-  id: integer(0, 65_535).describe("Number of the key: 0–255 in OSPFv2, security association in OSPFv3 (RFC 7166)."),
-  algorithm: z
-    .enum(["md5", "hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"])
-    .default("hmac-sha256")
-    .describe("MAC algorithm (RFC 5709); `md5` in OSPFv2 alone."),
+const secretShape = {
   secret: secret(80).optional().describe("The secret; with md5 at most 16 characters."),
   secretFile: secretFile.optional(),
-});
+};
+const HMAC = ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"] as const;
+const KEYS = "Cryptographic: the first one signs, all are accepted, so that keys are changed by overlapping.";
 
-const auth = z.strictObject({
-  password: secret(8).optional().describe("Simple password in clear text, OSPFv2 alone; at most 8 characters."),
+const authV2 = z.strictObject({
+  password: secret(8).optional().describe("Simple password in clear text; at most 8 characters."),
   passwordFile: secretFile.optional(),
   keys: z
-    .array(key)
+    .array(
+      z.strictObject({
+        id: integer(0, 255).describe("Number of the key, equal on the network."),
+        algorithm: z
+          .enum(["md5", ...HMAC])
+          .default("hmac-sha256")
+          .describe("MAC algorithm (RFC 2328 §D.3, RFC 5709)."),
+        ...secretShape,
+      }),
+    )
     .max(16)
     .default([])
-    .describe("Cryptographic: the first one signs, all are accepted, so that keys are changed by overlapping."),
+    .describe(KEYS),
 });
-export type OspfAuthSettings = z.output<typeof auth>;
+const authV3 = z.strictObject({
+  keys: z
+    .array(
+      z.strictObject({
+        id: integer(0, 65_535).describe("Security association (RFC 7166), equal on the network."),
+        algorithm: z.enum(HMAC).default("hmac-sha256").describe("MAC algorithm."),
+        ...secretShape,
+      }),
+    )
+    .min(1, "at least one key")
+    .max(16)
+    .describe(KEYS),
+});
+export type OspfAuthSettings = z.output<typeof authV2> | z.output<typeof authV3>;
 
-const ospfInterface = z.strictObject({
+const interfaceShape = {
   name: interfaceName.describe("The interface."),
   type: z
     .enum(["broadcast", "point-to-point", "nbma"])
@@ -54,8 +73,6 @@ const ospfInterface = z.strictObject({
     .prefault("1s")
     .describe("Added to the age of what is sent."),
   mtuIgnore: flag.default(false).describe("Form adjacencies in spite of different MTUs (RFC 2328 §10.6)."),
-  instanceId: integer(0, 255).default(0).describe("OSPFv3 alone: several instances on one link (RFC 5340 §2.4)."),
-  auth: auth.optional().describe("Authentication."),
   neighbors: z
     .array(
       z.strictObject({
@@ -71,29 +88,44 @@ const ospfInterface = z.strictObject({
     .prefault("120s")
     .describe("NBMA: how often silent neighbours are tried."),
   bfd: bfdGuard.optional().describe("Guard the adjacencies with BFD; `{}` is enough."),
-});
-export type OspfInterfaceSettings = z.output<typeof ospfInterface>;
+};
 
-const area = z.strictObject({
+const interfaceV2 = z.strictObject({
+  ...interfaceShape,
+  auth: authV2.optional().describe("Authentication."),
+});
+const interfaceV3 = z.strictObject({
+  ...interfaceShape,
+  instanceId: integer(0, 255).default(0).describe("Several instances on one link (RFC 5340 §2.4)."),
+  auth: authV3.optional().describe("Authentication trailer (RFC 7166)."),
+});
+export type OspfInterfaceSettings = z.output<typeof interfaceV2> | z.output<typeof interfaceV3>;
+
+const areaShape = {
   id: areaId.describe("Area."),
   kind: z
     .enum(["normal", "stub", "nssa"])
     .default("normal")
     .describe("Stub (RFC 2328 §3.6) or not-so-stubby (RFC 3101)."),
-  interfaces: z.array(ospfInterface).min(1, "at least one interface").max(256).describe("Interfaces in this area."),
+};
+const areaV2 = z.strictObject({
+  ...areaShape,
+  interfaces: z.array(interfaceV2).min(1, "at least one interface").max(256).describe("Interfaces in this area."),
 });
-export type OspfAreaSettings = z.output<typeof area>;
-
-const version = z.strictObject({
-  areas: z.array(area).min(1, "at least one area").max(64).describe("Areas with their interfaces."),
+const areaV3 = z.strictObject({
+  ...areaShape,
+  interfaces: z.array(interfaceV3).min(1, "at least one interface").max(256).describe("Interfaces in this area."),
 });
+const areas = "Areas with their interfaces.";
+const versionV2 = z.strictObject({ areas: z.array(areaV2).min(1, "at least one area").max(64).describe(areas) });
+const versionV3 = z.strictObject({ areas: z.array(areaV3).min(1, "at least one area").max(64).describe(areas) });
 
 export const ospfSettings = z.strictObject({
   routerId: routerId
     .optional()
     .describe("Without it: what the virtual IPs say, else the lowest IPv4 address of the interfaces."),
-  v2: version.optional().describe("OSPFv2: IPv4."),
-  v3: version.optional().describe("OSPFv3: IPv6."),
+  v2: versionV2.optional().describe("OSPFv2: IPv4."),
+  v3: versionV3.optional().describe("OSPFv3: IPv6."),
   maxMetric: flag
     .default(false)
     .describe("Be the last choice for everything (RFC 6987), before maintenance of this node."),

@@ -37,9 +37,13 @@ class Vocabulary {
     this.#said = said;
   }
   /** All virtual IPs say the same of `what`, where they say anything. */
-  same(what: string, value: unknown, path: readonly (string | number)[]): void {
+  same(
+    what: string,
+    value: string | number | boolean | object | null | undefined,
+    path: readonly (string | number)[],
+  ): void {
     if (value === undefined) return;
-    const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+    const text = JSON.stringify(value);
     const first = this.#said.get(what);
     if (first === undefined) {
       this.#said.set(what, { value: text, by: `ProxyVIP ${this.#vip.metadata.name}` });

@@ -13,17 +13,20 @@ export interface SecretFile {
 
 export function secretFiles({ bgp, ospf, bfd }: Settings, { vips }: ResourceSet): readonly SecretFile[] {
   const sessions = [...(bgp?.peers ?? []), ...(bgp?.dynamic ?? [])];
-  const interfaces = [ospf?.v2, ospf?.v3].flatMap((version) => version?.areas ?? []).flatMap((area) => area.interfaces);
+  const auths = [...(ospf?.v2?.areas ?? []), ...(ospf?.v3?.areas ?? [])].flatMap(({ interfaces }) =>
+    interfaces.flatMap(({ auth }): readonly OspfAuthSettings[] => (auth === undefined ? [] : [auth])),
+  );
   return [
     ...sessions.flatMap(({ passwordFile, ao }) => [...named(passwordFile, 80), ...named(ao?.keyFile, 80)]),
-    ...interfaces.flatMap(({ auth }) => (auth === undefined ? [] : ospfFiles(auth))),
+    ...auths.flatMap(ospfFiles),
     ...bfd.sessions.flatMap(({ auth }) => (auth === undefined ? [] : named(auth.keyFile, BFD_KEY_LENGTH[auth.type]))),
     ...vips.flatMap(({ spec }) => named(spec.ospfConfig.authKeyFile, ospfMost(spec.ospfConfig.authType))),
   ];
 }
 
-function ospfFiles({ passwordFile, keys }: OspfAuthSettings): readonly SecretFile[] {
-  return [...named(passwordFile, 8), ...keys.flatMap((key) => named(key.secretFile, ospfMost(key.algorithm)))];
+function ospfFiles(auth: OspfAuthSettings): readonly SecretFile[] {
+  const password = "passwordFile" in auth ? auth.passwordFile : undefined;
+  return [...named(password, 8), ...auth.keys.flatMap((key) => named(key.secretFile, ospfMost(key.algorithm)))];
 }
 function ospfMost(type: string): number {
   return type === "simple" ? 8 : type === "md5" ? 16 : 80;
