@@ -131,7 +131,8 @@ export interface BgpRule {
     readonly prepend?: number;
     readonly addCommunities?: readonly string[];
     readonly removeCommunities?: readonly string[];
-    readonly nextHop?: string | "self";
+    /** An address, or "self" (export). */
+    readonly nextHop?: string;
   };
 }
 
