@@ -26,7 +26,8 @@ export function configure(core: Core, plan: BgpPlan, now: Instant): void {
   core.fib.configure(plan.install);
 
   const wanted = new Map(plan.peers.map((spec) => [spec.name, spec]));
-  for (const peer of core.peers.values()) {
+  // A copy: who is reset leaves the map and enters it anew.
+  for (const peer of Array.from(core.peers.values())) {
     const spec = peer.dynamic === undefined ? wanted.get(peer.name) : dynamicWanted(plan, peer);
     if (spec === undefined) depose(core, peer, now);
     else if (other) reset(core, peer, spec, now);

@@ -114,6 +114,14 @@ export interface RouteQuery {
   readonly most: number;
 }
 
+/** What the tables hold, of all peers and families. */
+export interface Stats {
+  readonly prefixes: number;
+  readonly paths: number;
+  /** Different sets of attributes, received or made here. */
+  readonly attributeSets: number;
+}
+
 /**
  * The contract of class Speaker.  One mutation, then all its actions, then the next mutation; nothing is called out.
  * After each call `nextWake` is asked again.
@@ -132,6 +140,7 @@ export interface BgpSpeaker {
   /** Actions that `nextUpdates` caused are handed out by the next `handle`; `epoch` is added to an Instant for `since`. */
   report(peer: string, epoch: number): BgpPeerReport | undefined;
   peers(): readonly string[];
+  stats(): Stats;
   routes(query: RouteQuery): { readonly routes: readonly BgpRouteReport[]; readonly more: number };
   expected(remote: Ip, ifname: string | undefined): Expected | undefined;
 }

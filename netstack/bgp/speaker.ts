@@ -15,7 +15,7 @@ import { opened } from "./collision.ts";
 import { configure } from "./configure.ts";
 import { type Core, linksOf, type Peer } from "./core.ts";
 import { begin, end, expireRefreshes, refreshed, reimport, updated } from "./established.ts";
-import type { Action, BgpSpeaker, Connection, Event, Expected, RouteChange, RouteQuery } from "./event.ts";
+import type { Action, BgpSpeaker, Connection, Event, Expected, RouteChange, RouteQuery, Stats } from "./event.ts";
 import { Fib } from "./fib.ts";
 import { drop, expireRetained } from "./graceful.ts";
 import { close, connected, feed, forget, received } from "./link.ts";
@@ -143,6 +143,14 @@ export class Speaker implements BgpSpeaker {
   }
   peers(): readonly string[] {
     return [...this.#core.peers.keys()];
+  }
+  stats(): Stats {
+    const { ribs, store } = this.#core;
+    return {
+      prefixes: ribs.ipv4.table.live + ribs.ipv6.table.live,
+      paths: ribs.ipv4.paths.live + ribs.ipv6.paths.live,
+      attributeSets: store.live,
+    };
   }
   routes(query: RouteQuery): { readonly routes: readonly BgpRouteReport[]; readonly more: number } {
     return routesFor(this.#core, query);

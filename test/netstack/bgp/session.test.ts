@@ -76,16 +76,9 @@ function in_(state: BgpState, config: SessionConfig = CONFIG): Session {
   return session;
 }
 function text(action: SessionAction): string {
-  switch (action.kind) {
-    case "send-notification":
-      return `!${action.ending.reason}`;
-    case "moved":
-      return `${action.to}`;
-    case "down":
-      return `down(${action.cause})`;
-    default:
-      return action.kind;
-  }
+  if (action.kind === "send-notification") return `!${action.ending.reason}`;
+  if (action.kind === "moved") return action.to;
+  return action.kind === "down" ? `down(${action.cause})` : action.kind;
 }
 function outcome(session: Session, event: SessionEvent): string {
   const [after, actions] = step(session, event, T0);
