@@ -61,11 +61,16 @@ export class RoutingUnderTest implements AsyncDisposable {
         if (life === this.#life && from === "stdout") this.#told(JSON.parse(line) as FromRouting);
       },
     });
+    this.tell({ kind: "trace", n: 0, protocol: "bgp", peer: undefined });
   }
 
   plan(plan: RoutingPlan): void {
     this.#plan = plan;
     this.tell({ kind: "plan", plan });
+  }
+  /** For the next life. */
+  replan(change: (plan: RoutingPlan) => RoutingPlan): void {
+    this.#plan = change(this.#plan);
   }
   bfd(report: BfdReport): void {
     this.tell({ kind: "bfd", report });

@@ -38,6 +38,7 @@ export class KernelRoutes implements Task, Disposable {
   /** Ways by their next hops: thousands of routes share one. */
   readonly #ways = new Map<string, Way>();
   #pulls = false;
+  #settling = false;
   #keep = false;
   #checking: Disposable | undefined;
   readonly #said = new Set<string>();
@@ -72,13 +73,10 @@ export class KernelRoutes implements Task, Disposable {
     this.#parts.shares.add(this);
   }
 
-  /** All is known that is going to be: what nobody asked for goes. */
+  /** All is known that is going to be: what nobody asked for goes, once what is known has been pulled. */
   converged(): void {
-    const where = this.#where;
-    if (where === undefined) return;
-    const orders = [...this.#left.keys()].map((key) => deletion(prefixOf(key), where));
-    this.#left.clear();
-    this.#parts.route.changeRoutes(orders);
+    this.#settling = true;
+    this.changed();
   }
 
   /** The neighbours that lead to a next hop are others now. */
@@ -111,11 +109,11 @@ export class KernelRoutes implements Task, Disposable {
   }
 
   step(): boolean {
-    if (!this.#pulls) return false;
+    if (!this.#pulls) return this.#settle();
     const changes = this.#parts.next(BATCH);
     if (changes.length === 0) {
       this.#pulls = false;
-      return false;
+      return this.#settling;
     }
     this.#apply(changes.flatMap((change) => this.#order(change)));
     return true;
@@ -128,6 +126,16 @@ export class KernelRoutes implements Task, Disposable {
       const ours = this.#parts.route.routes({ protocol: BGP_ROUTE_PROTOCOL });
       this.#parts.route.changeRoutes(ours.map((route) => deletion(route.destination, route)));
     }
+  }
+
+  #settle(): boolean {
+    const where = this.#where;
+    if (!this.#settling || where === undefined) return false;
+    const keys = [...this.#left.keys().take(BATCH)];
+    this.#parts.route.changeRoutes(keys.map((key) => deletion(prefixOf(key), where)));
+    for (const key of keys) this.#left.delete(key);
+    this.#settling = this.#left.size > 0;
+    return this.#settling;
   }
 
   #order({ prefix, nextHops }: RouteChange): readonly RouteOrder[] {
