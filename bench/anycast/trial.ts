@@ -1,7 +1,7 @@
 /**
  * One fault on one of two hosts, seen by a client: a new connection every 5 ms, and flows that ask without a pause.  Half of
  * them go through the other host and see nothing; the outage is what the others see, from the fault to the last new
- * connection that failed or took more than 100 ms.
+ * connection that failed or took more than 100 ms, as long as such connections follow each other within a second.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -76,7 +76,7 @@ export async function suffer(contender: Contender, fault: FaultName): Promise<Tr
     ({ sentAt, answeredAt }) => sentAt >= at - LATE && (answeredAt === undefined || answeredAt - sentAt > LATE),
   );
   return {
-    outage: Math.max(0, ...bad.map(({ sentAt }) => sentAt - at)),
+    outage: bad.reduce((end, { sentAt }) => (sentAt - at - end < TOGETHER ? Math.max(end, sentAt - at) : end), 0),
     failedConnections: samples.filter(({ sentAt, answeredAt }) => sentAt >= at && answeredAt === undefined).length,
     brokenFlows: flows.failed,
     routeGone,
@@ -115,4 +115,5 @@ async function ways(lab: Lab, count: number): Promise<number> {
 
 /** Milliseconds. */
 const LATE = 100;
+const TOGETHER = 1000;
 const LASTS = 6000;
