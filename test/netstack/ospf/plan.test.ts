@@ -210,4 +210,9 @@ const REPORT: Omit<BfdReport, "id" | "state" | "wasUp"> = {
   received: 0,
   sent: 0,
   refused: {},
+  hops: "single",
+  unsolicited: false,
+  echoInterval: 0,
+  heard: undefined,
+  lastRefusal: undefined,
 };
