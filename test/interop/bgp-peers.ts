@@ -20,6 +20,8 @@ export interface PairSpec {
   readonly own?: Partial<BgpPeerSpec>;
   readonly plan?: Partial<BgpPlan>;
   readonly recovers?: boolean;
+  /** FRR's side has no address for us but this interface. */
+  readonly unnumbered?: string;
 }
 
 /** Ours on host a, theirs on host r; both end when disposed. */
@@ -59,7 +61,9 @@ export class Pair implements AsyncDisposable {
 
 export async function pairOf(lab: Lab, spec: PairSpec): Promise<Pair> {
   const host = lab.host("r");
-  const neighbor = { ...NEIGHBOR, ...(spec.make === "bird" ? { local: "10.0.0.2" } : {}), ...spec.theirs };
+  const { address: _address, ...nameless } = NEIGHBOR;
+  const base = spec.unnumbered === undefined ? NEIGHBOR : { ...nameless, ifname: spec.unnumbered };
+  const neighbor: NeighborSpec = { ...base, ...(spec.make === "bird" ? { local: "10.0.0.2" } : {}), ...spec.theirs };
   const description = {
     routerId: "2.2.2.2",
     bgp: { asn: 65002, neighbors: [neighbor], networks: [THEIRS4, THEIRS6], ...spec.bgp },
