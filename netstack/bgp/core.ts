@@ -154,8 +154,11 @@ export function event(
 ): void {
   core.out.push({ kind: "event", level, name, fields });
 }
+/** Names of what a peer may make up (families, subtypes) are bounded like all that it may cause. */
 export function refuse(peer: Peer, why: string): void {
-  peer.refused[why] = (peer.refused[why] ?? 0) + 1;
+  const full = peer.refused[why] === undefined && Object.keys(peer.refused).length >= MOST_REFUSALS;
+  const name = full ? "other" : why;
+  peer.refused[name] = (peer.refused[name] ?? 0) + 1;
 }
 export function traces(core: Core, peer: Peer): boolean {
   if (core.traces.size === 0) return false;
@@ -176,3 +179,5 @@ export function rearm(peer: Peer): void {
     for (const { refreshUntil } of peer.up.families.values()) wake = earliest(wake, refreshUntil);
   peer.wakeAt = wake;
 }
+
+const MOST_REFUSALS = 64;

@@ -127,9 +127,10 @@ export function exporterOf(
 }
 
 /** RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950 §4: the address of ours that the peer can send to. */
-export function selfOf({ local, addresses }: Ends, family: Family, extended: boolean): NextHop | undefined {
+export function selfOf({ local, addresses, ifname }: Ends, family: Family, extended: boolean): NextHop | undefined {
   const global = addresses.find((ip) => !isIpv4(ip) && !isLinkLocal(ip));
-  const linkLocal = addresses.find((ip) => !isIpv4(ip) && isLinkLocal(ip));
+  // RFC 2545 §3: only to who is on the same link.
+  const linkLocal = ifname === undefined ? undefined : addresses.find((ip) => !isIpv4(ip) && isLinkLocal(ip));
   const ipv6 = (): NextHop | undefined => {
     const first = !isIpv4(local) && !isLinkLocal(local) ? local : global;
     const second = !isIpv4(local) && isLinkLocal(local) ? local : linkLocal;
