@@ -65,7 +65,7 @@ class Wire {
   }
   settle(): this {
     this.pass(5000);
-    expect(this.states()).toEqual(["up", "up"]);
+    if (!this.states().every((state) => state === "up")) throw new Error(`not up: ${String(this.states())}`);
     this.moves.length = 0;
     return this;
   }
@@ -113,10 +113,12 @@ describe("two ends", () => {
     wire.cut.fill(true);
     const at = wire.now;
     wire.pass(151);
-    expect(wire.moves.map(({ end, to, why }) => [end, to, why]).toSorted()).toEqual([
-      [0, "down", "control-detection-expired"],
-      [1, "down", "control-detection-expired"],
+    const why = "control-detection-expired";
+    expect(wire.moves.map((each) => [each.to, each.why])).toEqual([
+      ["down", why],
+      ["down", why],
     ]);
+    expect(new Set(wire.moves.map(({ end }) => end)).size).toBe(2);
     expect(Math.max(...wire.moves.map((each) => each.at)) - at).toBeLessThanOrEqual(150.5);
   });
   test("§6.8.6: cut one way: the deaf end says so, and the other believes it at once", () => {
