@@ -120,7 +120,7 @@ function ospfLines(ospf: OspfSpec): string {
   const restarts = ospf.gracefulRestart;
   return [
     `protocol ospf ${dialect} ospf${ospf.version} {`,
-    "  tick 1;",
+    "  tick 1; ecmp yes; merge external yes;", // two routers that announce the same are two ways to it
     restarts === undefined ? "" : `  graceful restart yes; graceful restart time ${restarts.restartTime};`,
     `  ${family} { import all; ${out} };`,
     ...ospf.areas.map((area) => {
