@@ -29,7 +29,7 @@ export const announcementShape = {
     .array(extendedCommunity)
     .max(64)
     .default([])
-    .describe("Extended communities (RFC 4360): route target and site of origin."),
+    .describe("Extended communities (RFC 4360): route target and route origin."),
 };
 
 const gracefulRestart = z.strictObject({

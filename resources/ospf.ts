@@ -14,24 +14,34 @@ const secretShape = {
 const HMAC = ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"] as const;
 const KEYS = "Cryptographic: the first one signs, all are accepted, so that keys are changed by overlapping.";
 
-const authV2 = z.strictObject({
-  password: secret(8).optional().describe("Simple password in clear text; at most 8 characters."),
-  passwordFile: secretFile.optional(),
-  keys: z
-    .array(
-      z.strictObject({
-        id: integer(0, 255).describe("Number of the key, equal on the network."),
-        algorithm: z
-          .enum(["md5", ...HMAC])
-          .default("hmac-sha256")
-          .describe("MAC algorithm (RFC 2328 §D.3, RFC 5709)."),
-        ...secretShape,
-      }),
-    )
-    .max(16)
-    .default([])
-    .describe(KEYS),
-});
+const authV2 = z
+  .strictObject({
+    password: secret(8).optional().describe("Simple password in clear text; at most 8 characters."),
+    passwordFile: secretFile.optional(),
+    keys: z
+      .array(
+        z.strictObject({
+          id: integer(0, 255).describe("Number of the key, equal on the network."),
+          algorithm: z
+            .enum(["md5", ...HMAC])
+            .default("hmac-sha256")
+            .describe("MAC algorithm (RFC 2328 §D.3, RFC 5709)."),
+          ...secretShape,
+        }),
+      )
+      .max(16)
+      .default([])
+      .describe(KEYS),
+    extendedSequence: flag
+      .default(false)
+      .describe(
+        "With keys: 64-bit sequence numbers, and the source address is protected (RFC 7474); equal on the network.",
+      ),
+  })
+  .refine((auth) => !auth.extendedSequence || auth.keys.length > 0, {
+    error: "extendedSequence is for keys; a password has no sequence",
+    path: ["extendedSequence"],
+  });
 const authV3 = z.strictObject({
   keys: z
     .array(

@@ -62,15 +62,18 @@ export const largeCommunity: z.ZodType<string, string> = parsed(
   "a large community of three numbers such as 65000:1:2",
   (text) => numbers(text, /^(\d+):(\d+):(\d+)$/, [MOST, MOST, MOST]),
 );
-/** RFC 4360 §4, §5; RFC 5668. */
+/** RFC 4360 §4, §5; RFC 5668: route target and route origin, of an AS or an address. */
 export const extendedCommunity: z.ZodType<string, string> = parsed(
   "extended community",
-  "an extended community such as rt:65000:100 or soo:65000:100",
+  "an extended community such as rt:65000:100 or ro:192.0.2.1:100",
   (text) => {
-    const [, kind, rest = ""] = /^(rt|soo):(.*)$/.exec(text) ?? [];
+    const [, kind, rest = ""] = /^(rt|ro):(.*)$/.exec(text) ?? [];
     if (kind === undefined) return undefined;
-    const wide = numbers(rest, /^(\d+):(\d+)$/, [MOST, 65_535]) ?? numbers(rest, /^(\d+):(\d+)$/, [65_535, MOST]);
-    return wide === undefined ? undefined : `${kind}:${wide}`;
+    const [, quad = "", low = ""] = /^([\d.]+):(\d+)$/.exec(rest) ?? [];
+    const ip = quad.includes(".") ? parseIp(quad) : undefined;
+    if (ip?.ok === true && Number(low) <= 65_535) return `${kind}:${formatIp(ip.value)}:${Number(low)}`;
+    const found = numbers(rest, /^(\d+):(\d+)$/, [MOST, 65_535]) ?? numbers(rest, /^(\d+):(\d+)$/, [65_535, MOST]);
+    return found === undefined ? undefined : `${kind}:${found}`;
   },
 );
 const MOST = 4_294_967_295;

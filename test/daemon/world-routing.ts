@@ -179,7 +179,7 @@ export const ROUTERS: object = {
         prepend: 3,
         communities: ["65001:9"],
         largeCommunities: ["65001:9:9"],
-        extendedCommunities: ["soo:65001:9"],
+        extendedCommunities: ["ro:65001:9"],
         peers: ["tor1"],
       },
     ],
@@ -225,7 +225,7 @@ export const ROUTERS: object = {
           id: 1,
           kind: "nssa",
           interfaces: [
-            { ...INTERFACE, name: "eth0", auth: { keys: KEYS } },
+            { ...INTERFACE, name: "eth0", auth: { keys: KEYS, extendedSequence: true } },
             {
               name: "eth1",
               type: "nbma",
