@@ -15,6 +15,7 @@ import {
 } from "./attribute.ts";
 import { type Draft, emptyDraft, RULES } from "./attribute-rules.ts";
 import type { Agreed, AttributeFault, Refused } from "./message.ts";
+import type { OctetText } from "./octet-text.ts";
 import { AS_TRANS } from "./open.ts";
 import { merged } from "./path.ts";
 
@@ -74,30 +75,21 @@ export function locate(bytes: Uint8Array, start: number, end: number): Result<It
 }
 
 /** The same for lists that say the same to this session.  MP_REACH_NLRI and MP_UNREACH_NLRI are left out. */
-export function listKey(bytes: Uint8Array, items: readonly Item[], agreed: Agreed, nextHop: boolean): string {
+export function addListKey(
+  key: OctetText,
+  bytes: Uint8Array,
+  items: readonly Item[],
+  agreed: Agreed,
+  nextHop: boolean,
+): void {
   // A path of two-octet numbers has other octets than the same one of four; external peers' LOCAL_PREF is not believed.
-  let key = String.fromCharCode((agreed.fourOctetAsn ? 1 : 0) + (agreed.peer === "external" ? 2 : 0));
-  let from = 0;
-  let to = 0;
-  for (const { type, at, to: end } of items) {
-    if (isMp(type) || (type === ATTRIBUTE_TYPES.NEXT_HOP && !nextHop)) continue;
-    if (at !== to) {
-      key += octetText(bytes, from, to);
-      from = at;
-    }
-    to = end;
+  key.octet((agreed.fourOctetAsn ? 1 : 0) + (agreed.peer === "external" ? 2 : 0));
+  for (const { type, at, to } of items) {
+    if (!isMp(type) && (nextHop || type !== ATTRIBUTE_TYPES.NEXT_HOP)) key.add(bytes, at, to);
   }
-  return key + octetText(bytes, from, to);
 }
 
-/** A character for each octet. */
-export function octetText(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let at = start; at < end; at += CHUNK)
-    text += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + CHUNK)));
-  return text;
-}
-
+/** More than this is there, too: take what you want of it. */
 export type Said = Omit<PathAttributes, "key" | "nextHop">;
 export interface DecodedList {
   readonly said: Said;
@@ -116,7 +108,7 @@ export function decodeList(
 ): Result<DecodedList, Refused> {
   const draft = emptyDraft();
   const faults: AttributeFault[] = [];
-  const seen = new Uint8Array(256);
+  const seen = SEEN.fill(0);
   for (const item of items) {
     const { type, flags, from, to } = item;
     if (isMp(type) || (type === ATTRIBUTE_TYPES.NEXT_HOP && !nextHop)) continue;
@@ -164,8 +156,7 @@ export function decodeList(
   mergeFourOctet(draft);
   if (announces && !startsWith(draft, agreed) && !faults.some((fault) => fault.attribute === "AS_PATH"))
     faults.push({ attribute: "AS_PATH", why: "first-as", treatment: "treat-as-withdraw" }); // RFC 7606 §7.2
-  const { nextHop: address, as4Path: _path, as4Aggregator: _aggregator, ...said } = draft;
-  return ok({ said, nextHop: address, faults });
+  return ok({ said: draft, nextHop: draft.nextHop, faults });
 }
 
 /** RFC 7606 §3 (c). */
@@ -208,7 +199,7 @@ function startsWith(draft: Draft, agreed: Agreed): boolean {
   return first === agreed.firstAsn || (!agreed.fourOctetAsn && first === AS_TRANS && agreed.firstAsn > 0xffff);
 }
 
-const CHUNK = 4096;
+const SEEN = new Uint8Array(256);
 const BLAMED: Readonly<Partial<Record<AttributeName, Refused["reason"]>>> = {
   ORIGIN: "update-message/invalid-origin",
   AS_PATH: "update-message/malformed-as-path",

@@ -14,21 +14,24 @@ import {
   type PathAttributes,
   TRANSITIVE,
 } from "./attribute.ts";
-import { octetText } from "./attribute-list.ts";
 import { ORIGINS } from "./attribute-rules.ts";
 import type { Agreed } from "./message.ts";
+import { OctetText } from "./octet-text.ts";
+import { Octets } from "./octets.ts";
 import { AS_TRANS } from "./open.ts";
-import { encodePath, needsFourOctets } from "./path.ts";
+import { needsFourOctets, writePath } from "./path.ts";
 
 /** Attributes that were made here: with a key, so that equal ones can be found to be equal. */
 export function attributesOf(attributes: Omit<PathAttributes, "key">): PathAttributes {
-  const octets = encodeAttributes(attributes, { fourOctetAsn: true, peer: "internal" }, false);
+  const out = writeAttributes(attributes, CANONICAL, false);
   const { global, linkLocal } = attributes.nextHop;
-  const hops = [global, linkLocal].map((ip) => {
-    const address = ip === undefined ? new Uint8Array(0) : octetsOfIp(ip);
-    return String.fromCharCode(address.length) + octetText(address, 0, address.length);
-  });
-  return { ...attributes, key: OWN + octetText(octets, 0, octets.length) + hops.join("") };
+  for (const ip of [global, linkLocal]) {
+    if (ip === undefined) out.u8(0);
+    else if (isIpv4(ip)) out.u8(4).u32(ip);
+    else out.u8(16).put(octetsOfIp(ip));
+  }
+  // No key of received octets begins so.
+  return { ...attributes, key: KEY.clear().octet(4).add(out.bytes, 0, out.length).text() };
 }
 
 /** `nextHop`: as NEXT_HOP; it must be an IPv4 one. */
@@ -37,43 +40,68 @@ export function encodeAttributes(
   agreed: Pick<Agreed, "fourOctetAsn" | "peer">,
   nextHop: boolean,
 ): Uint8Array {
-  const { asPath, aggregator, partial } = attributes;
-  const out = new List(partial);
+  return writeAttributes(attributes, agreed, nextHop).slice();
+}
+
+function writeAttributes(
+  attributes: Omit<PathAttributes, "key">,
+  agreed: Pick<Agreed, "fourOctetAsn" | "peer">,
+  nextHop: boolean,
+): Octets {
+  const { asPath, aggregator, communities, extendedCommunities, largeCommunities, clusterList, partial } = attributes;
+  const list = LIST.start(partial);
+  const { out } = list;
   const width = agreed.fourOctetAsn ? 4 : 2;
   const internal = agreed.peer === "internal";
-  out.add("ORIGIN", WELL_KNOWN, [ORIGINS.indexOf(attributes.origin)]);
-  out.add("AS_PATH", WELL_KNOWN, encodePath(asPath, width));
-  if (nextHop) out.add("NEXT_HOP", WELL_KNOWN, ipv4Octets(attributes.nextHop));
-  if (attributes.med !== undefined) out.add("MULTI_EXIT_DISC", OPTIONAL, u32s([attributes.med]));
+  list.begin("ORIGIN", WELL_KNOWN);
+  out.u8(ORIGINS.indexOf(attributes.origin));
+  list.end();
+  list.begin("AS_PATH", WELL_KNOWN);
+  writePath(out, asPath, width);
+  list.end();
+  if (nextHop) list.words("NEXT_HOP", WELL_KNOWN, ipv4Of(attributes.nextHop));
+  if (attributes.med !== undefined) list.words("MULTI_EXIT_DISC", OPTIONAL, attributes.med);
   // RFC 4271 §5.1.5, RFC 4456 §8: never to another AS.
-  if (attributes.localPref !== undefined && internal) out.add("LOCAL_PREF", WELL_KNOWN, u32s([attributes.localPref]));
-  if (attributes.atomicAggregate) out.add("ATOMIC_AGGREGATE", WELL_KNOWN, []);
+  if (attributes.localPref !== undefined && internal) list.words("LOCAL_PREF", WELL_KNOWN, attributes.localPref);
+  if (attributes.atomicAggregate) list.words("ATOMIC_AGGREGATE", WELL_KNOWN);
   const lost = aggregator !== undefined && width === 2 && aggregator.asn > 0xffff;
   if (aggregator !== undefined) {
-    const asn = lost ? AS_TRANS : aggregator.asn;
-    const octets = u32s([asn]).slice(4 - width);
-    out.add("AGGREGATOR", OPTIONAL | TRANSITIVE, [...octets, ...u32s([aggregator.address])]);
+    list.begin("AGGREGATOR", BOTH);
+    if (width === 4) out.u32(aggregator.asn);
+    else out.u16(lost ? AS_TRANS : aggregator.asn);
+    out.u32(aggregator.address);
+    list.end();
   }
-  if (attributes.communities.length > 0) out.add("COMMUNITIES", OPTIONAL | TRANSITIVE, u32s(attributes.communities));
-  if (attributes.originatorId !== undefined && internal)
-    out.add("ORIGINATOR_ID", OPTIONAL, u32s([attributes.originatorId]));
-  if (attributes.clusterList.length > 0 && internal) out.add("CLUSTER_LIST", OPTIONAL, u32s(attributes.clusterList));
-  if (attributes.extendedCommunities.length > 0) {
-    const words = attributes.extendedCommunities.flatMap(({ high, low }) => [high, low]);
-    out.add("EXTENDED_COMMUNITIES", OPTIONAL | TRANSITIVE, u32s(words));
+  if (communities.length > 0) list.words("COMMUNITIES", BOTH, ...communities);
+  if (attributes.originatorId !== undefined && internal) list.words("ORIGINATOR_ID", OPTIONAL, attributes.originatorId);
+  if (clusterList.length > 0 && internal) list.words("CLUSTER_LIST", OPTIONAL, ...clusterList);
+  if (extendedCommunities.length > 0) {
+    list.begin("EXTENDED_COMMUNITIES", BOTH);
+    for (const { high, low } of extendedCommunities) out.u32(high).u32(low);
+    list.end();
   }
   if (width === 2 && needsFourOctets(asPath)) {
-    const path = asPath.filter(({ kind }) => kind === "sequence" || kind === "set");
-    out.add("AS4_PATH", OPTIONAL | TRANSITIVE, encodePath(path, 4));
+    list.begin("AS4_PATH", BOTH);
+    writePath(
+      out,
+      asPath.filter(({ kind }) => kind === "sequence" || kind === "set"),
+      4,
+    );
+    list.end();
   }
-  if (lost) out.add("AS4_AGGREGATOR", OPTIONAL | TRANSITIVE, u32s([aggregator.asn, aggregator.address]));
-  if (attributes.largeCommunities.length > 0) {
-    const words = attributes.largeCommunities.flatMap(({ global, local1, local2 }) => [global, local1, local2]);
-    out.add("LARGE_COMMUNITIES", OPTIONAL | TRANSITIVE, u32s(words));
+  if (lost) list.words("AS4_AGGREGATOR", BOTH, aggregator.asn, aggregator.address);
+  if (largeCommunities.length > 0) {
+    list.begin("LARGE_COMMUNITIES", BOTH);
+    for (const { global, local1, local2 } of largeCommunities) out.u32(global).u32(local1).u32(local2);
+    list.end();
   }
   // RFC 4271 §9: passed on by somebody who does not understand them.
-  for (const { type, flags, value } of attributes.unknown) out.add(type, flags | PARTIAL, value);
-  return out.octets();
+  for (const { type, flags, value } of attributes.unknown) {
+    list.begin(type, flags | PARTIAL);
+    out.put(value);
+    list.end();
+  }
+  return out;
 }
 
 /** 4, 16 or 32 octets.  A link-local address alone stands twice: what is understood most widely. */
@@ -83,33 +111,49 @@ export function nextHopOctets({ global, linkLocal }: NextHop): Uint8Array {
   return Uint8Array.of(...octetsOfIp(global ?? linkLocal), ...octetsOfIp(linkLocal));
 }
 
+/** One attribute after another: `begin`, its value, `end`. */
 class List {
-  readonly #octets: number[] = [];
-  readonly #partial: readonly AttributeName[];
-  constructor(partial: readonly AttributeName[]) {
+  readonly out = new Octets();
+  #partial: readonly AttributeName[] = [];
+  /** Where the header of the one being written lies. */
+  #at = 0;
+
+  start(partial: readonly AttributeName[]): this {
+    this.out.clear();
     this.#partial = partial;
+    return this;
   }
-  add(name: AttributeName, flags: number, value: ArrayLike<number>): void {
-    const long = value.length > 255;
-    const partial = this.#partial.includes(name) ? PARTIAL : 0;
-    this.#octets.push((flags & ~EXTENDED_LENGTH) | partial | (long ? EXTENDED_LENGTH : 0), attributeType(name));
-    if (long) this.#octets.push(value.length >>> 8);
-    this.#octets.push(value.length & 255);
-    for (let at = 0; at < value.length; at++) this.#octets.push(value[at] as number);
+  begin(name: AttributeName, flags: number): void {
+    const partial = this.#partial.length > 0 && this.#partial.includes(name) ? PARTIAL : 0;
+    this.#at = this.out.length;
+    this.out
+      .u8((flags & ~EXTENDED_LENGTH) | partial)
+      .u8(attributeType(name))
+      .u8(0);
   }
-  octets(): Uint8Array {
-    return Uint8Array.from(this.#octets);
+  end(): void {
+    const { out } = this;
+    const length = out.length - this.#at - 3;
+    out.bytes[this.#at + 2] = length;
+    if (length <= 255) return;
+    out.insert(this.#at + 2, length >>> 8);
+    out.bytes[this.#at] = (out.bytes[this.#at] as number) | EXTENDED_LENGTH;
+  }
+  words(name: AttributeName, flags: number, ...words: readonly number[]): void {
+    this.begin(name, flags);
+    for (const word of words) this.out.u32(word);
+    this.end();
   }
 }
 
-function ipv4Octets({ global }: NextHop): Uint8Array {
+function ipv4Of({ global }: NextHop): number {
   if (global === undefined || !isIpv4(global)) throw new TypeError("NEXT_HOP needs an IPv4 address");
-  return octetsOfIp(global);
-}
-function u32s(words: readonly number[]): number[] {
-  return words.flatMap((word) => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255]);
+  return global;
 }
 
 const WELL_KNOWN = TRANSITIVE;
-/** No key of received octets begins so. */
-const OWN = "\u0004";
+const BOTH = OPTIONAL | TRANSITIVE;
+const LIST = new List();
+const KEY = new OctetText();
+/** As keys have them. */
+const CANONICAL = { fourOctetAsn: true, peer: "internal" } as const;

@@ -47,7 +47,8 @@ export function decodeNlri(
     at += 1 + ((bits + 7) >>> 3);
     if (at > end) return err({ kind: "short", at: at - start });
   }
-  return ok({ family, octets: bytes.subarray(start, end), count, paths });
+  // Most lists are empty, and a view costs more than the rest of the message.
+  return ok({ family, octets: count === 0 ? EMPTY : bytes.subarray(start, end), count, paths });
 }
 
 export function eachPrefix(list: Nlri, visit: VisitPrefix): void {
@@ -148,3 +149,4 @@ function u32(bytes: Uint8Array, at: number): number {
 }
 
 const PATH_ID = 4;
+const EMPTY = new Uint8Array(0);

@@ -5,6 +5,7 @@
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { AsPath, AsSegment } from "./attribute.ts";
 import type { AttributeFaultKind } from "./message.ts";
+import type { Octets } from "./octets.ts";
 import { AS_TRANS } from "./open.ts";
 
 export type BadPath = Extract<AttributeFaultKind, "segment-type" | "segment-length" | "confederation" | "as-zero">;
@@ -30,20 +31,18 @@ export function decodePath(bytes: Uint8Array, start: number, end: number, width:
 }
 
 /** A sequence of more than 255 becomes several segments, which mean the same. */
-export function encodePath(path: AsPath, width: 2 | 4): Uint8Array {
-  const octets: number[] = [];
+export function writePath(out: Octets, path: AsPath, width: 2 | 4): void {
   for (const { kind, asns } of path) {
     for (let from = 0; from < asns.length; from += MOST_ASNS) {
-      const some = asns.slice(from, from + MOST_ASNS);
-      octets.push(SEGMENTS.indexOf(kind), some.length);
-      for (const asn of some) {
-        if (width === 4) octets.push(asn >>> 24, (asn >>> 16) & 255);
-        const low = width === 2 && asn > 0xffff ? AS_TRANS : asn;
-        octets.push((low >>> 8) & 255, low & 255);
+      const to = Math.min(asns.length, from + MOST_ASNS);
+      out.u8(SEGMENTS.indexOf(kind)).u8(to - from);
+      for (let at = from; at < to; at++) {
+        const asn = asns[at] as number;
+        if (width === 4) out.u32(asn);
+        else out.u16(asn > 0xffff ? AS_TRANS : asn);
       }
     }
   }
-  return Uint8Array.from(octets);
 }
 
 /** RFC 4271 §9.1.2.2 (a): a set counts as one, however large; RFC 5065 §5.3: confederation segments do not count. */

@@ -6,7 +6,7 @@
 import type { Prefix } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { NextHop, PathAttributes } from "./attribute.ts";
-import { decodeList, type Items, listKey, locate, octetText, refusedFor } from "./attribute-list.ts";
+import { addListKey, decodeList, type Items, locate, refusedFor, type Said } from "./attribute-list.ts";
 import type { AnyFamily } from "./family.ts";
 import { HEADER } from "./framing.ts";
 import type { Interner } from "./interner.ts";
@@ -14,6 +14,7 @@ import type { Agreed, AttributeFault, Reach, RefusalKind, Refused, Update } from
 import { decodeMp, type MpRoutes, refusedMp } from "./mp.ts";
 import { decodeNlri, type Nlri, withoutImpossible } from "./nlri.ts";
 import type { KnownReason } from "./notification.ts";
+import { OctetText } from "./octet-text.ts";
 
 export function decodeUpdate(
   bytes: Uint8Array,
@@ -106,11 +107,8 @@ function readAttributes(
 ): Result<Attributes, Refused> {
   const { announced, mpReach } = routes;
   if (items.length === 0 && announced.count === 0) return ok({ announced: undefined, mp: undefined });
-  const ownKey = announced.count > 0 ? listKey(bytes, items, agreed, true) : undefined;
-  const mpKey =
-    mpReach === undefined
-      ? undefined
-      : `${listKey(bytes, items, agreed, false)}\0\u000e${octetText(bytes, mpReach.nextHopAt, mpReach.nextHopEnd)}`;
+  const ownKey = announced.count > 0 ? keyOf(bytes, items, agreed) : undefined;
+  const mpKey = mpReach && keyOf(bytes, items, agreed, mpReach);
   const known = { announced: ownKey && interner.get(ownKey), mp: mpKey && interner.get(mpKey) };
   const asked = ownKey !== undefined || mpKey !== undefined;
   if (asked && (ownKey === undefined || known.announced) && (mpKey === undefined || known.mp))
@@ -123,13 +121,39 @@ function readAttributes(
   const { said, nextHop: address } = list.value;
   const made = (key: string | undefined, hop: NextHop | undefined): PathAttributes | undefined => {
     if (key === undefined || hop === undefined) return undefined;
-    const attributes = { ...said, nextHop: hop, key };
+    const attributes = attributesFrom(said, hop, key);
     return list.value.faults.length === 0 ? interner.put(attributes) : attributes;
   };
   return ok({
     announced: made(ownKey, address === undefined ? undefined : { global: address, linkLocal: undefined }),
     mp: made(mpKey, mpReach?.nextHop),
   });
+}
+
+function keyOf(bytes: Uint8Array, items: Items["items"], agreed: Agreed, mpReach?: MpRoutes["mpReach"]): string {
+  addListKey(KEY.clear(), bytes, items, agreed, mpReach === undefined);
+  // No attribute has the flags 0 and this type: it has been left out.
+  if (mpReach !== undefined) KEY.octet(0).octet(14).add(bytes, mpReach.nextHopAt, mpReach.nextHopEnd);
+  return KEY.text();
+}
+function attributesFrom(said: Said, nextHop: NextHop, key: string): PathAttributes {
+  return {
+    key,
+    origin: said.origin,
+    asPath: said.asPath,
+    nextHop,
+    med: said.med,
+    localPref: said.localPref,
+    atomicAggregate: said.atomicAggregate,
+    aggregator: said.aggregator,
+    communities: said.communities,
+    extendedCommunities: said.extendedCommunities,
+    largeCommunities: said.largeCommunities,
+    originatorId: said.originatorId,
+    clusterList: said.clusterList,
+    unknown: said.unknown,
+    partial: said.partial,
+  };
 }
 
 function assemble(
@@ -180,6 +204,7 @@ function refuse(kind: RefusalKind, reason: KnownReason): Result<never, Refused> 
   return err({ kind, reason, data: new Uint8Array(0) });
 }
 
+const KEY = new OctetText();
 /** Octets of an UPDATE that says nothing: End-of-RIB of IPv4. */
 const EMPTY = HEADER + 4;
 const NONE: Nlri = { family: "ipv4", octets: new Uint8Array(0), count: 0, paths: false };
