@@ -6,7 +6,6 @@ import {
   AS_PATH,
   attribute,
   EXTERNAL,
-  text as hexText,
   MANDATORY,
   MP_REACH,
   message,
@@ -107,7 +106,7 @@ const FAULTS: Readonly<Record<AttributeFaultKind, readonly [bytes: Uint8Array, t
 describe("every refusal", () => {
   test.each(Object.entries(REFUSALS))("%s", (kind, [bytes, told]) => {
     const refused = refusal(bytes, { ...EXTERNAL, enhancedRouteRefresh: true });
-    expect(refused.kind, hexText(bytes)).toBe(kind);
+    expect(refused.kind).toBe(kind);
     expect(refusedText(refused)).toBe(told);
   });
 });
