@@ -19,8 +19,20 @@ running. \`novactl check -c DIR\` does the same reading without a daemon and exi
 - [schema/resources.json](schema/resources.json) and [schema/settings.json](schema/settings.json) are for editors.
 `;
 
-export const SETTINGS_NOTES = `What a node is. All fields are optional; most changes of \`node\` and \`l2\` take effect at once, the rest needs a
-restart (the daemon says so).
+export const SETTINGS_NOTES = `What a node is. All fields are optional; most changes of \`node\` and \`l2\`, and all of \`bgp\`, \`ospf\`, \`bfd\` and
+\`routing\`, take effect at once; the rest needs a restart (the daemon says so).
+
+**Routing.** One node is one BGP router and one OSPF router of each version. \`bgp\`, \`ospf\` and \`bfd\` describe them in
+full; virtual IPs of modes BGP and OSPF add their addresses and, where a few fields suffice, everything else: see ProxyVIP.
+The routing process runs only while there is something to route. A changed policy or network ends no session; a changed peer
+touches no other.
+
+Nothing is learnt and only what is ours is announced, to external and internal peers alike, until \`import\` and \`export\`
+say otherwise (RFC 8212). \`own\` are the virtual IPs and \`bgp.networks\`; \`all\` makes this node a transit.
+
+Secrets stand in the file, or in a file of their own (\`passwordFile\`, \`keyFile\`, \`secretFile\`: one line, not readable by
+everybody); no command, log line or finding shows them. TCP-AO needs Linux 6.7; on an older kernel the peer stays down and
+says why.
 `;
 
 export const KIND_NOTES: Readonly<Record<Kind, string>> = {
@@ -44,11 +56,55 @@ A route belongs only to the gateways in \`parentRefs\`.
 
 Among eligible nodes the priority decides, then which node has fewer virtual IPs, then a hash that spreads equals; an owner
 stays owner unless \`l2.preempt\` says otherwise. An IPv4 and an IPv6 address of one virtual IP move together. The address is bound as /32 or /128.
+
+**Modes BGP and OSPF.** There is no owner: *every* eligible node binds the address to \`lo\` and announces it, and routers
+share the traffic (ECMP). A node that is not eligible withdraws first and unbinds later. \`healthPolicy.minHealthyNodes\` is how
+many endpoints a node needs behind the address before it announces it.
+
+- Router id: \`bgp.routerId\` (\`ospf.routerId\`) of the node, else \`routerID\` here, else the lowest IPv4 address of the
+  node's interfaces, which is kept. Nodes that read the same file must not share one: leave it out here.
+- AS: \`bgp.asn\` of the node, or \`localAS\`, or \`localASBase\` plus the last octet of the router id (65000 and 10.0.3.7 make
+  65007; nodes of different /24 networks may collide). Two different ones for one node are refused.
+- \`bgpConfig.peers\` become peers of the node, or are found among \`bgp.peers\` by their address; only they hear the
+  address. Without any, all peers of the node hear it.
+- Mode OSPF on a node whose settings describe no \`ospf.v2\` or \`ospf.v3\`: interfaces with a default route, with the area,
+  timers, authentication and \`bfd\` of the virtual IP, which must agree. Otherwise the settings describe the interfaces, and
+  those fields are refused here.
+- Several nodes answer for one address, so a flow that routers move must find the same endpoint behind another node. Until
+  a balance policy that does so is there, \`LB_NOT_CONSISTENT\` says which backends are concerned.
 `,
   ProxyIPPool: `A virtual IP with a \`poolRef\`, or without any address where a pool has \`autoAssign\`, is given the first free address in
 numeric order. It keeps it as long as it exists, also over restarts (\`paths.state\`). Nodes that share a virtual IP compute the
 same address as long as they saw the same files from the beginning; where that cannot be promised (a node joins later,
 files were applied in another order), write the addresses.
+`,
+};
+
+/** Further documents of a kind, each with a word about it. */
+export const MORE_EXAMPLES: Readonly<Partial<Record<Kind, string>>> = {
+  ProxyVIP: `metadata:
+  name: anycast
+spec:
+  address: 203.0.113.10
+  ipv6Address: 2001:db8:ffff::10
+  mode: BGP
+  ports: [80]
+  healthPolicy: {minHealthyNodes: 2}
+  bgpConfig:
+    localAS: 65001
+    peers: [{address: 10.0.0.1, as: 65000}, {address: 10.0.0.2, as: 65000}]
+    communities: ["65001:80"]
+  bfd: {desiredMinTxInterval: 50ms, requiredMinRxInterval: 50ms}
+---
+apiVersion: novaedge.io/v1alpha1
+kind: ProxyVIP
+metadata:
+  name: inside
+spec:
+  address: 203.0.113.20
+  mode: OSPF
+  ports: [80]
+  ospfConfig: {areaID: 0, cost: 20, metricType: external-1}
 `,
 };
 
@@ -61,6 +117,39 @@ l2:
   heartbeat: {interval: 100ms, multiplier: 3}
   witnesses: auto
   keyFile: /etc/novaedge/l2.key
+bgp:
+  asn: 65001
+  routerId: 10.0.0.7
+  prefixLists:
+    - name: default
+      prefixes: [{prefix: 0.0.0.0/0}]
+  policies:
+    - name: only-default
+      rules:
+        - {name: default, match: {prefixLists: [default]}, action: accept}
+  peers:
+    - name: tor1
+      address: 10.0.0.1
+      asn: 65000
+      holdTime: 9s
+      passwordFile: /etc/novaedge/tor.key
+      ttlSecurity: 1
+      import: only-default
+      maxPrefixes: {ipv4: {limit: 100, restartAfter: 5m}}
+      bfd: {profile: fast}
+    - {name: uplink, interface: eth1, asn: external}
+ospf:
+  v2:
+    areas:
+      - id: 0
+        interfaces:
+          - name: eth2
+            type: point-to-point
+            auth: {keys: [{id: 1, algorithm: hmac-sha256, secretFile: /etc/novaedge/ospf.key}]}
+            bfd: {profile: fast}
+bfd:
+  profiles:
+    - {name: fast, interval: 50ms, multiplier: 3}
 dataplane:
   workers: auto
 `,

@@ -11,7 +11,7 @@ import { API_VERSION, KIND_NAMES, type Kind } from "../resources/names.ts";
 import { settingsSchema } from "../resources/settings.ts";
 import { notYet } from "../resources/unsupported.ts";
 import { errorsPage, novactlPage } from "./reference-codes.ts";
-import { EXAMPLES, INTRODUCTION, KIND_NOTES, SETTINGS_NOTES } from "./reference-text.ts";
+import { EXAMPLES, INTRODUCTION, KIND_NOTES, MORE_EXAMPLES, SETTINGS_NOTES } from "./reference-text.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -80,7 +80,13 @@ function kindSection(kind: Kind): string {
 }
 
 function example(name: keyof typeof EXAMPLES): string {
-  const text = name === "settings" ? EXAMPLES[name] : `apiVersion: ${API_VERSION}\nkind: ${name}\n${EXAMPLES[name]}`;
+  if (name === "settings") return fenced(EXAMPLES[name]);
+  const more = MORE_EXAMPLES[name];
+  const texts = [EXAMPLES[name], ...(more === undefined ? [] : [more])];
+  return texts.map((text) => fenced(`apiVersion: ${API_VERSION}\nkind: ${name}\n${text}`)).join("\n");
+}
+
+function fenced(text: string): string {
   return `\`\`\`yaml\n${text.trimEnd()}\n\`\`\`\n`;
 }
 

@@ -5,7 +5,7 @@ import { loadResources } from "../../resources/load.ts";
 import { API_VERSION, KIND_NAMES, type Kind } from "../../resources/names.ts";
 import { loadSettings, settingsSchema } from "../../resources/settings.ts";
 import { stale } from "../../tools/reference.ts";
-import { EXAMPLES } from "../../tools/reference-text.ts";
+import { EXAMPLES, MORE_EXAMPLES } from "../../tools/reference-text.ts";
 
 describe("the configuration reference", () => {
   it("is what the schemas say now (npm run docs)", () => {
@@ -22,7 +22,7 @@ describe("the configuration reference", () => {
     const { settings: own, ...kinds } = EXAMPLES;
     expect(loadSettings({ file: "s", content: own }).diagnostics).toEqual([]);
     const next = kinds.ProxyBackend.replace("name: api", "name: api-next");
-    const all = [...Object.entries(kinds), ["ProxyBackend", next] as const];
+    const all = [...Object.entries(kinds), ...Object.entries(MORE_EXAMPLES), ["ProxyBackend", next] as const];
     const content = all.map(([kind, text]) => `---\napiVersion: ${API_VERSION}\nkind: ${kind}\n${text}`).join("");
     expect(loadResources([{ file: "f", content }]).diagnostics).toEqual([]);
   });
