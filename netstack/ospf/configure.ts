@@ -61,7 +61,10 @@ function warn(state: State): void {
       : as === "host"
         ? area !== undefined && ![...state.areas.values()].some((each) => each.name === area) && "area-unknown"
         : !outside && "only-stub-areas";
-    if (reason !== false) event(state, "ospf.network-ignored", { level: "warn", version, prefix, reason });
+    const warning = `${prefix} ${reason}`;
+    if (reason === false || state.warned.has(warning)) continue;
+    state.warned.add(warning);
+    event(state, "ospf.network-ignored", { level: "warn", version, prefix, reason });
   }
 }
 

@@ -65,7 +65,9 @@ function negotiate(state: State, neighbor: Neighbor, dd: DatabaseDescription, no
     neighbor.sequence = dd.sequence;
   } else if (!dd.init && !dd.master && dd.sequence === neighbor.sequence && neighbor.routerId < state.routerId) {
     neighbor.master = true;
-  } else return refuse(neighbor.iface, "dd-sequence");
+  } else if (first)
+    return; // it does not know yet that we shall be the master
+  else return refuse(neighbor.iface, "dd-sequence");
   neighbor.options = dd.options;
   neighbor.opaque = state.dialect.version === 2 && (dd.options & OPTION_O) !== 0;
   neighbor.descriptionAt = undefined;

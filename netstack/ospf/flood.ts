@@ -78,7 +78,7 @@ function take(state: State, from: Neighbor, home: Home, lsa: Lsa, have: Entry | 
   if (have?.from === "flooded" && now - have.installedAt < MIN_LS_ARRIVAL) return refuse(iface, "lsa-too-soon"); // (a)
   if (have === undefined && home.database.size >= MOST_LSAS) return refuse(iface, "database-full");
   const dies = lsa.header.age >= MAX_AGE;
-  const entry = entryOf(lsa, "flooded", now, dies);
+  const entry = entryOf(lsa, from.requests.has(keyText(lsa.header)) ? "requested" : "flooded", now, dies);
   const back = flood(state, home, entry, from, now); // (b), (c)
   install(state, home, entry, now); // (d)
   if (!back && (iface.state !== "backup" || isDr(state, from))) delay(iface, lsa.header, now); // (e)

@@ -12,8 +12,8 @@ export interface Entry {
   readonly installedAt: Instant;
   /** When its age was zero. */
   readonly bornAt: Instant;
-  /** "self": built by us in this life; "flooded": received, be it our own from an earlier life. */
-  readonly from: "self" | "flooded";
+  /** "self": built by us in this life; "flooded" and "requested": received, be it our own from an earlier life. */
+  readonly from: "self" | "flooded" | "requested";
   /** It is to be removed as soon as everybody has acknowledged it. */
   readonly flushing: boolean;
 }

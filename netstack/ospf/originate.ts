@@ -56,7 +56,7 @@ function compare(state: State, want: Desired, key: string, now: Instant): void {
   if (have !== undefined && have.lsa.header.sequence === MAX_SEQUENCE) return flush(state, home, have, now);
   const memory = `${nameOf(home)} ${key}`;
   const last = state.origin.originatedAt.get(memory);
-  const foreign = have?.from === "flooded" && !state.origin.fought.has(memory);
+  const foreign = have !== undefined && have.from !== "self" && !state.origin.fought.has(memory);
   if (last !== undefined && now < last + MIN_LS_INTERVAL && !foreign) {
     const at = instant(last + MIN_LS_INTERVAL);
     if (state.origin.retryAt === undefined || at < state.origin.retryAt) state.origin.retryAt = at;

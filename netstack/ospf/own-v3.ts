@@ -133,14 +133,14 @@ function linksHeard(iface: Interface, members: readonly number[]): readonly Link
   return found;
 }
 
-/** Prefixes of the router itself, in LSAs of a size that one packet carries.  IDs below 2^31 are those of interfaces. */
+/** Prefixes of the router itself, in LSAs of a size that one packet carries.  IDs from 1 are those of interfaces. */
 function prefixLsas(state: State, area: Area, prefixes: readonly PrefixEntry[]): readonly Desired[] {
   const referenced = { type: TYPES[3].router, id: 0, advertisingRouter: state.routerId };
   const found: Desired[] = [];
   for (let start = 0; start < prefixes.length; start += PREFIXES_PER_LSA) {
     const some = prefixes.slice(start, start + PREFIXES_PER_LSA);
     const body = { kind: "intra-area-prefix", referenced, prefixes: some } as const;
-    const id = FIRST_ROUTER_PREFIX_ID + start / PREFIXES_PER_LSA;
+    const id = start === 0 ? 0 : MORE_ROUTER_PREFIXES_ID + start / PREFIXES_PER_LSA;
     found.push({ home: area.home, type: TYPES[3]["intra-area-prefix"], id, options: 0, body });
   }
   return found;
@@ -239,6 +239,6 @@ export function isLinkLocal(ip: Ipv6): boolean {
 }
 
 const PREFIXES_PER_LSA = 50;
-const FIRST_ROUTER_PREFIX_ID = 0x80000000;
+const MORE_ROUTER_PREFIXES_ID = 0x80000000;
 const LOCALHOST = ipv6("::1");
 const UNSPECIFIED = ipv6("::");

@@ -147,6 +147,7 @@ export function stateOf(plan: OspfPlan, now: Instant): State {
     stopped: false,
     refused: {},
     duplicateToldAt: instant(Number.NEGATIVE_INFINITY),
+    warned: new Set(),
   };
 }
 

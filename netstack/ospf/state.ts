@@ -44,6 +44,8 @@ export interface State {
   /** Packets that no interface of ours can count. */
   readonly refused: Record<string, number>;
   duplicateToldAt: Instant;
+  /** What was said once about the plan. */
+  readonly warned: Set<string>;
 }
 
 /** Where an LSA lives: how far it is flooded. */

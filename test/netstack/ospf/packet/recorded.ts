@@ -4,6 +4,8 @@ import { type Ip, ipOfOctets } from "../../../../base/address.ts";
 import type { OspfAuth } from "../../../../netstack/ospf/plan.ts";
 
 export interface Recorded {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
   readonly version: 2 | 3;
   readonly source: Ip;
   readonly destination: Ip;
@@ -34,13 +36,13 @@ function recording(file: string, auth: Recording["auth"]): Recording {
   for (let at = 24; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at + 8);
     const frame = new Uint8Array(bytes.subarray(at + 16, at + 16 + length));
-    packets.push(packetOf(frame));
+    packets.push({ ...packetOf(frame), at: bytes.readUInt32LE(at) * 1000 + bytes.readUInt32LE(at + 4) / 1000 });
     at += 16 + length;
   }
   return { file, auth, packets };
 }
 
-function packetOf(frame: Uint8Array): Recorded {
+function packetOf(frame: Uint8Array): Omit<Recorded, "at"> {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const ip = 14;
   if (view.getUint16(12) === 0x0800) {
