@@ -140,6 +140,7 @@ function authOf(auth: OspfAuthSettings, secrets: ReadonlyMap<string, string>): O
   }
   return {
     kind: "cryptographic",
+    ...("extendedSequence" in auth && auth.extendedSequence ? { extended: true } : {}),
     keys: auth.keys.map(({ id, algorithm, secret, secretFile }) => ({
       id,
       algorithm,
