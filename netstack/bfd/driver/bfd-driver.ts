@@ -85,8 +85,11 @@ export class BfdDriver implements Disposable {
     const unsolicited = plan.unsolicited.map((spec) =>
       unsolicitedOf(spec, (ifname) => this.#interfaces?.networks(ifname) ?? []),
     );
-    this.#receivers.want(plan);
-    this.#perform(this.#sessions.configure(sessionsOf(plan), unsolicited, loop.now()));
+    // Those that leave are heard as long as they speak.
+    const leaving = [...this.#sessions.all()].map(({ config }) => config);
+    const wanted = sessionsOf(plan);
+    this.#receivers.want([...leaving, ...wanted], plan.unsolicited.length > 0);
+    this.#perform(this.#sessions.configure(wanted, unsolicited, loop.now()));
     for (const session of this.#sessions.all()) if (!this.#told.has(session)) this.#report(session);
     this.#openEchoes();
     this.#arm();
@@ -210,12 +213,18 @@ export class BfdDriver implements Disposable {
           break;
         case "gone":
           for (const id of action.ids) this.#parts.tell({ kind: "bfd-gone", id });
-          if (action.last) this.#senders.close(action.session);
+          if (action.last) this.#ended(action.session);
           break;
         default:
           unreachable(action);
       }
     }
+  }
+
+  #ended(session: Session): void {
+    this.#senders.close(session);
+    const left = [...this.#sessions.all()].map(({ config }) => config);
+    this.#receivers.want(left, this.#plan.unsolicited.length > 0);
   }
 
   #send(session: Session, octets: Uint8Array): void {

@@ -1,9 +1,12 @@
 /** The sockets that hear, opened when something is to be heard; a port that somebody else has is tried again. */
+import { type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, seconds } from "../../../base/unit.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import type { DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
-import type { BfdPlan } from "../plan.ts";
+import { attach } from "../../kernel/sockets.ts";
+import type { SessionConfig } from "../event.ts";
+import { controlFilter, type Welcome } from "./filter.ts";
 import { type Hops, openReceiver } from "./sockets.ts";
 
 export interface ReceiverEvents {
@@ -14,7 +17,7 @@ export interface ReceiverEvents {
 export class Receivers implements Disposable {
   readonly #loop: Loop;
   readonly #on: ReceiverEvents;
-  readonly #open = new Map<string, Datagrams>();
+  readonly #open = new Map<string, Open>();
   #wanted: readonly Wanted[] = [];
   #again: Disposable | undefined;
 
@@ -23,31 +26,45 @@ export class Receivers implements Disposable {
     this.#on = on;
   }
 
-  /** Sockets of sessions that left stay until nothing at all is wanted: the last words of a peer are heard. */
-  want(plan: BfdPlan): void {
-    const wanted = plan.sessions.map(({ peer, hops }) => ({ family: peer.includes(":") ? 6 : 4, hops }) as const);
-    const strangers = plan.unsolicited.length > 0 ? ([4, 6] as const) : [];
-    this.#wanted = [...wanted, ...strangers.map((family) => ({ family, hops: "single" }) as const)];
+  /** `strangers`: some may come, over one hop. */
+  want(sessions: Iterable<SessionConfig>, strangers: boolean): void {
+    const wanted = new Map<string, { least: number; sources: Ip[] | undefined } & Omit<Wanted, "key">>();
+    const add = (family: 4 | 6, hops: Hops, least: number, source: Ip | undefined): void => {
+      const key = `${family} ${hops}`;
+      const there = wanted.get(key) ?? { family, hops, least, sources: [] };
+      there.least = Math.min(there.least, least);
+      if (source === undefined) there.sources = undefined;
+      else if (there.sources?.includes(source) === false) there.sources.push(source);
+      wanted.set(key, there);
+    };
+    for (const { peer, hops, minTtl } of sessions) {
+      add(isIpv4(peer) ? 4 : 6, hops, hops === "single" ? 255 : minTtl, peer);
+    }
+    if (strangers) for (const family of [4, 6] as const) add(family, "single", 255, undefined);
+    this.#wanted = [...wanted].map(([key, each]) => ({ key, ...each }));
+    for (const [key, { socket }] of this.#open) {
+      if (wanted.has(key)) continue;
+      socket[Symbol.dispose]();
+      this.#open.delete(key);
+    }
     this.#try();
   }
 
   [Symbol.dispose](): void {
     this.#again?.[Symbol.dispose]();
-    for (const socket of this.#open.values()) socket[Symbol.dispose]();
+    for (const { socket } of this.#open.values()) socket[Symbol.dispose]();
     this.#open.clear();
   }
 
   #try(): void {
     let missing = false;
-    for (const { family, hops } of this.#wanted) {
-      const key = `${family} ${hops}`;
-      if (this.#open.has(key)) continue;
+    for (const each of this.#wanted) {
+      const { family, hops, key } = each;
       try {
-        const socket = openReceiver(this.#loop, family, hops, {
-          received: (_socket, bytes, meta) => this.#on.received(hops, bytes, meta),
-          failed: (_socket, errno) => this.#on.failed({ family, hops, errno: errnoName(errno) }),
-        });
-        this.#open.set(key, socket);
+        const open = this.#open.get(key) ?? this.#opened(each);
+        const filter = JSON.stringify(controlFilter(each));
+        if (open.filter !== filter) attach(open.socket.fd, controlFilter(each));
+        open.filter = filter;
       } catch (cause) {
         if (!(cause instanceof Fault)) throw cause;
         missing = true;
@@ -57,11 +74,26 @@ export class Receivers implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#again = missing ? this.#loop.wakeAt(after(this.#loop.now(), RETRY), () => this.#try()) : undefined;
   }
+
+  #opened({ key, family, hops }: Wanted): Open {
+    const socket = openReceiver(this.#loop, family, hops, {
+      received: (_socket, bytes, meta) => this.#on.received(hops, bytes, meta),
+      failed: (_socket, errno) => this.#on.failed({ family, hops, errno: errnoName(errno) }),
+    });
+    const open = { socket, filter: "" };
+    this.#open.set(key, open);
+    return open;
+  }
 }
 
-interface Wanted {
-  readonly family: 4 | 6;
+interface Wanted extends Welcome {
+  readonly key: string;
   readonly hops: Hops;
+}
+interface Open {
+  readonly socket: Datagrams;
+  /** As attached last. */
+  filter: string;
 }
 
 const RETRY = seconds(5);
