@@ -167,9 +167,6 @@ export function traces(core: Core, peer: Peer): boolean {
 export function linksOf(peer: Peer): readonly Link[] {
   return peer.second === undefined ? [peer.main] : [peer.main, peer.second];
 }
-export function linkAt(core: Core, connection: Connection): Link | undefined {
-  return core.links.get(connection);
-}
 
 /** To be called after anything that touched a peer. */
 export function rearm(peer: Peer): void {

@@ -124,8 +124,9 @@ export function settled(core: Core, link: Link, now: Instant): void {
     peer.second = undefined;
   }
   rearm(peer);
-  const over = peer.dynamic !== undefined && linksOf(peer).every(({ connection }) => connection === undefined);
-  if (over && peer.retained.size === 0) removePeer(core, peer);
+  // Who called from a prefix is forgotten when it could call again: until then its damping, or its end, holds.
+  const over = peer.dynamic !== undefined && peer.main.session.state === "active" && peer.retained.size === 0;
+  if (over && linksOf(peer).every(({ connection }) => connection === undefined)) removePeer(core, peer);
 }
 
 export function incoming(core: Core, connection: Connection, ends: Ends, now: Instant): void {

@@ -261,6 +261,7 @@ export class Speaker implements BgpSpeaker {
       }
       expireRetained(core, peer, now);
       expireRefreshes(core, peer, now);
+      settled(core, peer.main, now);
     }
   }
 

@@ -47,6 +47,39 @@ describe("dynamic peers", () => {
   });
 });
 
+describe("dynamic peers that fail", () => {
+  const GR = { restartTime: 10_000, stalePathTime: 10_000, longLived: undefined, notification: false };
+  test("are kept while their routes are, and damped like any other", () => {
+    const world = new World(26);
+    const hub = world.node("hub", "10.0.0.1");
+    const {
+      name: _name,
+      address: _address,
+      ifname: _ifname,
+      port: _port,
+      mode: _mode,
+      adminDown: _down,
+      ...session
+    } = peerOf("", "", "external", { gracefulRestart: GR });
+    hub.plan(planOf(65001, "10.0.0.1", { dynamic: [{ ...session, name: "rack", prefix: "10.0.0.0/24", most: 2 }] }));
+    const leaf = world.node("leaf", "10.0.0.2");
+    leaf.plan(
+      planOf(65002, "10.0.0.2", {
+        peers: [peerOf("hub", "10.0.0.1", 65001, { gracefulRestart: GR })],
+        networks: [network("192.0.2.2/32")],
+      }),
+    );
+    world.run(5000);
+    leaf.crash();
+    world.run(5000);
+    expect(hub.best().get("192.0.2.2/32")).toMatchObject({ stale: true });
+    world.run(6000);
+    expect(hub.best().size).toBe(0);
+    expect(hub.speaker.peers()).toEqual([]);
+    expect(hub.actions.filter(({ kind }) => kind === "gone")).toEqual([{ kind: "gone", peer: "rack/10.0.0.2" }]);
+  });
+});
+
 describe("unnumbered peers", () => {
   test("wait for the router on their interface", () => {
     const world = new World(27);
