@@ -191,7 +191,14 @@ function routingRows({ bgp, ospf, bfd }: Status["routing"]): readonly Row[] {
     ...(bgp === undefined ? [] : [["BGP", bgp.routerId, share(bgp.established, bgp.peers), `peers, AS ${bgp.asn}`]]),
     ...(ospf === undefined
       ? []
-      : [["OSPF", ospf.routerId, share(ospf.full, ospf.neighbors), `neighbors, ${ospf.interfaces} interfaces`]]),
+      : [
+          [
+            "OSPF",
+            ospf.routerId,
+            share(ospf.full, ospf.neighbors),
+            `neighbors on ${ospf.interfaces} interface${ospf.interfaces === 1 ? "" : "s"}`,
+          ],
+        ]),
     ...(bfd.sessions === 0 ? [] : [["BFD", "", share(bfd.up, bfd.sessions), "sessions"]]),
   ];
 }

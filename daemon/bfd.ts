@@ -7,14 +7,12 @@ import type { BfdStatus } from "./admin/routing-api.ts";
 import { type Merged, mergeBfd } from "./bfd-merge.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { DesiredCondition } from "./desired.ts";
-import type { Events } from "./events.ts";
 
 export interface BfdParts {
   /** false: pulse does not run; all is said again when it does. */
   readonly tell: (message: ToPulse) => boolean;
   readonly toRouting: (report: BfdReport) => void;
   readonly clock: Clock;
-  readonly events: Events;
   readonly changed: () => void;
 }
 
@@ -68,8 +66,8 @@ export class Bfd {
         const before = this.#reports.get(report.id);
         this.#reports.set(report.id, report);
         this.#pass(report);
+        // Pulse has told what moved; here it matters to conditions.
         if (before?.state === report.state) return;
-        this.#moved(before, report);
         break;
       }
     }
@@ -82,6 +80,12 @@ export class Bfd {
       clients: this.#merged.clients.get(report.id) ?? [],
     }));
     return { sessions: sessions.toSorted((a, b) => (a.id < b.id ? -1 : 1)), strays: this.#strays };
+  }
+  /** The state of the session that a client asked for; undefined: nothing is known of it. */
+  stateFor(client: string | undefined): string | undefined {
+    if (client === undefined) return undefined;
+    for (const [id, clients] of this.#merged.clients) if (clients.includes(client)) return this.#reports.get(id)?.state;
+    return undefined;
   }
   /** Resolves when the counters are as they are now, or pulse takes too long to say. */
   refreshed(): Promise<void> {
@@ -129,12 +133,6 @@ export class Bfd {
     for (const id of this.#merged.clients.get(report.id) ?? []) {
       if (wished.has(id)) this.#parts.toRouting({ ...report, id });
     }
-  }
-  #moved(before: BfdReport | undefined, report: BfdReport): void {
-    const { id, peer, ifname, state, diagnostic, remoteDiagnostic } = report;
-    const level = before?.state === "up" ? "warn" : "info";
-    const fields = { session: id, peer, ifname, from: before?.state, to: state, diagnostic, remoteDiagnostic };
-    this.#parts.events.emit("bfd.moved", fields, level);
   }
 }
 

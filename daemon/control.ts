@@ -265,7 +265,9 @@ export class Control {
     if (owned && !this.#hurried)
       await new Promise<void>((resolve) => void clock.wakeAt(after(clock.now(), linger), resolve));
     await dataplanes.drain(grace);
-    await Promise.all([vips.stop(seconds(3)), routing.stop(keep, seconds(3))]);
+    // In this order: a peer that hears that BFD ends would think that it lost us.
+    await routing.stop(keep, seconds(3));
+    await vips.stop(seconds(3));
   }
 
   /** Key and secrets belong to a configuration: one without virtual IPs has none, and the one before is still followed. */
@@ -333,7 +335,8 @@ export class Control {
             },
           ]
         : [];
-    const routed = [...this.#routingConditions.of(routing), ...bfd.conditions()];
+    // What ends on purpose is nothing to complain about.
+    const routed = this.#draining ? [] : [...this.#routingConditions.of(routing), ...bfd.conditions()];
     return [...children, ...listeners, ...refused, ...reports, ...routed, ...drift, ...fallback];
   }
 }

@@ -69,6 +69,7 @@ function daemonFamilies(status: Status, reloads: Measured["reloads"]): readonly 
 }
 
 function vipFamilies({ vips, peers }: Status): readonly Family[] {
+  const owned = vips.filter(({ mode }) => mode === "L2ARP");
   const serves = (state: string): number => (state === "owner" || state === "announced" ? 1 : 0);
   const bound = vips.map(({ name, state }) => sample({ vip_name: name }, state === "bound" ? 1 : serves(state)));
   return [
@@ -83,7 +84,7 @@ function vipFamilies({ vips, peers }: Status): readonly Family[] {
     counter(
       "novaedge_vip_failovers_total",
       "Changes of owner that this node has seen.",
-      vips.map(({ name, failovers }) => sample({ vip_name: name }, failovers)),
+      owned.map(({ name, failovers }) => sample({ vip_name: name }, failovers)),
     ),
     gauge(
       "novaedge_vip_eligible",
@@ -93,7 +94,7 @@ function vipFamilies({ vips, peers }: Status): readonly Family[] {
     gauge(
       "novaedge_vip_term",
       "Term of the virtual IP's ownership; rises with each take-over.",
-      vips.map(({ name, term }) => sample({ vip_name: name }, term)),
+      owned.map(({ name, term }) => sample({ vip_name: name }, term)),
     ),
     gauge(
       "novaedge_vip_peer_up",

@@ -1,13 +1,19 @@
 /** One virtual IP of mode BGP or OSPF as `novactl status` and `describe vip` show it. */
 import type { Vip } from "../resources/kinds.ts";
 import type { Condition, VipNeighbor, VipStatus } from "./admin/api.ts";
+import type { Bfd } from "./bfd.ts";
 import type { Control } from "./control.ts";
 import type { Routing } from "./routing.ts";
-import { bgpStatus } from "./routing-status.ts";
+import { bgpStatus, ospfStatus } from "./routing-status.ts";
+
+interface RoutedParts {
+  readonly routing: Routing;
+  readonly bfd: Bfd;
+}
 
 export function routedStatus(
   vip: Vip,
-  routing: Routing,
+  { routing, bfd }: RoutedParts,
   { desired }: Control,
   condition: Condition | undefined,
 ): Omit<VipStatus, "name" | "mode" | "addresses"> {
@@ -28,19 +34,23 @@ export function routedStatus(
     since: reported?.since,
     failovers: 0,
     neighbors:
-      planned === undefined ? [] : vip.spec.mode === "BGP" ? peersOf(planned.addresses, routing) : ospfOf(routing),
+      planned === undefined
+        ? []
+        : vip.spec.mode === "BGP"
+          ? peersOf(planned.addresses, routing, bfd)
+          : ospfOf(routing, bfd),
   };
 }
 
-function peersOf(addresses: readonly string[], routing: Routing): readonly VipNeighbor[] {
+function peersOf(addresses: readonly string[], routing: Routing, bfd: Bfd): readonly VipNeighbor[] {
   const networks = routing.plan?.bgp?.networks.filter(({ prefix }) => addresses.includes(prefix)) ?? [];
-  return bgpStatus(routing)
+  return bgpStatus(routing, bfd)
     .peers.filter(({ name }) => networks.some(({ peers }) => peers === undefined || peers.includes(name)))
     .map(({ name, state, bfd }) => ({ name, state, bfd }));
 }
 
-function ospfOf({ interfaces }: Routing): readonly VipNeighbor[] {
-  return interfaces.flatMap(({ version, ifname, neighbors }) =>
+function ospfOf(routing: Routing, of: Bfd): readonly VipNeighbor[] {
+  return ospfStatus(routing, of).interfaces.flatMap(({ version, ifname, neighbors }) =>
     neighbors.map(({ routerId, state, bfd }) => ({ name: `OSPFv${version} ${routerId} on ${ifname}`, state, bfd })),
   );
 }

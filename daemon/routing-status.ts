@@ -5,13 +5,18 @@ import type { Bfd } from "./bfd.ts";
 import type { RoutingMeasured } from "./metrics-routing.ts";
 import type { Routing } from "./routing.ts";
 
-export function bgpStatus({ plan, peers }: Routing): BgpStatus {
+/** Clients know a session by the id of their wish; people want to know how it is. */
+export function bgpStatus({ plan, peers }: Routing, bfd: Bfd): BgpStatus {
   const bgp = plan?.bgp;
   if (bgp === undefined) return { router: undefined, peers: [] };
   const specs = new Map(bgp.peers.map((spec) => [spec.name, spec]));
   const silent = bgp.peers.filter(({ name }) => !peers.has(name)).map(unreported);
   const reported = [...peers.values()].map(
-    (report): BgpPeerStatus => ({ ...report, adminDown: specs.get(report.name)?.adminDown === true }),
+    (report): BgpPeerStatus => ({
+      ...report,
+      bfd: bfd.stateFor(report.bfd),
+      adminDown: specs.get(report.name)?.adminDown === true,
+    }),
   );
   return {
     router: {
@@ -48,7 +53,7 @@ function unreported({ name, address, ifname, asn, adminDown }: BgpPeerSpec): Bgp
   };
 }
 
-export function ospfStatus({ plan, interfaces }: Routing): OspfStatus {
+export function ospfStatus({ plan, interfaces }: Routing, bfd: Bfd): OspfStatus {
   return {
     routers: (plan?.ospf ?? []).map(({ version, routerId, areas, maxMetric, networks }) => ({
       version,
@@ -57,15 +62,20 @@ export function ospfStatus({ plan, interfaces }: Routing): OspfStatus {
       maxMetric,
       networks: networks.map(({ prefix }) => prefix),
     })),
-    interfaces: interfaces.toSorted((a, b) => a.version - b.version || (a.ifname < b.ifname ? -1 : 1)),
+    interfaces: interfaces
+      .toSorted((a, b) => a.version - b.version || (a.ifname < b.ifname ? -1 : 1))
+      .map((each) => ({
+        ...each,
+        neighbors: each.neighbors.map((neighbor) => ({ ...neighbor, bfd: bfd.stateFor(neighbor.bfd) })),
+      })),
   };
 }
 
 /** How routing is measured: own prefixes count while their virtual IP is announced and somebody hears of them. */
 export function routingMeasured(routing: Routing, bfd: Bfd): RoutingMeasured {
   const { plan, vips } = routing;
-  const bgp = bgpStatus(routing);
-  const ospf = ospfStatus(routing);
+  const bgp = bgpStatus(routing, bfd);
+  const ospf = ospfStatus(routing, bfd);
   const silent = new Set(
     (plan?.vips ?? [])
       .filter(({ name }) => vips.get(name)?.report.state !== "announced")
@@ -88,7 +98,7 @@ export function routingMeasured(routing: Routing, bfd: Bfd): RoutingMeasured {
 export function routingSummary(routing: Routing, bfd: Bfd): RoutingSummary {
   const { plan, interfaces } = routing;
   const { sessions } = bfd.status;
-  const { peers } = bgpStatus(routing);
+  const { peers } = bgpStatus(routing, bfd);
   const neighbors = interfaces.flatMap((each) => each.neighbors);
   const [ospf] = plan?.ospf ?? [];
   return {

@@ -248,17 +248,11 @@ export class Routing {
     }
   }
 
-  /** Counters change all the time; control looks again when a state does. */
+  /** Counters change all the time; control looks again when a state does.  What moved, the process has told itself. */
   #peerMoved(peer: BgpPeerReport): void {
     const before = this.#peers.get(peer.name);
     this.#peers.set(peer.name, peer);
     if (before?.state === peer.state && before.lastError === peer.lastError) return;
-    const established = peer.state === "established" || before?.state === "established";
-    if (established && before?.state !== peer.state) {
-      const { name, address, asn, state, lastError } = peer;
-      const fields = { peer: name, address, as: asn, from: before?.state, to: state, lastError };
-      this.#parts.events.emit("bgp.moved", fields, state === "established" ? "info" : "warn");
-    }
     this.#parts.changed();
   }
 

@@ -121,7 +121,6 @@ class Daemon {
       tell: (message) => vips.tell(message),
       toRouting: (report) => routing.heard(report),
       clock,
-      events,
       changed,
     });
     const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });

@@ -128,7 +128,7 @@ function phaseOf(control: Control): Status["phase"] {
   return control.conditions.list.some(({ severity }) => severity === "error") ? "degraded" : "ready";
 }
 
-function vipStatuses({ control, live, vips, routing }: StatusParts): readonly VipStatus[] {
+function vipStatuses({ control, live, vips, routing, bfd }: StatusParts): readonly VipStatus[] {
   const segments = control.desired?.vips.segments ?? [];
   const specs = new Map(segments.flatMap(({ ifname, vips }) => vips.map((spec) => [spec.name, { ifname, spec }])));
   return live.current.resources.vips.map((vip) => {
@@ -139,7 +139,7 @@ function vipStatuses({ control, live, vips, routing }: StatusParts): readonly Vi
       mode: vip.spec.mode,
       addresses: vipAddresses(vip, control.allocated?.allocations ?? []).map(hostPrefix),
     };
-    if (vip.spec.mode !== "L2ARP") return { ...common, ...routedStatus(vip, routing, control, condition) };
+    if (vip.spec.mode !== "L2ARP") return { ...common, ...routedStatus(vip, { routing, bfd }, control, condition) };
     const planned = specs.get(name);
     const reported = vips.reports.get(name);
     return {

@@ -44,19 +44,19 @@ export interface RoutingActionParts {
 
 export function routingActions({ routing, bfd, traces }: RoutingActionParts): RoutingActions {
   return {
-    bgp: () => bgpStatus(routing),
+    bgp: () => bgpStatus(routing, bfd),
     bgpRoutes: async ({ prefix, peer, limit }) => {
-      const unknown = peer === undefined ? undefined : unknownPeer(routing, peer);
+      const unknown = peer === undefined ? undefined : unknownPeer(routing, bfd, peer);
       if (unknown !== undefined) return err(unknown);
       const question = { of: "bgp-routes", prefix, peer, most: limit } as const;
       return asked(routing, question, ({ routes, more }) => ({ routes, more }));
     },
     clear: async (request) => {
-      const unknown = unknownPeer(routing, request.peer);
+      const unknown = unknownPeer(routing, bfd, request.peer);
       if (unknown !== undefined) return err(unknown);
       return routing.tell({ kind: "clear", ...request }) ? ok(request) : err(notRouting(routing));
     },
-    ospf: () => ospfStatus(routing),
+    ospf: () => ospfStatus(routing, bfd),
     ospfDatabase: async () => asked(routing, { of: "ospf-lsdb" }, ({ lsas }) => ({ lsas })),
     ospfRoutes: async () => asked(routing, { of: "ospf-routes" }, ({ routes }) => ({ routes })),
     bfd: async () => {
@@ -78,8 +78,8 @@ async function asked<Of extends RoutingQuestion["of"], T>(
     : err(notRouting(routing));
 }
 
-function unknownPeer(routing: Routing, peer: string): Refusal | undefined {
-  const { peers } = bgpStatus(routing);
+function unknownPeer(routing: Routing, bfd: Bfd, peer: string): Refusal | undefined {
+  const { peers } = bgpStatus(routing, bfd);
   const names = peers.flatMap(({ name, address }) => [name, ...(address === undefined ? [] : [address])]);
   if (names.includes(peer)) return undefined;
   const near = nearest(peer, names);

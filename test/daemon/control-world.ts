@@ -152,7 +152,6 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     tell: (message) => vips.tell(message),
     toRouting: (report) => routing.heard(report),
     clock,
-    events,
     changed,
   });
   const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });

@@ -188,7 +188,11 @@ describe("the end of the daemon", () => {
     for (const plane of made.planes) plane.on?.ended("exit 0");
     await made.clock.pass(1);
     expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: false });
+    // Else BFD would end before the sessions that it guards.
+    expect(made.pulse.sent.at(-1)?.kind).not.toBe("stop");
     made.router.on?.ended("exit 0");
+    await made.clock.pass(1);
+    expect(made.pulse.sent.at(-1)?.kind).toBe("stop");
     made.pulse.on?.ended("exit 0");
     await stopped;
   });
