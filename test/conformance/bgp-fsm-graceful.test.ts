@@ -1,7 +1,10 @@
 /** RFC 4724, RFC 8538, RFC 9494: restarts of either side, and who notices. */
 import { describe, expect, test } from "vitest";
-import type { BgpPeerSpec, BgpPlan } from "../../../netstack/bgp/plan.ts";
-import { type Node, network, peerOf, planOf, World } from "./world.ts";
+import { ms } from "../../base/unit.ts";
+import type { GracefulRestart } from "../../netstack/bgp/packet/capability.ts";
+import type { BgpPeerSpec, BgpPlan } from "../../netstack/bgp/plan.ts";
+import { Desk } from "../netstack/bgp/tester.ts";
+import { type Node, network, peerOf, planOf, World } from "../netstack/bgp/world.ts";
 
 type Restart = NonNullable<BgpPeerSpec["gracefulRestart"]>;
 const GR: Restart = { restartTime: 30_000, stalePathTime: 60_000, longLived: undefined, notification: false };
@@ -119,6 +122,116 @@ describe("RFC 4724 §4.2: the helper", () => {
     it.a.feed({ kind: "clear", peer: "b", how: "hard" });
     it.world.run(20);
     expect(it.b.best().has(VIP)).toBe(false);
+  });
+});
+
+describe("RFC 4724 §4.2: the helper, message by message", () => {
+  const capability = (some: Partial<GracefulRestart> = {}): GracefulRestart => ({
+    kind: "graceful-restart",
+    restarting: true,
+    notification: false,
+    restartTime: ms(30_000),
+    families: [
+      { family: "ipv4", forwarding: true },
+      { family: "ipv6", forwarding: true },
+    ],
+    ...some,
+  });
+  const held = (desk: Desk) =>
+    desk.speaker
+      .routes({ prefix: undefined, peer: "p", most: 9 })
+      .routes.map(({ prefix, stale }) => `${prefix}${stale ? " stale" : ""}`);
+  /** A peer that told two routes and vanished. */
+  const vanished = (): Desk => {
+    const desk = new Desk();
+    desk.plan(
+      planOf(65001, "10.0.0.1", { peers: [peerOf("p", "10.0.0.2", 65002, { mode: "passive", gracefulRestart: GR })] }),
+    );
+    const call = desk.call("10.0.0.2").up({}, [capability({ restarting: false })]);
+    call.announce(["10.1.0.0/16", "10.2.0.0/16"]);
+    desk.feed({ kind: "closed", connection: call.connection, why: "RST" });
+    expect(held(desk)).toEqual(["10.1.0.0/16 stale", "10.2.0.0/16 stale"]);
+    desk.wait(1000);
+    return desk;
+  };
+  test("what was stale already is dropped when the peer vanishes again", () => {
+    const desk = vanished();
+    const again = desk.call("10.0.0.2").up({}, [capability()]);
+    again.announce(["10.1.0.0/16"]);
+    expect(held(desk)).toEqual(["10.1.0.0/16", "10.2.0.0/16 stale"]);
+    desk.feed({ kind: "closed", connection: again.connection, why: "RST" });
+    expect(held(desk)).toEqual(["10.1.0.0/16 stale"]);
+  });
+  test("the capability is gone, or the family from it, or its F bit: dropped at once", () => {
+    for (const capabilities of [
+      [],
+      [capability({ families: [{ family: "ipv6", forwarding: true }] })],
+      [capability({ families: [{ family: "ipv4", forwarding: false }] })],
+    ]) {
+      const desk = vanished();
+      desk.call("10.0.0.2").up({}, capabilities);
+      expect(held(desk)).toEqual([]);
+    }
+  });
+  test("End-of-RIB of another family sweeps nothing; one that never comes, sweeps after the stale path time", () => {
+    const desk = vanished();
+    const again = desk.call("10.0.0.2").up({ holdTime: ms(0) }, [capability()]);
+    again.announce(["10.1.0.0/16"]);
+    again.update([], [], "ipv6");
+    expect(held(desk)).toEqual(["10.1.0.0/16", "10.2.0.0/16 stale"]);
+    desk.wait(59_000);
+    expect(held(desk)).toHaveLength(2);
+    desk.wait(2000);
+    expect(held(desk)).toEqual(["10.1.0.0/16"]);
+  });
+  test("a stale route may be withdrawn, too", () => {
+    const desk = vanished();
+    desk.call("10.0.0.2").up({}, [capability()]).withdraw(["10.2.0.0/16"]);
+    expect(held(desk)).toEqual(["10.1.0.0/16 stale"]);
+  });
+  test("a NOTIFICATION ends the restart of a peer without the N bit; RFC 8538 §4: not of one that has it", () => {
+    for (const [notification, left] of [
+      [false, []],
+      [true, ["10.1.0.0/16 stale"]],
+    ] as const) {
+      const desk = new Desk();
+      const gracefulRestart = { ...GR, notification: true };
+      desk.plan(
+        planOf(65001, "10.0.0.1", { peers: [peerOf("p", "10.0.0.2", 65002, { mode: "passive", gracefulRestart })] }),
+      );
+      const call = desk.call("10.0.0.2").up({}, [capability({ notification })]);
+      call.announce(["10.1.0.0/16"]);
+      call.say({ kind: "notification", reason: "cease/out-of-resources", data: new Uint8Array(0) });
+      expect(held(desk)).toEqual(left);
+    }
+  });
+  test("RFC 8538 §3.1: a hard reset ends it even so", () => {
+    const desk = new Desk();
+    const gracefulRestart = { ...GR, notification: true };
+    desk.plan(
+      planOf(65001, "10.0.0.1", { peers: [peerOf("p", "10.0.0.2", 65002, { mode: "passive", gracefulRestart })] }),
+    );
+    const call = desk.call("10.0.0.2").up({}, [capability({ notification: true })]);
+    call.announce(["10.1.0.0/16"]);
+    call.say({ kind: "notification", reason: "cease/hard-reset", data: Uint8Array.of(6, 4) });
+    expect(held(desk)).toEqual([]);
+    expect(desk.speaker.report("p", 0)?.lastError).toBe("cease/hard-reset (cease/administrative-reset) received");
+  });
+  test("RFC 9494 §3: the long-lived capability without RFC 4724's is ignored", () => {
+    const desk = new Desk();
+    const gracefulRestart = { ...GR, longLived: 3_600_000 };
+    desk.plan(
+      planOf(65001, "10.0.0.1", { peers: [peerOf("p", "10.0.0.2", 65002, { mode: "passive", gracefulRestart })] }),
+    );
+    const call = desk.call("10.0.0.2").up({}, [
+      {
+        kind: "long-lived-graceful-restart",
+        families: [{ family: "ipv4", forwarding: true, staleTime: ms(3_600_000) }],
+      },
+    ]);
+    call.announce(["10.1.0.0/16"]);
+    desk.feed({ kind: "closed", connection: call.connection, why: "RST" });
+    expect(held(desk)).toEqual([]);
   });
 });
 

@@ -1,18 +1,18 @@
 /** RFC 4271 §8.2.2: every state and every event of §8.1, as a table.  Events 14 and 15 never reach the machine. */
 import { describe, expect, test } from "vitest";
-import { ipv4 } from "../../../base/address.ts";
-import { instant, ms } from "../../../base/unit.ts";
-import type { Negotiated } from "../../../netstack/bgp/negotiate.ts";
-import { BEFORE_OPEN } from "../../../netstack/bgp/packet/codec.ts";
-import type { BgpState } from "../../../netstack/bgp/plan.ts";
-import { expired, nextWake, sessionOf, step } from "../../../netstack/bgp/session.ts";
+import { ipv4 } from "../../base/address.ts";
+import { instant, ms } from "../../base/unit.ts";
+import type { Negotiated } from "../../netstack/bgp/negotiate.ts";
+import { BEFORE_OPEN } from "../../netstack/bgp/packet/codec.ts";
+import type { BgpState } from "../../netstack/bgp/plan.ts";
+import { expired, nextWake, sessionOf, step } from "../../netstack/bgp/session.ts";
 import type {
   Session,
   SessionAction,
   SessionConfig,
   SessionEvent,
   SessionEventKind,
-} from "../../../netstack/bgp/session-state.ts";
+} from "../../netstack/bgp/session-state.ts";
 
 const CONFIG: SessionConfig = { active: true, connectRetry: ms(120_000), keepalive: ms(30_000), delayOpen: undefined };
 const T0 = instant(1_000_000);
