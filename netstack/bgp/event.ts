@@ -140,6 +140,7 @@ export interface BgpSpeaker {
   /** Actions that `nextUpdates` caused are handed out by the next `handle`; `epoch` is added to an Instant for `since`. */
   report(peer: string, epoch: number): BgpPeerReport | undefined;
   peers(): readonly string[];
+  stats?(): Stats;
   routes(query: RouteQuery): { readonly routes: readonly BgpRouteReport[]; readonly more: number };
   expected(remote: Ip, ifname: string | undefined): Expected | undefined;
 }
