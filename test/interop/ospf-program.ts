@@ -28,7 +28,7 @@ function obey(order: ToOspf): void {
       reportGone: (_version: 2 | 3, ifname: string) => tell({ kind: "report-gone", ifname }),
     };
     driver = new OspfDriver(loop, order.plan, notes, () => Date.now());
-    driver.trace(undefined, (line) => tell({ kind: "trace", line }));
+    if (!process.argv.includes("--silent")) driver.trace(undefined, (line) => tell({ kind: "trace", line }));
     return;
   }
   if (driver === undefined) throw new TypeError(`"${order.kind}" before the first plan`);

@@ -25,8 +25,12 @@ export class OspfUnderTest implements AsyncDisposable {
   answer: (FromOspf & { readonly kind: "answer" }) | undefined;
   sessions: readonly BfdSpec[] = [];
 
-  constructor(host: Host, plan: OspfPlan) {
-    this.running = host.node("test/interop/ospf-program.ts", [], {
+  /** Reports that have come. */
+  reportsTold = 0;
+
+  /** `traced` false: under load, describing each packet would be the load. */
+  constructor(host: Host, plan: OspfPlan, traced = true) {
+    this.running = host.node("test/interop/ospf-program.ts", traced ? [] : ["--silent"], {
       line: (line, from) => {
         if (from === "stdout") this.#told(JSON.parse(line) as FromOspf);
       },
@@ -89,8 +93,10 @@ export class OspfUnderTest implements AsyncDisposable {
 
   #told(message: FromOspf): void {
     this.#said.push(message.kind);
-    if (message.kind === "report") this.#reports.set(message.report.ifname, message.report);
-    else if (message.kind === "report-gone") this.#reports.delete(message.ifname);
+    if (message.kind === "report") {
+      this.reportsTold++;
+      this.#reports.set(message.report.ifname, message.report);
+    } else if (message.kind === "report-gone") this.#reports.delete(message.ifname);
     else if (message.kind === "event") this.events.push(message);
     else if (message.kind === "bfd") this.sessions = message.sessions;
     else if (message.kind === "trace") this.#trace.push(message.line);
