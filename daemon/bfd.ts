@@ -63,6 +63,8 @@ export class Bfd {
         break;
       case "bfd": {
         const { report } = message;
+        // What nobody asks for any more says goodbye for a while.
+        if (!report.unsolicited && !this.#merged.clients.has(report.id)) return;
         const before = this.#reports.get(report.id);
         this.#reports.set(report.id, report);
         this.#pass(report);

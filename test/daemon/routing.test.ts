@@ -283,6 +283,8 @@ describe("BFD between routing and pulse", () => {
     made.router.on?.ended("exit 0");
     await made.clock.pass(1);
     expect(asked(made).at(-1)).toEqual([]);
+    made.pulse.say({ kind: "bfd", report: report({ state: "admin-down" }) }); // it says goodbye for a while
+    expect(made.bfd.status.sessions).toEqual([]);
   });
   it("a new pulse is told everything", async () => {
     const made = await running();
