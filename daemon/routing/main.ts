@@ -50,7 +50,7 @@ const NOBODY = { uid: 65534, gid: 65534 };
 nameProcess("novaedge: routing");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-const loop = openLoop({ engine: "auto", chunks: 512, log: logTo(() => undefined, "error") });
+const loop = openLoop({ engine: "auto", chunks: 128, log: logTo(() => undefined, "error") });
 const routing = new Process(loop);
 if (process.getuid?.() === 0) keepOnly(["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"], NOBODY);
 routing.run();

@@ -12,7 +12,7 @@ import type { BgpPlan } from "../../netstack/bgp/plan.ts";
 import { Speaker } from "../../netstack/bgp/speaker.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
 import { OspfDriver } from "../../netstack/ospf/driver/ospf-driver.ts";
-import type { OspfPlan } from "../../netstack/ospf/plan.ts";
+import type { OspfInterfaceReport, OspfPlan } from "../../netstack/ospf/plan.ts";
 import { Anycast } from "./anycast.ts";
 import type { EngineNotes, RoutingEngine } from "./engine.ts";
 import type {
@@ -43,7 +43,12 @@ export class Routing implements Disposable {
   readonly #ospf = new Map<2 | 3, RoutingEngine<OspfPlan>>();
   /** BFD sessions by who wants them. */
   readonly #bfd = new Map<string, readonly BfdSpec[]>();
-  readonly #traces = new Map<number, readonly Disposable[]>();
+  readonly #traces = new Map<number, Traced>();
+  /** BGP peers, and interfaces of OSPF with a neighbour, that hear what we announce. */
+  readonly #listeners = new Map<"bgp" | "ospf", Set<string>>([
+    ["bgp", new Set()],
+    ["ospf", new Set()],
+  ]);
   readonly #reported = new Map<string, string>();
   #plan: RoutingPlan | undefined;
   #withdrawing: "no" | "under way" | "done" = "no";
@@ -75,7 +80,7 @@ export class Routing implements Disposable {
       case "trace":
         return this.#trace(command.n, command.protocol, command.peer);
       case "untrace":
-        for (const each of this.#traces.get(command.n) ?? []) each[Symbol.dispose]();
+        for (const one of this.#traces.get(command.n)?.running ?? []) one[Symbol.dispose]();
         this.#traces.delete(command.n);
         return;
       case "clear":
@@ -151,10 +156,14 @@ export class Routing implements Disposable {
     if (plan === undefined) {
       this.#bgp?.[Symbol.dispose]();
       if (this.#bgp !== undefined) this.#wantBfd("bgp", []);
+      this.#listeners.get("bgp")?.clear();
       this.#bgp = undefined;
       return;
     }
-    this.#bgp ??= this.#openBgp();
+    if (this.#bgp === undefined) {
+      this.#bgp = this.#openBgp();
+      this.#traceNew(this.#bgp, "bgp");
+    }
     // What is bound already was left by an earlier life: this host has gone on forwarding (RFC 4724 §4.1).
     this.#bgp.plan({ ...plan, restarting: plan.restarting || this.#anycast.found > 0 });
   }
@@ -167,8 +176,14 @@ export class Routing implements Disposable {
       speaker: new Speaker(random),
       notes: {
         ...this.#notes("bgp"),
-        peer: (peer) => tell({ kind: "bgp-peer", peer }),
-        peerGone: (name) => tell({ kind: "bgp-peer-gone", name }),
+        peer: (peer) => {
+          tell({ kind: "bgp-peer", peer });
+          this.#listens("bgp", peer.name, peer.state === "established");
+        },
+        peerGone: (name) => {
+          tell({ kind: "bgp-peer-gone", name });
+          this.#listens("bgp", name, false);
+        },
       },
     });
   }
@@ -182,8 +197,13 @@ export class Routing implements Disposable {
     }
     for (const plan of plans) {
       const running = this.#ospf.get(plan.version);
-      if (running === undefined) this.#ospf.set(plan.version, this.#openOspf(plan));
-      else running.plan(plan);
+      if (running !== undefined) {
+        running.plan(plan);
+        continue;
+      }
+      const engine = this.#openOspf(plan);
+      this.#ospf.set(plan.version, engine);
+      this.#traceNew(engine, "ospf");
     }
   }
 
@@ -191,9 +211,15 @@ export class Routing implements Disposable {
     const { loop, tell } = this.#parts;
     const notes = {
       ...this.#notes(`ospf${plan.version}`),
-      report: (report: (FromRouting & { readonly kind: "ospf-interface" })["interface"]) =>
-        tell({ kind: "ospf-interface", interface: report }),
-      reportGone: (version: 2 | 3, ifname: string) => tell({ kind: "ospf-interface-gone", version, ifname }),
+      report: (report: OspfInterfaceReport): void => {
+        tell({ kind: "ospf-interface", interface: report });
+        const full = report.neighbors.some(({ state }) => state === "full");
+        this.#listens("ospf", `${report.version} ${report.ifname}`, full);
+      },
+      reportGone: (version: 2 | 3, ifname: string): void => {
+        tell({ kind: "ospf-interface-gone", version, ifname });
+        this.#listens("ospf", `${version} ${ifname}`, false);
+      },
     };
     const restarting = plan.restarting || this.#anycast.found > 0;
     return new OspfDriver(loop, { ...plan, restarting }, notes, () => Date.now());
@@ -209,6 +235,14 @@ export class Routing implements Disposable {
   #wantBfd(engine: string, sessions: readonly BfdSpec[]): void {
     this.#bfd.set(engine, sessions);
     this.#parts.tell({ kind: "bfd", sessions: [...this.#bfd.values()].flat() });
+  }
+
+  #listens(protocol: "bgp" | "ospf", who: string, now: boolean): void {
+    const listeners = this.#listeners.get(protocol);
+    if (listeners === undefined || listeners.has(who) === now) return;
+    if (now) listeners.add(who);
+    else listeners.delete(who);
+    if (!this.#stopping) this.#reportVips();
   }
 
   #isReady(vip: RoutedVip): boolean {
@@ -236,12 +270,18 @@ export class Routing implements Disposable {
     const hindered = addressesOf(vip).flatMap((ip) => this.#anycast.hindrance(ip) ?? []);
     if (hindered.length > 0) return { name, state: "failed", why: hindered.join("; ") };
     const prefixes = new Set(vip.addresses.map(canonical));
-    const networks = [
-      ...(this.#plan?.bgp?.networks ?? []),
-      ...(this.#plan?.ospf ?? []).flatMap((each) => each.networks),
-    ];
-    const told = networks.some(({ prefix }) => prefixes.has(canonical(prefix)));
-    return told ? { name, state: "announced", why: vip.why } : { name, state: "bound", why: "NO_NETWORK" };
+    const carries = (networks: readonly { readonly prefix: string }[]): boolean =>
+      networks.some(({ prefix }) => prefixes.has(canonical(prefix)));
+    const told = (["bgp", "ospf"] as const).filter((protocol) =>
+      carries(
+        protocol === "bgp"
+          ? (this.#plan?.bgp?.networks ?? [])
+          : (this.#plan?.ospf ?? []).flatMap((each) => each.networks),
+      ),
+    );
+    if (told.length === 0) return { name, state: "bound", why: "NO_NETWORK" };
+    const heard = told.some((protocol) => (this.#listeners.get(protocol)?.size ?? 0) > 0);
+    return heard ? { name, state: "announced", why: vip.why } : { name, state: "bound", why: "NO_PEER" };
   }
 
   #answer(question: RoutingQuestion): RoutingAnswer {
@@ -259,12 +299,17 @@ export class Routing implements Disposable {
   }
 
   #trace(n: number, protocol: "bgp" | "ospf", peer: string | undefined): void {
+    const traced = { n, protocol, peer, running: [] };
+    this.#traces.set(n, traced);
     const engines = protocol === "bgp" ? [this.#bgp].filter((one) => one !== undefined) : [...this.#ospf.values()];
-    const tell = this.#parts.tell;
-    this.#traces.set(
-      n,
-      engines.map((engine) => engine.trace(peer, (line) => tell({ kind: "trace", n, line }))),
-    );
+    for (const engine of engines) this.#traceOn(engine, traced);
+  }
+  #traceOn(engine: RoutingEngine<never>, { n, peer, running }: Traced): void {
+    running.push(engine.trace(peer, (line) => this.#parts.tell({ kind: "trace", n, line })));
+  }
+  /** Somebody asked before there was anything to ask. */
+  #traceNew(engine: RoutingEngine<never>, protocol: "bgp" | "ospf"): void {
+    for (const traced of this.#traces.values()) if (traced.protocol === protocol) this.#traceOn(engine, traced);
   }
 
   #engines(): readonly RoutingEngine<never>[] {
@@ -274,6 +319,13 @@ export class Routing implements Disposable {
   #event(name: string, fields: Readonly<Record<string, unknown>>): void {
     this.#parts.tell({ kind: "event", name, fields });
   }
+}
+
+interface Traced {
+  readonly n: number;
+  readonly protocol: "bgp" | "ospf";
+  readonly peer: string | undefined;
+  readonly running: Disposable[];
 }
 
 /** Starts all, and calls `finished` when the last has called its `next`. */

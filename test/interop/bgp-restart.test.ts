@@ -53,8 +53,8 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("graceful restart with %s", (
     await both.us.established();
     await both.us.until("its routes", () => both.us.peer()?.families.every(({ accepted }) => accepted === 1));
     await everywhere(both);
-    expect(there.list(), both.explain()).toEqual([]);
-    expect(here.list(), both.explain()).toEqual([]);
+    nothingLost(there, both);
+    nothingLost(here, both);
     expect(both.us.events.filter(({ name }) => name === "vip.address-refused")).toEqual([]);
   });
 
@@ -68,8 +68,8 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("graceful restart with %s", (
     both.us.start();
     await both.us.established();
     await everywhere(both);
-    expect(there.list(), both.explain()).toEqual([]);
-    expect(here.list(), both.explain()).toEqual([]);
+    nothingLost(there, both);
+    nothingLost(here, both);
   });
 
   test("a network that is gone after the restart goes there too, once all has been said", async () => {
@@ -99,10 +99,15 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("graceful restart with %s", (
     await both.us.until("no longer stale", () =>
       both.us.peer()?.families.every(({ stale, accepted }) => stale === 0 && accepted === 1),
     );
-    expect(here.list(), both.explain()).toEqual([]);
+    nothingLost(here, both);
     await routed(lab.host("r"), VIP4, true, both.explain);
   });
 });
+
+function nothingLost(losses: Losses, { explain }: Pair): void {
+  const lost = losses.list();
+  if (lost.length > 0) throw new Error(`lost: ${lost.join(", ")}\n${explain()}`);
+}
 
 /** Routes to certain prefixes that the kernel of a host lost while this watched. */
 class Losses implements Disposable {
