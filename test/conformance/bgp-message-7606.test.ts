@@ -254,6 +254,7 @@ describe("RFC 7606 §7: existing attributes", () => {
     ["§7.3", "NEXT_HOP", attribute(0x40, 3, "0a0000"), "length", "treat-as-withdraw"],
     ["§7.3", "NEXT_HOP", attribute(0x40, 3, "0a00000100"), "length", "treat-as-withdraw"],
     ["§7.3, RFC 4271 §6.3", "NEXT_HOP", attribute(0x40, 3, "00000000"), "next-hop", "treat-as-withdraw"],
+    ["§7.3, RFC 4271 §6.3", "NEXT_HOP", attribute(0x40, 3, "00000001"), "next-hop", "treat-as-withdraw"],
     ["§7.3, RFC 4271 §6.3", "NEXT_HOP", attribute(0x40, 3, "e0000001"), "next-hop", "treat-as-withdraw"],
     ["§7.3, RFC 4271 §6.3", "NEXT_HOP", attribute(0x40, 3, "ffffffff"), "next-hop", "treat-as-withdraw"],
     ["§7.4", "MULTI_EXIT_DISC", attribute(0x80, 4, "000001"), "length", "treat-as-withdraw"],

@@ -188,9 +188,9 @@ export const RULES: readonly (Rule | undefined)[] = byType({
   }),
 });
 
-/** RFC 4271 §6.3: "a valid IP host address": neither 0.0.0.0, multicast, reserved nor broadcast. */
+/** RFC 4271 §6.3: "a valid IP host address": neither "this network", multicast, reserved nor broadcast. */
 export function isHost(address: Ipv4): boolean {
-  return address !== 0 && address < 0xe0000000;
+  return address >= 0x01000000 && address < 0xe0000000;
 }
 
 export function u32(bytes: Uint8Array, at: number): number {

@@ -14,9 +14,12 @@ export function meaning(updates: readonly Update[]): string {
   for (const { unreach, reach, endOfRib } of updates) {
     for (const nlri of unreach) gone.push(...routes(nlri));
     for (const { nlri, attributes } of reach) {
-      const { key: _key, asPath, unknown, ...rest } = attributes;
+      const { key: _key, asPath, unknown, partial, ...rest } = attributes;
       const passedOn = unknown.map((each) => ({ ...each, flags: each.flags | PARTIAL, value: [...each.value] }));
-      const said = JSON.stringify({ ...rest, path: pathText(asPath), unknown: passedOn }, sorted);
+      const said = JSON.stringify(
+        { ...rest, path: pathText(asPath), unknown: passedOn, partial: partial.toSorted() },
+        sorted,
+      );
       there.push(...routes(nlri).map((route) => `${route} ${said}`));
     }
     if (endOfRib !== undefined) ends.push(endOfRib);

@@ -33,7 +33,6 @@ export function attribute(flags: number, type: number, value: string): string {
 }
 export const u8 = (value: number): string => value.toString(16).padStart(2, "0");
 export const u16 = (value: number): string => value.toString(16).padStart(4, "0");
-export const u32 = (value: number): string => value.toString(16).padStart(8, "0");
 
 /** 192.0.2.0/24 and what it takes to announce it to a peer that knows four-octet numbers. */
 export const NLRI = "18c00002";
