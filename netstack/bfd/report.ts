@@ -1,11 +1,10 @@
 /** What control is told of a session. */
 import { formatIp } from "../../base/address.ts";
-import { type Instant, since } from "../../base/unit.ts";
 import type { BfdHeard, BfdReport } from "./plan.ts";
 import type { Session } from "./session.ts";
 
-/** `wall`: milliseconds since the epoch, at `now`. */
-export function reportOf(session: Session, id: string, now: Instant, wall: number): BfdReport {
+/** `since`: of its last change of state, in milliseconds since the epoch. */
+export function reportOf(session: Session, id: string, since: number): BfdReport {
   const { config } = session;
   const local = config.local ?? session.local;
   return {
@@ -26,7 +25,7 @@ export function reportOf(session: Session, id: string, now: Instant, wall: numbe
     detectionTime: session.detectionTime,
     echoInterval: session.echo.working ? session.echo.interval : undefined,
     heard: heardOf(session),
-    since: Math.round(wall - since(session.changedAt, now)),
+    since,
     flaps: session.flaps,
     received: session.received,
     sent: session.sent,

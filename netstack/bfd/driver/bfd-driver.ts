@@ -6,7 +6,7 @@ import { createHmac, hash } from "node:crypto";
 import { formatIp } from "../../../base/address.ts";
 import { unreachable } from "../../../base/result.ts";
 import type { Tracer } from "../../../base/trace.ts";
-import { after, type Instant, instant, seconds } from "../../../base/unit.ts";
+import { after, type Instant, instant, ms, seconds, since } from "../../../base/unit.ts";
 import type { DatagramMeta, Loop } from "../../kernel/loop.ts";
 import { randomOctets } from "../../kernel/random.ts";
 import { decodeInet } from "../../kernel/sockaddr.ts";
@@ -56,6 +56,11 @@ export class BfdDriver implements Disposable {
   #counting: Disposable | undefined;
   /** What the last report said of the counters. */
   readonly #told = new WeakMap<Session, number>();
+  readonly #moved = new WeakMap<Session, { readonly at: Instant; readonly wall: number }>();
+  readonly #changed = new Set<Session>();
+  #reporting: Disposable | undefined;
+  /** Warnings, and when each may be said again. */
+  readonly #warned = new Map<string, Instant>();
   /** The turn that brought packets last, how many, and in how many turns in a row there were as many. */
   #turn: Instant = NEVER;
   #inTurn = 0;
@@ -106,6 +111,7 @@ export class BfdDriver implements Disposable {
     this.#perform(this.#sessions.stop(this.#parts.loop.now()));
     this.#alarm?.[Symbol.dispose]();
     this.#counting?.[Symbol.dispose]();
+    this.#reporting?.[Symbol.dispose]();
     this.#interfaces?.[Symbol.dispose]();
     this.#echoes?.[Symbol.dispose]();
     this.#senders[Symbol.dispose]();
@@ -136,6 +142,7 @@ export class BfdDriver implements Disposable {
     const { loop } = this.#parts;
     this.#echoes ??= new Echoes(loop, {
       returned: (payload, from) => {
+        this.#count(loop.turnAt());
         const actions = this.#sessions.echoed(payload, from, loop.turnAt());
         if (actions === undefined) return false;
         this.#perform(actions);
@@ -159,11 +166,7 @@ export class BfdDriver implements Disposable {
     if (from === undefined) return;
     const { loop, tracer } = this.#parts;
     const now = loop.turnAt();
-    if (this.#turn !== now) {
-      this.#turn = now;
-      this.#inTurn = 0;
-    }
-    this.#inTurn++;
+    this.#count(now);
     if (tracer.active) {
       const packet = decode(bytes);
       const text = packet.ok ? describePacket(packet.value) : describeMalformed(packet.error);
@@ -174,6 +177,12 @@ export class BfdDriver implements Disposable {
     this.#perform(this.#sessions.receive(bytes, { hops, from: from.ip, to, ifname, ttl }, now));
     if (this.#sessions.hasWork(now)) this.#perform(this.#sessions.wake(now, false));
     this.#arm();
+  }
+
+  #count(now: Instant): void {
+    if (this.#turn !== now) this.#inTurn = 0;
+    this.#turn = now;
+    this.#inTurn++;
   }
 
   #wake(): void {
@@ -206,10 +215,10 @@ export class BfdDriver implements Disposable {
           this.#echoes?.send(action.session, action.octets);
           break;
         case "moved":
-          this.#moved(action);
+          this.#move(action);
           break;
         case "changed":
-          this.#report(action.session);
+          this.#reportSoon(action.session);
           break;
         case "gone":
           for (const id of action.ids) this.#parts.tell({ kind: "bfd-gone", id });
@@ -222,6 +231,7 @@ export class BfdDriver implements Disposable {
   }
 
   #ended(session: Session): void {
+    this.#changed.delete(session);
     this.#senders.close(session);
     const left = [...this.#sessions.all()].map(({ config }) => config);
     this.#receivers.want(left, this.#plan.unsolicited.length > 0);
@@ -237,7 +247,7 @@ export class BfdDriver implements Disposable {
     if (failure !== undefined) this.#warn("bfd.send-failed", { peer: formatIp(session.config.peer), ...failure });
   }
 
-  #moved({ session, from, to }: Action & { kind: "moved" }): void {
+  #move({ session, from, to }: Action & { kind: "moved" }): void {
     const { tell, tracer } = this.#parts;
     const { config, diagnostic, heard } = session;
     const peer = formatIp(config.peer);
@@ -249,10 +259,32 @@ export class BfdDriver implements Disposable {
     tell({ kind: "event", name: "bfd.moved", fields: { ...fields, level: lost ? "warn" : "info" } });
   }
 
+  /** Together with what else changes: a peer that says something else in each packet must not keep control busy. */
+  #reportSoon(session: Session): void {
+    const { loop } = this.#parts;
+    this.#changed.add(session);
+    this.#reporting ??= loop.wakeAt(after(loop.now(), SOON), () => {
+      this.#reporting = undefined;
+      for (const each of this.#changed) this.#report(each);
+    });
+  }
+
   #report(session: Session): void {
-    const { loop, tell, wall } = this.#parts;
+    const { tell } = this.#parts;
+    this.#changed.delete(session);
     this.#told.set(session, count(session));
-    for (const id of session.config.ids) tell({ kind: "bfd", report: reportOf(session, id, loop.now(), wall()) });
+    const since = this.#since(session);
+    for (const id of session.config.ids) tell({ kind: "bfd", report: reportOf(session, id, since) });
+  }
+
+  /** Of the last change of state, by the wall clock as it was at the first look. */
+  #since(session: Session): number {
+    const known = this.#moved.get(session);
+    if (known?.at === session.changedAt) return known.wall;
+    const { loop, wall } = this.#parts;
+    const at = { at: session.changedAt, wall: Math.round(wall() - since(session.changedAt, loop.now())) };
+    this.#moved.set(session, at);
+    return at.wall;
   }
 
   #countLater(): Disposable {
@@ -266,6 +298,11 @@ export class BfdDriver implements Disposable {
   }
 
   #warn(name: string, fields: Readonly<Record<string, unknown>>): void {
+    const now = this.#parts.loop.now();
+    const key = JSON.stringify([name, fields]);
+    if (now < (this.#warned.get(key) ?? now)) return;
+    if (this.#warned.size >= MOST_WARNED) this.#warned.clear();
+    this.#warned.set(key, after(now, WARN_EVERY));
     this.#parts.tell({ kind: "event", name, fields: { ...fields, level: "warn" } });
   }
 }
@@ -278,5 +315,8 @@ function count(session: Session): number {
 /** As many datagrams as a loop takes from one socket in a turn. */
 const CROWD = 16;
 const MOST_CROWDED = 64;
+const SOON = ms(50);
+const WARN_EVERY = seconds(60);
+const MOST_WARNED = 256;
 const COUNTERS_EVERY = seconds(10);
 const NEVER = instant(Number.POSITIVE_INFINITY);

@@ -40,7 +40,8 @@ export class Echoes implements Disposable {
   want(ifnames: ReadonlySet<string>): void {
     if (ifnames.size > 0) this.#absorb();
     for (const [ifname, port] of this.#ports) {
-      if (ifnames.has(ifname) && this.#route.link(ifname)?.index === port.ifindex) continue;
+      const link = this.#route.link(ifname);
+      if (ifnames.has(ifname) && link?.index === port.ifindex && link.mac === port.mac) continue;
       port[Symbol.dispose]();
       this.#ports.delete(ifname);
     }
@@ -49,7 +50,7 @@ export class Echoes implements Disposable {
       const link = this.#route.link(ifname);
       if (link?.mac === undefined) continue; // another look when there is one
       try {
-        this.#ports.set(ifname, new Port(this.#loop, this.#on, ifname, link.index));
+        this.#ports.set(ifname, new Port(this.#loop, this.#on, this.#route, { ...link, mac: link.mac }));
       } catch (cause) {
         if (!(cause instanceof Fault)) throw cause;
         this.#on.failed({ ifname, code: cause.code, ...cause.fields });
@@ -62,8 +63,9 @@ export class Echoes implements Disposable {
     const port = ifname === undefined ? undefined : this.#ports.get(ifname);
     // A router does not pass on what is addressed to a link (RFC 4291 §2.5.6).
     if (port === undefined || local === undefined || isLinkLocal(local)) return;
-    const [sourceMac, destinationMac] = [this.#own(port), this.#macOf(port, peer)];
-    if (sourceMac === undefined || destinationMac === undefined) return;
+    const destinationMac = port.macOf(peer);
+    if (destinationMac === undefined) return;
+    const sourceMac = port.mac;
     const frame = { sourceMac, destinationMac, source: local, destination: local, ttl: 255, sourcePort: ECHO_PORT };
     port.send(encodeEchoFrame({ ...frame, payload }));
   }
@@ -86,43 +88,41 @@ export class Echoes implements Disposable {
       }
     }
   }
-
-  #own(port: Port): Mac | undefined {
-    return port.known("", this.#loop.now(), () => this.#route.link(port.ifindex)?.mac);
-  }
-  /** As the kernel knows it: control packets keep the entry fresh. */
-  #macOf(port: Port, peer: Ip): Mac | undefined {
-    return port.known(String(peer), this.#loop.now(), () => {
-      const found = this.#route.neighbours(port.ifindex).find(({ ip }) => ip === peer);
-      return found?.mac;
-    });
-  }
 }
 
 class Port implements DatagramHandler, Disposable {
   readonly ifindex: number;
+  readonly mac: Mac;
   readonly #ifname: string;
   readonly #socket: Datagrams;
   readonly #on: EchoEvents;
   readonly #loop: Loop;
-  readonly #macs = new Map<string, { readonly mac: Mac | undefined; readonly until: Instant }>();
+  readonly #route: RouteSocket;
   readonly #returnedAt = new WeakMap<Session, Instant>();
+  /** What was asked of the kernel, for a while. */
+  #neighbours: Kept<ReadonlyMap<Ip, Mac>> | undefined;
+  #forwarding: Kept<readonly [boolean, boolean]> | undefined;
 
-  constructor(loop: Loop, on: EchoEvents, ifname: string, ifindex: number) {
+  constructor(loop: Loop, on: EchoEvents, route: RouteSocket, link: LinkWithMac) {
     this.#loop = loop;
     this.#on = on;
-    this.#ifname = ifname;
-    this.ifindex = ifindex;
-    this.#socket = loop.datagrams(openPacket({ ifindex, ethertype: EVERYTHING, filter: ECHO_FILTER }), this);
+    this.#route = route;
+    this.#ifname = link.name;
+    this.ifindex = link.index;
+    this.mac = link.mac;
+    const options = { ifindex: link.index, ethertype: EVERYTHING, filter: ECHO_FILTER };
+    this.#socket = loop.datagrams(openPacket(options), this);
   }
 
-  /** Asked of the kernel again after a while. */
-  known(key: string, now: Instant, ask: () => Mac | undefined): Mac | undefined {
-    const kept = this.#macs.get(key);
-    if (kept !== undefined && now < kept.until) return kept.mac;
-    const mac = ask();
-    this.#macs.set(key, { mac, until: after(now, MAC_KEPT) });
-    return mac;
+  /** As the kernel knows it: control packets keep the entry fresh. */
+  macOf(peer: Ip): Mac | undefined {
+    const now = this.#loop.now();
+    if (this.#neighbours === undefined || now >= this.#neighbours.until) {
+      const macs = new Map<Ip, Mac>();
+      for (const { ip, mac } of this.#route.neighbours(this.ifindex)) if (mac !== undefined) macs.set(ip, mac);
+      this.#neighbours = { value: macs, until: after(now, KEPT) };
+    }
+    return this.#neighbours.value.get(peer);
   }
 
   send(frame: Uint8Array): void {
@@ -164,13 +164,27 @@ class Port implements DatagramHandler, Disposable {
   }
 
   #forwards(ip: Ip): boolean {
-    const family = isIpv4(ip) ? "ipv4" : "ipv6";
-    return readSysctl(`net/${family}/conf/${this.#ifname}/forwarding`) === "1";
+    const now = this.#loop.turnAt();
+    if (this.#forwarding === undefined || now >= this.#forwarding.until) {
+      const [v4, v6] = ["ipv4", "ipv6"].map((family) => readSysctl(`net/${family}/conf/${this.#ifname}/forwarding`));
+      this.#forwarding = { value: [v4 === "1", v6 === "1"], until: after(now, KEPT) };
+    }
+    return this.#forwarding.value[isIpv4(ip) ? 0 : 1];
   }
 }
 
+interface LinkWithMac {
+  readonly name: string;
+  readonly index: number;
+  readonly mac: Mac;
+}
+interface Kept<T> {
+  readonly value: T;
+  readonly until: Instant;
+}
+
 const EVERYTHING = 3;
-const MAC_KEPT = seconds(2);
+const KEPT = seconds(1);
 const PKTTYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
 const OUTGOING = 4;
 const LOAD_WORD = 0x20;
