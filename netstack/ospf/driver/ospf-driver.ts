@@ -45,6 +45,8 @@ export class OspfDriver implements Disposable {
   readonly #realtime: () => number;
   readonly #since = new Map<string, { readonly instant: number; readonly date: number }>();
   #plan: OspfPlan;
+  /** Until the first turn. */
+  #beginning: Disposable | undefined;
   #alarm: Disposable | undefined;
   #busy = false;
   #repairing: Disposable | undefined;
@@ -70,13 +72,8 @@ export class OspfDriver implements Disposable {
       gone: (ifname) => this.#linkGone(ifname),
       shaken: () => this.#repairSoon(),
     });
-    // Notes are not called from within a constructor: the first look comes with the first turn.
-    this.#alarm = loop.wakeAt(loop.now(), () => {
-      this.#alarm = undefined;
-      this.#learnt.begin();
-      this.#feed({ kind: "configured", plan: this.#effective() });
-      this.#links.all();
-    });
+    // Notes are not called from within a constructor: the first look comes with the first turn, and events wait for it.
+    this.#beginning = loop.wakeAt(loop.now(), () => this.#begin());
   }
 
   get version(): 2 | 3 {
@@ -139,6 +136,7 @@ export class OspfDriver implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#beginning?.[Symbol.dispose]();
     this.#alarm?.[Symbol.dispose]();
     this.#repairing?.[Symbol.dispose]();
     this.#withdrawal?.timer[Symbol.dispose]();
@@ -147,6 +145,13 @@ export class OspfDriver implements Disposable {
     this.#ports.clear();
     if (!this.#keep) this.#learnt.clear();
     this.#route[Symbol.dispose]();
+  }
+
+  #begin(): void {
+    this.#beginning = undefined;
+    this.#learnt.begin();
+    this.#feed({ kind: "configured", plan: this.#effective() });
+    this.#links.all();
   }
 
   #effective(): OspfPlan {
@@ -158,12 +163,14 @@ export class OspfDriver implements Disposable {
   /** One event, all its actions, then the next: what an action causes waits in the queue. */
   #feed(event: Event): void {
     this.#queue.push(event);
-    if (this.#busy || this.#closed) return;
+    if (this.#busy || this.#closed || this.#beginning !== undefined) return;
     this.#busy = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        for (const action of this.#router.step(next, this.#loop.now())) this.#perform(action);
-        if (this.#closed) return;
+        for (const action of this.#router.step(next, this.#loop.now())) {
+          this.#perform(action);
+          if (this.#closed) return; // whoever was told that all is said
+        }
       }
     } finally {
       this.#busy = false;

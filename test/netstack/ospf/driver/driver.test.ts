@@ -115,6 +115,16 @@ describe.skipIf(process.getuid?.() !== 0)("an OSPF router of ours and another (n
     await until("dead", () => router.neighbor(PEER) === undefined, { explain: () => router.explain() });
   });
 
+  test("a second plan before the first turn of the loop is the one that counts", { timeout: 60_000 }, async () => {
+    await using lab = await buildLab(cable);
+    await using router = new OspfUnderTest(lab.host("us"), planOf(2, broadcast));
+    router.plan(planOf(2, ptp, { networks: [vip(2)] })); // both lie in the program's input when it begins to read
+    await using peer = new OspfUnderTest(lab.host("peer"), planOf(2, ptp, { routerId: PEER }));
+    await Promise.all([router.full(PEER), peer.full("1.1.1.1")]);
+    expect(router.report()?.state).toBe("point-to-point");
+    await routed(lab.host("peer"), VIPS[2], true, () => peer.explain());
+  });
+
   test("a key that the version cannot have silences the interface instead of opening it", {
     timeout: 60_000,
   }, async () => {
