@@ -257,6 +257,7 @@ export class Control {
     this.#draining = true;
     events.emit("daemon.draining", { handover, grace });
     const keep = this.keepsRoutes;
+    if (keep) routing.hold();
     const announced = !keep && [...routing.vips.values()].some(({ report }) => ON_THE_WIRE.has(report.state));
     const owned = announced || [...vips.reports.values()].some(({ report }) => report.state === "owner");
     const { drain } = live.current.settings.routing;

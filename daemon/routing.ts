@@ -79,7 +79,7 @@ export class Routing {
     this.#plan = plan;
     this.#routerId = routerId;
     if (plan === undefined) {
-      if (this.#child.phase !== "stopped" && this.#child.phase !== "stopping") void this.stop(false, END_WITHIN);
+      if (this.#child.phase !== "stopped" && this.#child.phase !== "stopping") void this.#end(false, END_WITHIN);
       return;
     }
     this.#prune(plan);
@@ -155,8 +155,17 @@ export class Routing {
     });
   }
 
-  /** `keep`: as a graceful restart; the next process takes over what this one leaves. */
-  async stop(keep: boolean, within: Ms): Promise<void> {
+  /** Nothing is planned any more: what is announced stays as it is until `stop`. */
+  hold(): void {
+    this.#leaving = true;
+  }
+  /** For good.  `keep`: as a graceful restart; the next process takes over what this one leaves. */
+  stop(keep: boolean, within: Ms): Promise<void> {
+    this.hold();
+    return this.#end(keep, within);
+  }
+
+  async #end(keep: boolean, within: Ms): Promise<void> {
     if (!keep) {
       this.#left = false;
       this.#parts.memory.keep(false, this.#routerId);

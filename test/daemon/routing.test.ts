@@ -205,6 +205,15 @@ describe("the end of the daemon", () => {
     await made.clock.pass(1);
     expect(plans(made)).toHaveLength(count);
   });
+  it("no patience: it is asked to stop at once, and not started again", async () => {
+    const made = await running();
+    made.control.hurry();
+    await made.clock.pass(1);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: false });
+    made.router.on?.ended("exit 0");
+    await made.clock.pass(1_000);
+    expect(made.routing.phase).toBe("stopped");
+  });
   it("onStop: keep ends as a graceful restart", async () => {
     const memory = new Forgetful();
     const made = await running(memory, settingsOf("routing: {onStop: keep}"));
@@ -215,7 +224,11 @@ describe("the end of the daemon", () => {
     await made.clock.pass(1);
     expect(made.router.sent.map(({ kind }) => kind)).not.toContain("withdraw");
     expect(made.router.sent.at(-1)).toEqual({ kind: "stop", keep: true });
+    expect(plans(made)).toHaveLength(1); // nothing that would take the address away
     expect(memory.kept.at(-1)).toMatch(/^running/);
+    made.router.on?.ended("exit 0");
+    await made.clock.pass(1_000);
+    expect(made.routing.phase).toBe("stopped");
     expect(made.control.keepsRoutes).toBe(true);
   });
 });
