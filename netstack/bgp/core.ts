@@ -54,9 +54,9 @@ export interface Core {
   /** Some peer may have updates that it has not been told of. */
   outDirty: boolean;
   /** RFC 4724 §4.1: peers that restart gracefully hear nothing until all of them have spoken, or until then. */
-  deferral: { readonly until: Instant; readonly waiting: Set<string> } | undefined;
-  /** `converged` follows when the driver has taken all routes there are. */
-  converging: boolean;
+  deferral: { readonly until: Instant; readonly sweepAt: Instant; readonly over: boolean } | undefined;
+  /** Peers that keep our routes, and have not told us all of theirs since we started. */
+  readonly unheard: Set<string>;
   /** Drain: depreferred now, silent from `until` on. */
   drain: { readonly until: Instant; silent: boolean; told: boolean } | undefined;
   /** `discovered`, by interface. */
@@ -115,6 +115,8 @@ export interface Peer {
   lastError: string | undefined;
   readonly messages: Record<MessageKind, { in: number; out: number }>;
   readonly refused: Record<string, number>;
+  /** UPDATE messages so far. */
+  malformed: number;
 }
 
 export interface Retained {

@@ -6,6 +6,7 @@ import { isIpv4 } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import type { Instant } from "../../base/unit.ts";
 import { type Core, event, type Link, type Peer, refuse } from "./core.ts";
+import { malformedUpdate } from "./malformed.ts";
 import { type Negotiated, openOf } from "./negotiate.ts";
 import { BEFORE_OPEN, decode, encode } from "./packet/codec.ts";
 import { Framer, kindAt } from "./packet/framing.ts";
@@ -173,9 +174,11 @@ function take(core: Core, link: Link, bytes: Uint8Array, start: number, last: nu
   }
   const decoded = decode(bytes, start, last, negotiated?.agreed ?? BEFORE_OPEN, link.interner);
   if (!decoded.ok) {
+    if (kind === "update") malformedUpdate(core, peer, decoded.error, bytes, start, last);
     broken(core, link, decoded.error, now);
     return;
   }
+  if (decoded.value.kind === "update") malformedUpdate(core, peer, decoded.value, bytes, start, last);
   traceMessage(core, peer, "in", decoded.value);
   handle(core, link, decoded.value, now);
 }

@@ -45,6 +45,7 @@ export function createPeer(core: Core, spec: BgpPeerSpec, dynamic: string | unde
       "route-refresh": { in: 0, out: 0 },
     },
     refused: {},
+    malformed: 0,
   };
   const whole = peer as Peer;
   whole.main = linkOf(whole, configOf(spec), false);
