@@ -167,7 +167,7 @@ function session(each: BgpSessionSettings, extendedNextHop: boolean, making: Mak
       maxPrefixes: limitOf(each.maxPrefixes[family]),
     })),
     extendedNextHop,
-    gracefulRestart: restart(each.gracefulRestart ?? written.gracefulRestart),
+    gracefulRestart: restart(each.gracefulRestart ?? written.gracefulRestart, making.settings),
     import: policy(each.import, written, making.asn),
     export: policy(each.export, written, each.localAsn ?? making.asn),
     bfd: guard(each, making.settings),
@@ -194,9 +194,9 @@ function auth(each: BgpSessionSettings, secrets: ReadonlyMap<string, string>): B
   return { kind: "md5", password: secretOf(password, passwordFile, secrets) };
 }
 
-function restart(spec: GracefulRestartSpec): BgpSession["gracefulRestart"] {
-  const { enabled, restartTime, stalePathTime, longLived, notification } = spec;
-  return enabled ? { restartTime, stalePathTime, longLived, notification } : undefined;
+function restart(spec: GracefulRestartSpec, { routing }: Settings): BgpSession["gracefulRestart"] {
+  const { enabled = routing.onStop === "keep", restartTime, stalePathTime, longLived, notification } = spec;
+  return { restartTime, stalePathTime, longLived, notification, helperOnly: !enabled };
 }
 
 function policy(name: string, { policies, prefixLists }: BgpSettings, asn: number): BgpPolicy {

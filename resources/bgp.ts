@@ -33,7 +33,11 @@ export const announcementShape = {
 };
 
 const gracefulRestart = z.strictObject({
-  enabled: flag.default(true).describe("Whether it is offered to the peer (RFC 4724)."),
+  enabled: flag
+    .optional()
+    .describe(
+      "Whether peers are asked to keep our routes while this daemon is away (RFC 4724); some then keep them, BFD or not, when all its processes have died. Without it: when `routing.onStop` is `keep`. Restarts of peers are always helped.",
+    ),
   restartTime: duration("1s", "4095s").prefault("120s").describe("How long the peer waits for us to come back."),
   stalePathTime: duration("1s", "4095s")
     .prefault("360s")

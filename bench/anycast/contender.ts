@@ -97,7 +97,6 @@ paths: { config: ${home}/conf.d, state: ${home}/state }
 bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }
 bgp:
   asn: ${asnOf(host)}
-  gracefulRestart: { enabled: false }
   peers:
     - { name: r, address: ${ROUTER4}, asn: ${ROUTER_ASN}, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
 `;

@@ -65,16 +65,17 @@ export function openOf(spec: BgpSession, who: Identity): Open {
     });
   const { gracefulRestart } = spec;
   if (gracefulRestart !== undefined) {
+    const helperOnly = gracefulRestart.helperOnly === true;
     const restart: GracefulRestart = {
       kind: "graceful-restart",
-      restarting: who.restarting,
+      restarting: who.restarting && !helperOnly,
       notification: gracefulRestart.notification,
       restartTime: whole(gracefulRestart.restartTime, 4095),
-      families: families.map((family) => ({ family, forwarding: who.forwarding })),
+      families: helperOnly ? [] : families.map((family) => ({ family, forwarding: who.forwarding })),
     };
     capabilities.push(restart);
     const { longLived } = gracefulRestart;
-    if (longLived !== undefined)
+    if (longLived !== undefined && !helperOnly)
       capabilities.push({
         kind: "long-lived-graceful-restart",
         families: families.map((family) => ({

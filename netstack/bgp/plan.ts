@@ -77,6 +77,8 @@ export interface BgpSession {
         readonly stalePathTime: number;
         readonly longLived: number | undefined;
         readonly notification: boolean;
+        /** Peers' restarts are helped, but ours are seen at once: the capability names no family (RFC 4724 §3). */
+        readonly helperOnly?: boolean;
       }
     | undefined;
   readonly import: BgpPolicy;

@@ -9,41 +9,52 @@ import { close } from "./link.ts";
 import { shutdownData } from "./packet/notification.ts";
 import { stop } from "./peer.ts";
 import { sessionOf } from "./session.ts";
-import { isWaiting } from "./updates.ts";
+import { isWaiting, keepsOurs } from "./updates.ts";
 
 export function startDeferral(core: Core, now: Instant): void {
-  const waiting = new Set<string>();
-  if (core.restarting)
-    for (const { name, spec } of core.peers.values())
-      if (spec.gracefulRestart !== undefined && !spec.adminDown) waiting.add(name);
-  core.deferral = { until: after(now, DEFERRAL), waiting };
-  core.fib.held = waiting.size > 0;
+  let patience = 0;
+  for (const { name, spec } of core.peers.values()) {
+    if (!core.restarting || !keepsOurs(spec) || spec.adminDown) continue;
+    core.unheard.add(name);
+    patience = Math.max(patience, spec.gracefulRestart?.restartTime ?? 0);
+  }
+  const sweepAt = after(now, ms(Math.max(DEFERRAL, Math.min(patience, MOST_PATIENCE))));
+  core.deferral = { until: after(now, DEFERRAL), sweepAt, over: false };
+  core.fib.held = core.unheard.size > 0;
   expireDeferral(core, now);
 }
-/** Over when everybody has told us everything, or has had the time to. */
+
+/**
+ * Over when everybody has told us everything, or has had the time to.  What an earlier life left in the kernel waits
+ * longer: nothing that we announce depends on it, and a peer that is slow to take our call still forwards for it.
+ */
 export function expireDeferral(core: Core, now: Instant): void {
-  const { deferral } = core;
+  const { deferral, unheard } = core;
   if (deferral === undefined) return;
-  for (const name of deferral.waiting) {
+  for (const name of unheard) {
     const spec = core.peers.get(name)?.spec;
-    if (spec?.gracefulRestart === undefined || spec.adminDown) deferral.waiting.delete(name);
+    if (spec === undefined || !keepsOurs(spec) || spec.adminDown) unheard.delete(name);
   }
-  if (deferral.waiting.size > 0 && now < deferral.until) return;
-  if (deferral.waiting.size > 0) event(core, "warn", "bgp.restart-incomplete", { missing: [...deferral.waiting] });
-  core.deferral = undefined;
-  core.fib.held = false;
-  core.outDirty = true;
-  core.converging = true;
+  if (!deferral.over && (unheard.size === 0 || now >= deferral.until)) {
+    if (unheard.size > 0) event(core, "warn", "bgp.restart-incomplete", { missing: [...unheard] });
+    core.deferral = { ...deferral, over: true };
+    core.fib.held = false;
+    core.outDirty = true;
+  }
 }
 /** Not before what was learnt is the kernel's: whoever hears it removes the rest. */
 export function converge(core: Core, now: Instant): void {
-  if (!core.converging) return;
+  const { deferral, unheard } = core;
+  if (deferral?.over !== true || (unheard.size > 0 && now < deferral.sweepAt)) return;
   if (core.fib.waiting) {
     core.wakeSoon = after(now, SOON);
     return;
   }
-  core.converging = false;
+  core.deferral = undefined;
   core.out.push({ kind: "converged" });
+}
+export function deferralWake({ deferral }: Core): Instant | undefined {
+  return deferral?.over === true ? deferral.sweepAt : deferral?.until;
 }
 
 export function startDrain(core: Core, until: Instant): void {
@@ -87,5 +98,6 @@ export function stopAll(core: Core, keep: boolean, why: string, now: Instant): v
 
 /** Long enough for a peer that dials at once; what it costs is that peers which kept our routes hear news late. */
 const DEFERRAL = ms(10_000);
+const MOST_PATIENCE = 120_000;
 /** To look again whether the driver has pulled. */
 const SOON = ms(20);

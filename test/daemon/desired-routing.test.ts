@@ -173,8 +173,11 @@ describe("sessions", () => {
     expect(only({}).extendedNextHop).toBe(false);
   });
   it("graceful restart: the peer's word, else the router's", () => {
-    expect(only({}).gracefulRestart?.restartTime).toBe(120_000);
-    expect(only({ gracefulRestart: { enabled: false } }).gracefulRestart).toBeUndefined();
+    expect(only({}).gracefulRestart).toMatchObject({ restartTime: 120_000, helperOnly: true });
+    expect(only({ gracefulRestart: { enabled: true } }).gracefulRestart).toMatchObject({ helperOnly: false });
+    const peers = [{ name: "a", address: "192.0.2.1", asn: 65_000 }];
+    const keeping = bgpOf(made([], { bgp: { asn: 65_001, peers }, routing: { onStop: "keep" } }));
+    expect(keeping.peers[0]?.gracefulRestart).toMatchObject({ helperOnly: false });
   });
   it("BFD of a virtual IP guards its peers", () => {
     const guarded = anycast(

@@ -39,8 +39,6 @@ export interface Scene extends AsyncDisposable {
 export interface Wanted {
   readonly router: "frr" | "bird";
   readonly protocol: "bgp" | "ospf";
-  /** Asked for by the hosts; false by default: FRR then keeps the routes of a host whose processes all died (BFD or not). */
-  readonly gracefulRestart?: boolean;
   /** More lines of novaedge.yaml. */
   readonly settings?: string;
 }
@@ -146,7 +144,7 @@ function routerSpec({ protocol }: Wanted): RouterSpec {
   return { routerId: ROUTER4, bgp: { asn: 65_000, neighbors, multipath: 8 } };
 }
 
-function settingsOf(name: AnycastHost, { protocol, settings = "", gracefulRestart = false }: Wanted): string {
+function settingsOf(name: AnycastHost, { protocol, settings = "" }: Wanted): string {
   const bfd = `bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }\n`;
   if (protocol === "ospf") {
     const one = "{ name: eth0, hello: 1s, dead: 4s, priority: 0, bfd: { profile: fast } }";
@@ -159,7 +157,6 @@ ${settings}`;
   }
   return `${bfd}bgp:
   asn: ${name === "a" ? 65_001 : 65_002}
-  gracefulRestart: { enabled: ${gracefulRestart} }
   peers:
     - { name: r4, address: ${ROUTER4}, asn: 65000, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
     - { name: r6, address: "${ROUTER6}", asn: 65000, families: [ipv6], connectRetry: 1s, bfd: { profile: fast } }
