@@ -45,7 +45,7 @@ describe.skipIf(why !== undefined)(`OSPF under attack (${why ?? "FRR"})`, () => 
       });
       const auth = key === undefined ? undefined : ({ kind: "cryptographic", keys: [key] } as const);
       const plan = planOf(2, interfaceOf({ priority: 10, auth }), { networks: [vip(2)] });
-      await using router = new OspfUnderTest(lab.host("us"), plan, false);
+      await using router = new OspfUnderTest(lab.host("us"), plan, "silent");
       const { since } = await router.full(PEER);
       await routed(lab.host("us"), THEIRS[2], true, () => router.explain());
       await routed(lab.host("peer"), VIPS[2], true, () => router.explain());

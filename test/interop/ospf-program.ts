@@ -5,6 +5,7 @@
 import { readSync, writeSync } from "node:fs";
 import { SILENT } from "../../base/log.ts";
 import { ms } from "../../base/unit.ts";
+import { BfdDriver } from "../../netstack/bfd/driver/bfd-driver.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
 import { OspfDriver } from "../../netstack/ospf/driver/ospf-driver.ts";
@@ -18,11 +19,27 @@ function tell(message: FromOspf): void {
 const loop = openLoop({ engine: "auto", chunks: 64, log: SILENT });
 let driver: OspfDriver | undefined;
 
+/** With `--bfd`: the sessions that are asked for run here, in pulse's driver. */
+const bfd = process.argv.includes("--bfd")
+  ? new BfdDriver({
+      loop,
+      tell: (news) => {
+        if (news.kind === "bfd") driver?.bfd(news.report);
+      },
+      tracer: { active: false, line: () => undefined },
+      wall: () => Date.now(),
+    })
+  : undefined;
+
 function obey(order: ToOspf): void {
   if (order.kind === "plan") {
     if (driver !== undefined) return driver.plan(order.plan);
     const notes = {
-      bfd: (sessions: readonly BfdSpec[]) => tell({ kind: "bfd", sessions }),
+      bfd: (sessions: readonly BfdSpec[]) => {
+        tell({ kind: "bfd", sessions });
+        // As it comes from pulse through control: plain data.
+        bfd?.plan({ sessions: JSON.parse(JSON.stringify(sessions)) as readonly BfdSpec[], unsolicited: [] });
+      },
       event: (name: string, fields: Readonly<Record<string, unknown>>) => tell({ kind: "event", name, fields }),
       report: (report: OspfInterfaceReport) => tell({ kind: "report", report }),
       reportGone: (_version: 2 | 3, ifname: string) => tell({ kind: "report-gone", ifname }),

@@ -28,9 +28,10 @@ export class OspfUnderTest implements AsyncDisposable {
   /** Reports that have come. */
   reportsTold = 0;
 
-  /** `traced` false: under load, describing each packet would be the load. */
-  constructor(host: Host, plan: OspfPlan, traced = true) {
-    this.running = host.node("test/interop/ospf-program.ts", traced ? [] : ["--silent"], {
+  /** `silent`: under load, describing each packet would be the load.  `bfd`: with real sessions. */
+  constructor(host: Host, plan: OspfPlan, ...options: readonly ("silent" | "bfd")[]) {
+    const words = options.map((option) => `--${option}`);
+    this.running = host.node("test/interop/ospf-program.ts", words, {
       line: (line, from) => {
         if (from === "stdout") this.#told(JSON.parse(line) as FromOspf);
       },
