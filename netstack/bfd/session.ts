@@ -205,9 +205,9 @@ export class Session {
     if (from === "up") this.flaps++;
     this.changedAt = now;
     this.#refresh(now, out);
-    out.push({ kind: "moved", session: this, from, to });
-    // §6.8.7: a change of state is told at once.
+    // §6.8.7: a change of state is told at once, to the peer first.
     if (this.#mayTransmit()) this.#transmit(false, now, out);
+    out.push({ kind: "moved", session: this, from, to });
   }
 
   /** §6.8.4, and §6.8.1 of bfd.RemoteDiscr. */

@@ -57,6 +57,7 @@ export class BfdDriver implements Disposable {
   /** What the last report said of the counters. */
   readonly #told = new WeakMap<Session, number>();
   readonly #moved = new WeakMap<Session, { readonly at: Instant; readonly wall: number }>();
+  readonly #restless = new WeakMap<Session, { readonly until: Instant; moves: number }>();
   readonly #changed = new Set<Session>();
   #reporting: Disposable | undefined;
   /** Warnings, and when each may be said again. */
@@ -252,11 +253,24 @@ export class BfdDriver implements Disposable {
     const { config, diagnostic, heard } = session;
     const peer = formatIp(config.peer);
     if (tracer.active) tracer.line(peer, "state", `${from} → ${to}, diagnostic ${diagnostic}`);
-    this.#report(session);
     if (to === "up") this.#openEchoes(); // the interface may have been learnt only now
+    if (this.#isRestless(session)) return this.#reportSoon(session);
+    this.#report(session);
     const lost = from === "up" && to !== "admin-down" && session.remoteState !== "admin-down";
     const fields = { peer, ifname: config.ifname, from, to, diagnostic, remoteDiagnostic: heard?.diagnostic };
     tell({ kind: "event", name: "bfd.moved", fields: { ...fields, level: lost ? "warn" : "info" } });
+  }
+
+  /** A peer can make a session move with each packet; control is told of so many a second, then of what they came to. */
+  #isRestless(session: Session): boolean {
+    const now = this.#parts.loop.now();
+    const known = this.#restless.get(session);
+    if (known === undefined || now >= known.until) {
+      this.#restless.set(session, { until: after(now, seconds(1)), moves: 1 });
+      return false;
+    }
+    known.moves++;
+    return known.moves > MOST_MOVES;
   }
 
   /** Together with what else changes: a peer that says something else in each packet must not keep control busy. */
@@ -316,6 +330,7 @@ function count(session: Session): number {
 const CROWD = 16;
 const MOST_CROWDED = 64;
 const SOON = ms(50);
+const MOST_MOVES = 20;
 const WARN_EVERY = seconds(60);
 const MOST_WARNED = 256;
 const COUNTERS_EVERY = seconds(10);
