@@ -68,8 +68,7 @@ export function end(
 
 /** RFC 4724 §4.1: whom to wait for after our own restart; who restarts as well is not waited for. */
 function defer(core: Core, peer: Peer, { graceful }: Negotiated): void {
-  if (graceful === undefined || graceful.restarting || graceful.families.size === 0)
-    core.deferral?.waiting.delete(peer.name);
+  if (graceful === undefined || graceful.restarting || graceful.families.size === 0) core.unheard.delete(peer.name);
 }
 
 export function importerOf(
@@ -203,7 +202,7 @@ function synced(core: Core, peer: Peer, family: Family): void {
   channel.synced = true;
   endOfRib(core, peer, family);
   rearm(peer);
-  if ([...(peer.up?.families.values() ?? [])].every((each) => each.synced)) core.deferral?.waiting.delete(peer.name);
+  if ([...(peer.up?.families.values() ?? [])].every((each) => each.synced)) core.unheard.delete(peer.name);
 }
 
 export function refreshed(core: Core, peer: Peer, { family, what }: RouteRefresh, now: Instant): void {

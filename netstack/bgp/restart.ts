@@ -47,7 +47,7 @@ export function converge(core: Core, now: Instant): void {
   const { deferral, unheard } = core;
   if (deferral?.over !== true || (unheard.size > 0 && now < deferral.sweepAt)) return;
   if (core.fib.waiting) {
-    core.wakeSoon = after(now, SOON);
+    core.deferral = { ...deferral, sweepAt: after(now, SOON) };
     return;
   }
   core.deferral = undefined;

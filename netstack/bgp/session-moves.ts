@@ -47,10 +47,13 @@ export function call(d: Draft, why: string): void {
   d.out.push({ kind: "connect" });
   if (d.session.state !== "connect") move(d, "connect", why);
 }
-/** §10 suggests 120 s; the first ones come sooner, since most peers that do not answer are just starting. */
+/** §10 suggests 120 s; the first ones come sooner: most peers that do not answer are just starting, or just saw us go. */
 export function setRetry(d: Draft): void {
   const { attempts, config } = d.session;
-  const span = Math.max(LEAST_RETRY, Math.min(FIRST_RETRY * 2 ** Math.min(attempts, 16), config.connectRetry));
+  const span = Math.max(
+    LEAST_RETRY,
+    Math.min(FIRST_RETRY * 2 ** Math.min(Math.max(0, attempts - QUICK), 16), config.connectRetry),
+  );
   set(d, "connect-retry-expired", ms(span * d.jitter));
 }
 
@@ -156,6 +159,8 @@ const LARGE_HOLD = ms(240_000);
 const SEND_HOLD = 480_000;
 const FIRST_RETRY = 1000;
 const LEAST_RETRY = 250;
+/** So many times at the first interval. */
+const QUICK = 8;
 const FIRST_IDLE = 500;
 const MOST_IDLE = 120_000;
 const FORGIVEN = 300_000;

@@ -39,7 +39,7 @@ import {
 } from "./peer.ts";
 import type { BgpPeerReport, BgpRouteReport } from "./plan.ts";
 import { peerReport, routesFor } from "./report.ts";
-import { advanceDrain, converge, expireDeferral, startDrain, stopAll } from "./restart.ts";
+import { advanceDrain, converge, deferralWake, expireDeferral, startDrain, stopAll } from "./restart.ts";
 import { Rib } from "./rib.ts";
 import { expired } from "./session.ts";
 import { LOCAL, Sources } from "./sources.ts";
@@ -91,7 +91,7 @@ export class Speaker implements BgpSpeaker {
       changed: new Set(),
       outDirty: false,
       deferral: undefined,
-      converging: false,
+      unheard: new Set(),
       drain: undefined,
       routers: new Map(),
       listsDirty: false,
@@ -115,8 +115,8 @@ export class Speaker implements BgpSpeaker {
   }
 
   nextWake(): Instant | undefined {
-    const { peers, deferral, drain, wakeSoon } = this.#core;
-    let wake = earliest(wakeSoon, deferral?.until);
+    const { peers, drain, wakeSoon } = this.#core;
+    let wake = earliest(wakeSoon, deferralWake(this.#core));
     if (drain?.silent === false) wake = earliest(wake, drain.until);
     for (const { wakeAt } of peers.values()) wake = earliest(wake, wakeAt);
     return wake;

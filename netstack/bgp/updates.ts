@@ -4,6 +4,7 @@ import { type Channel, type Core, event, type Peer, type Up } from "./core.ts";
 import { wrote } from "./link.ts";
 import { encode } from "./packet/codec.ts";
 import { endOfRib, type UpdateWriter } from "./packet/packing.ts";
+import type { BgpSession } from "./plan.ts";
 import type { PrefixId } from "./prefixes.ts";
 import type { Batch } from "./rib-out.ts";
 import { tracedOctets } from "./trace.ts";
@@ -33,7 +34,12 @@ export function pull(core: Core, peer: Peer, writer: UpdateWriter, room: number,
 
 /** RFC 4724 §4.1: a peer that kept our routes hears them when we know what they are; the others hear at once. */
 export function isDeferred(core: Core, up: Up): boolean {
-  return core.deferral !== undefined && up.negotiated.graceful !== undefined;
+  const { peer } = up.link;
+  return core.deferral?.over === false && up.negotiated.graceful !== undefined && keepsOurs(peer.spec);
+}
+/** Who is asked to keep our routes while we restart. */
+export function keepsOurs({ gracefulRestart }: BgpSession): boolean {
+  return gracefulRestart !== undefined && gracefulRestart.helperOnly !== true;
 }
 export function isWaiting(core: Core, peer: Peer): boolean {
   const { up } = peer;

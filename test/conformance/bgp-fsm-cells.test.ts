@@ -327,7 +327,7 @@ describe("RFC 4271 §8: timers and counters", () => {
   test("calls that fail are tried again at growing intervals up to ConnectRetryTime", () => {
     let session = in_("connect");
     const spans: number[] = [];
-    for (let round = 0; round < 9; round++) {
+    for (let round = 0; round < 17; round++) {
       [session] = step(session, EVENTS["tcp-failed"], T0);
       spans.push((session.timers["connect-retry-expired"] ?? 0) - T0);
       [session] = step(session, EVENTS["connect-retry-expired"], T0);
