@@ -5,6 +5,7 @@
  * When the channel ends, control is dead, and the data planes with it: virtual IPs are withdrawn, everything else is left
  * as for a restart, and the process ends, so that the next control can start a new one.
  */
+import { Fault } from "../../base/fault.ts";
 import { logTo } from "../../base/log.ts";
 import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -33,6 +34,18 @@ class Process {
     this.#channel.send({ kind: "hello", pid: process.pid } satisfies FromRouting);
   }
 
+  /** Where "nobody" does not exist (a user namespace) it stays what it is, and says so. */
+  confine(): void {
+    if (process.getuid?.() !== 0) return;
+    try {
+      keepOnly(["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"], NOBODY);
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      const fields = { why: cause.message, level: "warn" };
+      this.#channel.send({ kind: "event", name: "routing.privileges-kept", fields } satisfies FromRouting);
+    }
+  }
+
   run(): void {
     this.#loop.run();
     this.#loop[Symbol.dispose]();
@@ -52,6 +65,6 @@ nameProcess("novaedge: routing");
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 const loop = openLoop({ engine: "auto", chunks: 128, log: logTo(() => undefined, "error") });
 const routing = new Process(loop);
-if (process.getuid?.() === 0) keepOnly(["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"], NOBODY);
+routing.confine();
 routing.run();
 process.exit(0);

@@ -77,7 +77,9 @@ export function dropPrivileges(user: User): void {
  * root may by its name alone is gone as well: afterwards this is `user`.
  */
 export function keepOnly(kept: readonly Capability[], user: User): void {
-  const bits: readonly number[] = kept.map((name) => CAPABILITIES[name]);
+  const held = BigInt(`0x${status("/proc/thread-self/status").get("CapPrm") ?? "0"}`);
+  // A container may have been given fewer: what needs the others fails by itself, and says so.
+  const bits = kept.map((name): number => CAPABILITIES[name]).filter((bit) => ((held >> BigInt(bit)) & 1n) === 1n);
   const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
   for (let capability = 0; capability <= last; capability++) {
     if (!bits.includes(capability))

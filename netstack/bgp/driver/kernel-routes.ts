@@ -8,7 +8,8 @@ import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { BGP_ROUTE_PROTOCOL } from "../../kernel/marks.ts";
 import type { NewHop, NewRoute, Route } from "../../kernel/netlink/route.ts";
-import type { RouteOrder, RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { RouteOrder } from "../../kernel/netlink/route-writer.ts";
 import type { RouteChange } from "../event.ts";
 import type { BgpPlan } from "../plan.ts";
 import type { Gateway } from "./gateways.ts";
@@ -39,6 +40,7 @@ export class KernelRoutes implements Task, Disposable {
   readonly #ways = new Map<string, Way>();
   #pulls = false;
   #settling = false;
+  #begun = false;
   #keep = false;
   #checking: Disposable | undefined;
   readonly #said = new Set<string>();
@@ -49,11 +51,9 @@ export class KernelRoutes implements Task, Disposable {
 
   plan(install: Where | undefined): void {
     const before = this.#where;
-    if (before !== undefined && before.table === install?.table && before.metric === install.metric) {
-      this.#where = install;
-      return;
-    }
     this.#where = install;
+    if (this.#begun && before?.table === install?.table && before?.metric === install?.metric) return;
+    this.#begun = true;
     this.#left.clear();
     const strays: RouteOrder[] = [];
     for (const route of this.#parts.route.routes({ protocol: BGP_ROUTE_PROTOCOL })) {

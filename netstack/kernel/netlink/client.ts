@@ -23,13 +23,7 @@ import {
   NLMSG_OVERRUN,
   type Verdict,
 } from "./message.ts";
-import { join, u32, u32Of } from "./octets.ts";
-
-export interface Request {
-  readonly type: number;
-  readonly flags: number;
-  readonly payload: Uint8Array;
-}
+import { u32, u32Of } from "./octets.ts";
 
 export class NetlinkClient implements Disposable {
   readonly #fd: number;
@@ -115,26 +109,27 @@ export class NetlinkClient implements Disposable {
     return verdict;
   }
 
-  /** Sends requests in one datagram; returns those that were refused, by their place.  The others are done. */
-  batch(requests: readonly Request[]): ReadonlyMap<number, Verdict> {
+  /** Sequence numbers for a batch: this one and those that follow. */
+  reserve(count: number): number {
+    const first = (this.#sequence + 1) >>> 0;
+    this.#sequence = (this.#sequence + count) >>> 0;
+    return first;
+  }
+
+  /**
+   * Sends `count` requests in one datagram, numbered from `first`, of which the last asks for an acknowledgement: so it
+   * says that there are no more refusals.  Returns those by their place; the others are done.
+   */
+  batch(datagram: Uint8Array, first: number, count: number): ReadonlyMap<number, Verdict> {
     const refused = new Map<number, Verdict>();
-    const places = new Map<number, number>();
-    const last = requests.length - 1;
-    const messages = requests.map(({ type, flags, payload }, index) => {
-      const sequence = this.nextSequence();
-      places.set(sequence, index);
-      // Refusals are told in any case; the last one's acknowledgement says that there are no more of them.
-      return encodeMessage(type, flags | NLM_F_REQUEST | (index === last ? NLM_F_ACK : 0), sequence, payload);
-    });
-    if (messages.length === 0) return refused;
-    this.send(join(messages));
+    this.send(datagram);
     for (;;) {
       for (const message of this.receive()) {
-        const place = places.get(message.sequence);
-        if (place === undefined || message.type !== NLMSG_ERROR) continue;
+        const place = (message.sequence - first) >>> 0;
+        if (place >= count || message.type !== NLMSG_ERROR) continue;
         const verdict = this.verdict(message);
         if (verdict.errno !== 0) refused.set(place, verdict);
-        if (place === last) return refused;
+        if (place === count - 1) return refused;
       }
     }
   }

@@ -19,7 +19,7 @@ import {
   RTM_NEWADDR,
 } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
-import { EEXIST, ENODEV, ENOENT, errorName, NETLINK_ROUTE, NetlinkClient, type Request } from "./client.ts";
+import { EEXIST, ENODEV, ENOENT, errorName, NETLINK_ROUTE, NetlinkClient } from "./client.ts";
 import {
   decodeLink,
   encodeGetLink,
@@ -57,6 +57,7 @@ import {
   RTM_GETROUTE,
   RTM_NEWROUTE,
 } from "./route.ts";
+import { type RouteOrder, RouteWriter } from "./route-writer.ts";
 import {
   decodeRule,
   encodeGetRules,
@@ -68,10 +69,6 @@ import {
   type Rule,
 } from "./rule.ts";
 
-export type RouteOrder =
-  | { readonly kind: "add" | "replace"; readonly route: NewRoute }
-  | { readonly kind: "delete"; readonly route: OldRoute };
-
 export interface RouteRefusal {
   /** Of the change. */
   readonly index: number;
@@ -82,6 +79,7 @@ export interface RouteRefusal {
 
 export class RouteSocket implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_ROUTE, "NETLINK");
+  #writerMade: RouteWriter | undefined;
 
   links(): readonly Link[] {
     return this.#list("list links", RTM_GETLINK, encodeGetLink(0), decodeLink);
@@ -194,14 +192,20 @@ export class RouteSocket implements Disposable {
    */
   changeRoutes(changes: readonly RouteOrder[]): readonly RouteRefusal[] {
     const refused: RouteRefusal[] = [];
-    for (let from = 0; from < changes.length; from += BATCH) {
-      const batch = changes.slice(from, from + BATCH);
-      const verdicts = this.#client.batch(batch.map(encodeOrder));
-      for (const [index, verdict] of verdicts) {
-        const order = batch[index];
-        if (order === undefined || (order.kind === "delete" && ABSENT.includes(verdict.errno))) continue;
-        refused.push({ index: from + index, error: errorName(verdict.errno), kernel: verdict.text });
+    for (let from = 0; from < changes.length; ) {
+      const first = this.#client.reserve(BATCH);
+      let count = 0;
+      this.#writer.begin();
+      for (let order = changes[from]; order !== undefined && count < BATCH; order = changes[from + count]) {
+        if (!this.#writer.put(order, (first + count) >>> 0)) break;
+        count++;
       }
+      for (const [place, { errno, text }] of this.#client.batch(this.#writer.finish(), first, count)) {
+        const index = from + place;
+        if (changes[index]?.kind === "delete" && ABSENT.includes(errno)) continue;
+        refused.push({ index, error: errorName(errno), kernel: text });
+      }
+      from += count;
     }
     return refused;
   }
@@ -248,6 +252,12 @@ export class RouteSocket implements Disposable {
     this.#client[Symbol.dispose]();
   }
 
+  /** Most sockets never need its 64 KiB. */
+  get #writer(): RouteWriter {
+    this.#writerMade ??= new RouteWriter();
+    return this.#writerMade;
+  }
+
   #add(what: string, type: number, payload: Uint8Array): boolean {
     const verdict = this.#client.try(type, NLM_F_CREATE | NLM_F_EXCL, payload);
     if (verdict.errno !== 0 && verdict.errno !== EEXIST) throw this.#client.refusal(what, verdict);
@@ -274,12 +284,6 @@ export class RouteSocket implements Disposable {
     if (decoded.ok) return decoded.value;
     throw this.#client.malformed(decoded.error);
   }
-}
-
-function encodeOrder(order: RouteOrder): Request {
-  if (order.kind === "delete") return { type: RTM_DELROUTE, flags: 0, payload: encodeDeleteRoute(order.route) };
-  const flags = NLM_F_CREATE | (order.kind === "add" ? NLM_F_EXCL : NLM_F_REPLACE);
-  return { type: RTM_NEWROUTE, flags, payload: encodeRoute(order.route) };
 }
 
 const ESRCH = 3;

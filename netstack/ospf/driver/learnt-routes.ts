@@ -6,7 +6,8 @@
 import { formatPrefix, isIpv4, type Prefix } from "../../../base/address.ts";
 import { OSPF_ROUTE_PROTOCOL } from "../../kernel/marks.ts";
 import type { NewRoute } from "../../kernel/netlink/route.ts";
-import type { RouteOrder, RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { RouteSocket } from "../../kernel/netlink/route-socket.ts";
+import type { RouteOrder } from "../../kernel/netlink/route-writer.ts";
 import type { Route } from "../event.ts";
 import type { OspfPlan } from "../plan.ts";
 
