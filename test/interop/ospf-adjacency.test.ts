@@ -91,4 +91,22 @@ describe.skipIf(why !== undefined)(`OSPF with real peers (${why ?? "both here"})
       expect(router.traced(/to 224\./)).toEqual([]);
     },
   );
+
+  test("bird, v3, NBMA: unicast only, to link-local addresses; routes in both kernels", {
+    timeout: 60_000,
+  }, async () => {
+    await using lab = await buildLab(cable);
+    const linkLocal = async (host: string): Promise<string> => {
+      const { stdout } = await lab.host(host).exec("ip", ["-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"]);
+      return /inet6 (\S+)\//.exec(stdout)?.[1] ?? "";
+    };
+    const [us, them] = await Promise.all([linkLocal("us"), linkLocal("peer")]);
+    await using _ = await startPeer("bird", lab.host("peer"), 3, { type: "nbma", neighbors: [us] });
+    const iface = interfaceOf({ type: "nbma", neighbors: [{ address: them, priority: 1 }] });
+    await using router = new OspfUnderTest(lab.host("us"), planOf(3, iface, { networks: [vip(3)] }));
+    await router.full(PEER);
+    await routed(lab.host("us"), THEIRS[3], true, () => router.explain());
+    await routed(lab.host("peer"), VIPS[3], true, () => router.explain());
+    expect(router.traced(/to ff02/)).toEqual([]);
+  });
 });
