@@ -2,7 +2,7 @@
  * Prefixes of one family as small integers, so that a RIB is arrays and not objects.  An id stays the prefix's until a
  * sweep finds nobody who uses it: 9 (IPv4) or 25 (IPv6) octets a prefix, and the hash table.
  */
-import { ipOfOctets, octetsOfIp, type Prefix } from "../../base/address.ts";
+import { type Ipv4, ipOfOctets, isIpv4, octetsOfIp, type Prefix } from "../../base/address.ts";
 import type { Family } from "./packet/family.ts";
 
 /** 0 is no prefix. */
@@ -20,9 +20,12 @@ export class PrefixTable {
   #next = 1;
   #live = 0;
   readonly #probe = new Uint32Array(4);
+  readonly #seed: number;
 
-  constructor(family: Family) {
+  /** `seed`: 32 bits that peers do not know, so that none can send prefixes which all fall on one slot. */
+  constructor(family: Family, seed = 0) {
     this.family = family;
+    this.#seed = seed;
     this.#words = family === "ipv4" ? 1 : 4;
     this.#address = new Uint32Array(FIRST * this.#words);
     this.#length = new Uint8Array(FIRST);
@@ -48,12 +51,12 @@ export class PrefixTable {
     return this.#slots[this.#slotOf(bits)] ?? 0;
   }
   id(prefix: Prefix): PrefixId {
-    this.#load(octetsOfIp(prefix.ip), 0, prefix.length);
+    this.#loadPrefix(prefix);
     return this.#intern(prefix.length);
   }
   /** 0 if nobody asked for an id of it. */
   find(prefix: Prefix): PrefixId {
-    this.#load(octetsOfIp(prefix.ip), 0, prefix.length);
+    this.#loadPrefix(prefix);
     return this.#slots[this.#slotOf(prefix.length)] ?? 0;
   }
 
@@ -65,6 +68,7 @@ export class PrefixTable {
     return this.#address[id * this.#words + index] ?? 0;
   }
   prefix(id: PrefixId): Prefix {
+    if (this.#words === 1) return { ip: this.word(id, 0) as Ipv4, length: this.bits(id) };
     const octets = new Uint8Array(this.#words * 4);
     for (let at = 0; at < octets.length; at++) octets[at] = this.word(id, at >>> 2) >>> (24 - (at & 3) * 8);
     return { ip: ipOfOctets(octets), length: this.bits(id) };
@@ -119,6 +123,10 @@ export class PrefixTable {
     return freed;
   }
 
+  #loadPrefix({ ip, length }: Prefix): void {
+    if (isIpv4(ip)) this.#probe[0] = (ip & maskOf(length)) >>> 0;
+    else this.#load(octetsOfIp(ip), 0, length);
+  }
   #load(bytes: Uint8Array, at: number, bits: number): void {
     if (this.#words === 1 && bits === 24) {
       // What most routes are.
@@ -154,11 +162,8 @@ export class PrefixTable {
   #slotOf(bits: number): number {
     const mask = this.#slots.length - 1;
     if (this.#words === 1) return this.#slotOf4(bits, mask);
-    let hash = bits;
-    for (let index = 0; index < this.#words; index++) {
-      hash = Math.imul(hash ^ (this.#probe[index] ?? 0), 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
+    let hash = mixed(bits, this.#seed);
+    for (let index = 0; index < this.#words; index++) hash = mixed(this.#probe[index] as number, hash);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = this.#slots[slot] ?? 0;
       if (id === 0 || (this.bits(id) === bits && this.#probed(id))) return slot;
@@ -168,8 +173,7 @@ export class PrefixTable {
   #slotOf4(bits: number, mask: number): number {
     const [slots, addresses, lengths] = [this.#slots, this.#address, this.#length];
     const address = this.#probe[0] as number;
-    let hash = Math.imul(bits ^ address, 0x9e3779b1);
-    hash ^= hash >>> 15;
+    const hash = mixed(address, mixed(bits, this.#seed));
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = slots[slot] as number;
       if (id === 0 || (addresses[id] === address && lengths[id] === bits)) return slot;
@@ -180,14 +184,20 @@ export class PrefixTable {
     return true;
   }
   #rehash(): void {
-    const ids = this.#slots.filter((id) => id !== 0);
-    const kept = this.#probe.slice();
-    this.#slots = new Uint32Array(this.#slots.length * 2);
+    const ids = this.#slots;
+    const slots = new Uint32Array(ids.length * 4);
+    const mask = slots.length - 1;
+    this.#slots = slots;
+    const words = this.#words;
     for (const id of ids) {
-      for (let index = 0; index < this.#words; index++) this.#probe[index] = this.word(id, index);
-      this.#slots[this.#slotOf(this.bits(id))] = id;
+      if (id === 0) continue;
+      let hash = mixed(this.#length[id] as number, this.#seed);
+      for (let at = id * words; at < (id + 1) * words; at++) hash = mixed(this.#address[at] as number, hash);
+      // They differ from each other: the first free one is right.
+      let slot = hash & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = id;
     }
-    this.#probe.set(kept);
   }
   #grow(): void {
     const address = new Uint32Array(this.#address.length * 2);
@@ -224,6 +234,14 @@ export function widePrefix(prefix: Prefix, ge?: number, le?: number): WidePrefix
     ge: ge ?? prefix.length,
     le: le ?? (ge === undefined ? prefix.length : most),
   };
+}
+
+/** MurmurHash3's finalizer: every bit of both changes half of the result. */
+function mixed(word: number, seed: number): number {
+  let hash = word ^ seed;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) + seed) | 0;
 }
 
 function maskOf(bits: number): number {

@@ -9,11 +9,11 @@
  */
 import { type Ip, ipv4 } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
-import { earliest, type Instant, instant } from "../../base/unit.ts";
+import { after, earliest, type Instant, instant, ms } from "../../base/unit.ts";
 import { AttributeStore } from "./attributes.ts";
 import { opened } from "./collision.ts";
 import { configure } from "./configure.ts";
-import { type Core, linksOf, type Peer } from "./core.ts";
+import { type Core, type Link, linksOf, type Peer } from "./core.ts";
 import { begin, end, expireRefreshes, refreshed, reimport, updated } from "./established.ts";
 import type { Action, BgpSpeaker, Connection, Event, Expected, RouteChange, RouteQuery, Stats } from "./event.ts";
 import { Fib } from "./fib.ts";
@@ -43,7 +43,7 @@ import { advanceDrain, converge, deferralWake, expireDeferral, startDrain, stopA
 import { Rib } from "./rib.ts";
 import { expired } from "./session.ts";
 import { LOCAL, Sources } from "./sources.ts";
-import { sweepTables } from "./sweep.ts";
+import { isSparse, sweepTables } from "./sweep.ts";
 import { isWaiting, pull } from "./updates.ts";
 import { bfdId, bfdWishes, discoveryWishes } from "./wishes.ts";
 
@@ -56,14 +56,15 @@ export class Speaker implements BgpSpeaker {
   #toldRoutes = false;
   #sweptAt = instant(Number.NEGATIVE_INFINITY);
 
-  /** `random`: between 0 and 1, for the jitter of timers (RFC 4271 §10). */
+  /** `random`: between 0 and 1, for the jitter of timers (RFC 4271 §10) and the seed of hashes. */
   constructor(random: () => number) {
     const store = new AttributeStore();
     const sources = new Sources(0);
     const hops = new NextHops();
+    const seed = Math.floor(random() * 2 ** 32);
     const ribs = {
-      ipv4: new Rib("ipv4", store, sources, hops),
-      ipv6: new Rib("ipv6", store, sources, hops),
+      ipv4: new Rib("ipv4", store, sources, hops, seed),
+      ipv6: new Rib("ipv6", store, sources, hops, seed),
     };
     this.#core = {
       on: {
@@ -256,6 +257,7 @@ export class Speaker implements BgpSpeaker {
         for (;;) {
           const timer = expired(link.session, now);
           if (timer === undefined || !linksOf(peer).includes(link)) break;
+          if (timer === "hold-expired" && this.#overslept(link, now)) continue;
           feed(core, link, { kind: timer }, now);
         }
       }
@@ -263,6 +265,18 @@ export class Speaker implements BgpSpeaker {
       expireRefreshes(core, peer, now);
       settled(core, peer.main, now);
     }
+  }
+
+  /**
+   * It is us who were not running (a stopped process, a suspended host): what the peer said meanwhile waits to be read.
+   * It gets a moment, once, before it is called silent.
+   */
+  #overslept(link: Link, now: Instant): boolean {
+    const at = link.session.timers["hold-expired"] ?? now;
+    if (now - at < LATE) return false;
+    const timers = { ...link.session.timers, "hold-expired": after(now, GRACE) };
+    link.session = { ...link.session, timers };
+    return true;
   }
 
   /** A directly connected external peer cannot be there any more: nobody need wait for its hold time. */
@@ -316,7 +330,7 @@ export class Speaker implements BgpSpeaker {
     if (core.listsDirty) this.#tellLists();
     for (const peer of core.changed) core.out.push({ kind: "changed", peer });
     core.changed.clear();
-    if (core.store.due || now - this.#sweptAt > SWEEP_EVERY) {
+    if (core.store.due || (now - this.#sweptAt > SWEEP_EVERY && isSparse(core))) {
       this.#sweptAt = now;
       sweepTables(core);
     }
@@ -357,5 +371,9 @@ export class Speaker implements BgpSpeaker {
 }
 
 const SWEEP_EVERY = 30_000;
+/** No timer of a loop that runs is so late. */
+const LATE = 1000;
+/** To read what has come. */
+const GRACE = ms(900);
 
 const CALL_FAILED = "call failed: ";

@@ -18,4 +18,12 @@ export function sweepTables(core: Core): void {
   }
 }
 
+/** Most prefixes have no path: they were many, and are no more. */
+export function isSparse({ ribs }: Core): boolean {
+  return FAMILIES.some((family) => {
+    const { table, paths } = ribs[family];
+    return table.live >= WORTH && paths.live * 2 <= table.live;
+  });
+}
+
 const WORTH = 4096;

@@ -119,7 +119,7 @@ describe("RFC 4724 §4.2: the helper", () => {
   });
   test("a NOTIFICATION ends it without RFC 8538", () => {
     const it = pair(8, GR, GR);
-    it.a.feed({ kind: "clear", peer: "b", how: "hard" });
+    it.a.feed({ kind: "stop", keep: false, why: "bye" });
     it.world.run(20);
     expect(it.b.best().has(VIP)).toBe(false);
   });

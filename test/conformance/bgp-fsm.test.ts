@@ -65,6 +65,20 @@ describe("RFC 4271 §8.2.2: the way up", () => {
     expect(count).toBeLessThan(30);
     expect(one.speaker.report("p", 0)?.state).toBe("established");
   });
+  test("§6.5: when it was us who slept, the peer gets a moment before it is called silent", () => {
+    const { one, call } = called();
+    call.up();
+    one.now += 600_000;
+    one.feed({ kind: "wake" });
+    expect(call.closed).toBe(false);
+    call.say({ kind: "keepalive" }); // it had been waiting in the socket
+    one.wait(80_000);
+    expect(one.speaker.report("p", 0)?.state).toBe("established");
+    one.now += 600_000;
+    one.feed({ kind: "wake" });
+    one.wait(1000);
+    expect(call.said.at(-1)).toBe("notification hold-timer-expired");
+  });
   test("§4.2: with a hold time of 0 no KEEPALIVE is sent and silence is no fault", () => {
     const { one, call } = called();
     call.up({ holdTime: ms(0) });
