@@ -1,5 +1,5 @@
 /** `novactl ospf`: interfaces and neighbors, the link-state database, routes. */
-import type { OspfInterfaceReport } from "../netstack/ospf/plan.ts";
+import type { OspfStatus } from "../daemon/admin/routing-api.ts";
 import { type Action, type Call, EXIT } from "./command.ts";
 import { ageOf, clean, formatOf, paint, printed, table } from "./output.ts";
 import { chosen, counted, spanOf } from "./routing.ts";
@@ -51,7 +51,7 @@ const interfaces = async (call: Call): Promise<0> => {
   return EXIT.ok;
 };
 
-function neighborTable({ io }: Call, all: readonly OspfInterfaceReport[]): string {
+function neighborTable({ io }: Call, all: OspfStatus["interfaces"]): string {
   return table(
     io,
     [

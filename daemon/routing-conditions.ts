@@ -63,7 +63,7 @@ type Lasting = (key: string, patience: Ms) => boolean;
 function downOf(status: ReturnType<Routing["status"]>): DesiredCondition | undefined {
   if (status?.state !== "silent" && status?.state !== "backoff") return undefined;
   const how = status.state === "silent" ? "does not answer" : `ended: ${status.lastEnd ?? "unknown"}; a restart is due`;
-  const message = `${how}; peers that restart gracefully keep our routes for their restart time`;
+  const message = `${how}; nothing is announced meanwhile, but to peers that keep our routes (bgp.gracefulRestart)`;
   return { code: "ROUTING_DOWN", severity: "error", subject: "routing", message };
 }
 

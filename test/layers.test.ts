@@ -40,7 +40,14 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
   { where: /^daemon\//, allowed: ["base/", "netstack/", "proxy/", "resources/"], because: "the daemon composes" },
   {
     where: /^cli\//,
-    allowed: ["base/", "resources/", "daemon/admin/api.ts", "daemon/doctor/machine.ts", "netstack/kernel/"],
+    allowed: [
+      "base/",
+      "resources/",
+      "daemon/admin/api.ts",
+      "daemon/admin/routing-api.ts",
+      "daemon/doctor/machine.ts",
+      "netstack/kernel/",
+    ],
     because: "novactl shares schemas and the admin API; cleanup and doctor work without a daemon",
   },
   { where: /^lab\//, allowed: ["base/", "netstack/kernel/", "netstack/wire/"], because: "the lab is not the product" },

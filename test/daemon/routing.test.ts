@@ -1,63 +1,21 @@
 /** Control and the routing process: when it runs, what it is told, what of it stays when it ends. */
 import { describe, expect, it } from "vitest";
 import { ms } from "../../base/unit.ts";
-import type { RoutingPlan } from "../../daemon/routing/words.ts";
-import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
-import { loadSettings, type Settings } from "../../resources/settings.ts";
 import { controlWorld, Forgetful } from "./control-world.ts";
-import { PEERS, SESSIONS } from "./routing-answers.ts";
-
-const VIP = `apiVersion: novaedge.io/v1alpha1
-kind: ProxyVIP
-metadata: {name: web}
-spec:
-  address: 192.0.2.10
-  mode: BGP
-  ports: [8081]
-  bgpConfig: {localAS: 65001, peers: [{address: 10.0.0.1, as: 65000}]}
-  healthPolicy: {requireGateway: false}
-`;
-const NOTHING = `apiVersion: novaedge.io/v1alpha1
-kind: ProxyIPPool
-metadata: {name: p}
-spec: {cidrs: [198.51.100.0/29]}
-`;
-const GATEWAY = `---
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyGateway
-metadata: {name: gw}
-spec:
-  vipRef: web
-  listeners: [{name: http, port: 8081, protocol: HTTP}]
-`;
-
-function settingsOf(text: string): Pick<Settings, "bgp" | "ospf" | "bfd" | "routing"> {
-  const { settings, diagnostics } = loadSettings({ file: "s", content: text });
-  if (settings === undefined) throw new TypeError(JSON.stringify(diagnostics));
-  const { bgp, ospf, bfd, routing } = settings;
-  return { bgp, ospf, bfd, routing };
-}
-
-type Made = ReturnType<typeof controlWorld>;
-const started = ({ router }: Made): boolean => router.on !== undefined;
-const plans = ({ router }: Made): readonly RoutingPlan[] =>
-  router.sent.flatMap((each) => (each.kind === "plan" ? [each.plan] : []));
-const hello = async ({ router, clock }: Made): Promise<void> => {
-  router.say({ kind: "hello", pid: 2 });
-  await clock.pass(1);
-};
-const vipSays = (made: Made, state: "announced" | "withdrawn" | "failed", why = "OK"): void =>
-  made.router.say({ kind: "vip", vip: { name: "web", state, why } });
-const codes = ({ control }: Made): readonly string[] =>
-  control.conditions.list.map(({ code, severity, subject }) => `${severity} ${code} ${subject}`);
-
-async function running(memory?: Forgetful, more: Partial<Settings> = {}): Promise<Made> {
-  const made = controlWorld(VIP, more, memory);
-  await made.settle();
-  await hello(made);
-  vipSays(made, "announced");
-  return made;
-}
+import { PEERS } from "./routing-answers.ts";
+import {
+  codes,
+  GATEWAY,
+  hello,
+  type Made,
+  NOTHING,
+  plans,
+  running,
+  settingsOf,
+  started,
+  VIP,
+  vipSays,
+} from "./routing-world.ts";
 
 describe("the routing process runs while there is something to route", () => {
   it("not for a configuration without routing", async () => {
@@ -176,10 +134,10 @@ describe("restarts (RFC 4724 §4.1, RFC 3623 §2)", () => {
 describe("the end of the daemon", () => {
   const TIMES = { handover: ms(1_000), withdrawal: ms(300), linger: ms(200), grace: ms(1_000) };
   it("withdraw first, at last resort after the drain time; then data planes; then the process", async () => {
-    const made = await running(undefined, settingsOf("routing: {drain: 400ms}"));
+    const made = await running(undefined, settingsOf("routing: {drain: 2s}"));
     const stopped = made.control.stop(TIMES);
-    await made.clock.pass(1);
-    expect(made.router.sent.at(-1)).toEqual({ kind: "withdraw", grace: 400 });
+    await made.clock.pass(900); // data planes that do not answer are not waited for
+    expect(made.router.sent.at(-1)).toEqual({ kind: "withdraw", grace: 2000 });
     expect(made.planes[0]?.sent.at(-1)?.kind).not.toBe("drain");
     made.pulse.say({ kind: "withdrawn" });
     made.router.say({ kind: "withdrawn" });
@@ -230,100 +188,6 @@ describe("the end of the daemon", () => {
     await made.clock.pass(1_000);
     expect(made.routing.phase).toBe("stopped");
     expect(made.control.keepsRoutes).toBe(true);
-  });
-});
-
-describe("BFD between routing and pulse", () => {
-  const timing = {
-    desiredMinTx: 50,
-    requiredMinRx: 50,
-    multiplier: 3,
-    echoTx: undefined,
-    requiredMinEchoRx: 0,
-    demand: false,
-  };
-  const wish: BfdSpec = {
-    id: "bgp/10.0.0.1",
-    peer: "10.0.0.1",
-    local: undefined,
-    ifname: "eth0",
-    hops: "single",
-    minTtl: 1,
-    role: "active",
-    timing,
-    auth: undefined,
-    adminDown: false,
-  };
-  const report = (more: Partial<BfdReport>): BfdReport => {
-    const [session] = SESSIONS;
-    if (session === undefined) throw new TypeError("no session");
-    const { clients: _, ...rest } = session;
-    return { ...rest, id: "10.0.0.1", peer: "10.0.0.1", ...more };
-  };
-  const asked = ({ pulse }: Made): readonly (readonly string[])[] =>
-    pulse.sent.flatMap((each) => (each.kind === "bfd" ? [each.plan.sessions.map(({ id }) => id)] : []));
-  const own = settingsOf("bfd: {sessions: [{name: tor, peer: 10.0.0.1}]}");
-
-  it("wishes go to pulse, reports come back under the id of the wish", async () => {
-    const made = await running();
-    made.router.say({ kind: "bfd", sessions: [wish] });
-    expect(asked(made)).toEqual([["10.0.0.1"]]);
-    made.pulse.say({ kind: "bfd", report: report({ state: "up", wasUp: true }) });
-    expect(made.router.sent.at(-1)).toMatchObject({ kind: "bfd", report: { id: "bgp/10.0.0.1", state: "up" } });
-  });
-  it("the operator's session to the same peer is the same session; who asks later is told at once", async () => {
-    const made = controlWorld(VIP, own);
-    await made.settle();
-    expect(asked(made)).toEqual([["10.0.0.1"]]);
-    made.pulse.say({ kind: "bfd", report: report({ state: "up", wasUp: true }) });
-    await hello(made);
-    made.router.say({ kind: "bfd", sessions: [wish] });
-    expect(made.router.sent.at(-1)).toMatchObject({ kind: "bfd", report: { id: "bgp/10.0.0.1" } });
-    expect(made.bfd.status.sessions.map(({ clients }) => clients)).toEqual([["static/tor", "bgp/10.0.0.1"]]);
-  });
-  it("sessions outlive a crash of routing, not its end", async () => {
-    const made = await running();
-    made.router.say({ kind: "bfd", sessions: [wish] });
-    made.router.on?.ended("signal SIGKILL");
-    await made.clock.pass(10);
-    expect(asked(made).at(-1)).toEqual(["10.0.0.1"]);
-    await made.clock.pass(1_000);
-    await hello(made);
-    vipSays(made, "announced");
-    made.reconfigure(NOTHING);
-    vipSays(made, "withdrawn");
-    await made.clock.pass(1_000);
-    made.router.on?.ended("exit 0");
-    await made.clock.pass(1);
-    expect(asked(made).at(-1)).toEqual([]);
-    made.pulse.say({ kind: "bfd", report: report({ state: "admin-down" }) }); // it says goodbye for a while
-    expect(made.bfd.status.sessions).toEqual([]);
-  });
-  it("a new pulse is told everything", async () => {
-    const made = await running();
-    made.router.say({ kind: "bfd", sessions: [wish] });
-    made.pulse.on?.ended("signal SIGKILL");
-    await made.clock.pass(1_000);
-    made.pulse.say({ kind: "hello", pid: 3, scheduling: "" });
-    await made.clock.pass(1);
-    expect(asked(made)).toHaveLength(2);
-  });
-  it("one that was up and is not is a condition; one that never came up only when the operator asked for it", async () => {
-    const made = controlWorld(VIP, own);
-    await made.settle();
-    const says = async (more: Partial<BfdReport>): Promise<readonly string[]> => {
-      made.pulse.say({ kind: "bfd", report: report(more) });
-      await made.clock.pass(1);
-      return codes(made).filter((each) => each.includes("BFD"));
-    };
-    expect(await says({ state: "down", wasUp: false })).toEqual(["warning BFD_DOWN 10.0.0.1"]);
-    expect(await says({ state: "up", wasUp: true })).toEqual([]);
-    expect(await says({ state: "down", wasUp: true })).toEqual(["warning BFD_DOWN 10.0.0.1"]);
-    const without = await running();
-    without.router.say({ kind: "bfd", sessions: [wish] });
-    without.pulse.say({ kind: "bfd", report: report({ state: "down", wasUp: false }) });
-    await without.clock.pass(1);
-    expect(codes(without).filter((each) => each.includes("BFD"))).toEqual([]);
   });
 });
 
