@@ -100,7 +100,7 @@ function defaultInto(state: State, area: Area): Desired {
 /** RFC 3101 §3.2: type 7 with P and a forwarding address become type 5, the best of each prefix. */
 function translations(state: State, area: Area): readonly Desired[] {
   const best = new Map<string, ExternalBody>();
-  const own = new Set(networksOf(state).map((each) => formatPrefix(each.prefix)));
+  const own = new Set(networksOf(state).map((each) => each.name));
   for (const { lsa, flushing } of area.home.database.of(state.dialect.types.nssa)) {
     const body = flushing ? undefined : bodyAs(lsa, "nssa");
     if (body?.forwarding === undefined || lsa.header.advertisingRouter === state.routerId) continue;

@@ -50,7 +50,7 @@ export function configure(state: State, plan: OspfPlan, now: Instant): void {
 
 /** What the plan wants announced and no LSA can say. */
 function warn(state: State): void {
-  const told = new Set(networksOf(state).map((each) => formatPrefix(each.prefix)));
+  const told = new Set(networksOf(state).map((each) => each.name));
   const outside = [...state.areas.values()].some((area) => area.kind !== "stub");
   const { version } = state.dialect;
   for (const { prefix, as, area } of state.plan.networks) {
@@ -116,7 +116,10 @@ function rename(state: State, routerId: number, now: Instant): void {
       if (entry.lsa.header.advertisingRouter === state.routerId) flush(state, home, entry, now);
     }
   }
-  emptyOutboxes(state, now);
+  while ([...state.interfaces.values()].some((iface) => iface.outbox.size > 0)) {
+    for (const iface of state.interfaces.values()) iface.outboxAt = undefined; // there is no later
+    emptyOutboxes(state, now);
+  }
   for (const iface of state.interfaces.values()) drop(state, iface, now);
   state.areas.clear();
   for (const entry of state.database) state.database.remove(entry);
@@ -223,6 +226,7 @@ function create(state: State, area: Area, spec: OspfInterfaceSpec, now: Instant)
     acks: new Map(),
     acksAt: undefined,
     outbox: new Map(),
+    outboxAt: undefined,
     refused: {},
     errors: new Map(),
     reported: "",

@@ -11,7 +11,7 @@ import { type Lsa, type LsaHeader, MAX_AGE, MAX_SEQUENCE } from "./packet/lsa.ts
 import { aged, checksumHolds, keyText } from "./packet/lsa-header.ts";
 import type { Acknowledgement, Update } from "./packet/packet.ts";
 import { acknowledged, outgoing, retransmit } from "./retransmit.ts";
-import { addressed, flooded, sendAcks, sendUpdates } from "./send.ts";
+import { addressed, flooded, room, sendAcks, sendUpdates } from "./send.ts";
 import {
   atLeast,
   type Home,
@@ -151,12 +151,19 @@ export function ackReceived(neighbor: Neighbor, ack: Acknowledgement, now: Insta
   }
 }
 
-/** What was collected in this step leaves, packed. */
+/** What was collected in this step leaves, packed; of very much a part now, the rest soon: sockets' buffers are finite. */
 export function emptyOutboxes(state: State, now: Instant): void {
   for (const iface of state.interfaces.values()) {
-    if (iface.outbox.size > 0) {
-      const lsas = [...iface.outbox.values()].map((entry) => outgoing(entry, iface.spec.transmitDelay, now));
-      iface.outbox.clear();
+    if (iface.outbox.size > 0 && (iface.outboxAt === undefined || now >= iface.outboxAt)) {
+      const lsas: Lsa[] = [];
+      let octets = room(state, iface) * MOST_AT_ONCE;
+      for (const [key, entry] of iface.outbox) {
+        octets -= entry.lsa.raw.length;
+        if (octets < 0 && lsas.length > 0) break;
+        iface.outbox.delete(key);
+        lsas.push(outgoing(entry, iface.spec.transmitDelay, now));
+      }
+      iface.outboxAt = iface.outbox.size > 0 ? after(now, PACE) : undefined;
       sendUpdates(state, iface, flooded(state, iface), lsas);
     }
     if (iface.acksAt === undefined || now < iface.acksAt) continue;
@@ -216,6 +223,9 @@ const MIN_LS_ARRIVAL = 1000;
 const CHECK_AGE = 300;
 /** Milliseconds. */
 const MOST_DELAY = 1000;
+/** Packets. */
+const MOST_AT_ONCE = 32;
+const PACE = ms(10);
 const MOST_DELAYED = 64;
 const MOST_ANSWERED = 1024;
 /** Of one database: what a router of this kind can be asked to keep. */

@@ -127,6 +127,7 @@ function reset(state: State, iface: Interface, now: Instant): void {
   iface.acks.clear();
   iface.acksAt = undefined;
   iface.outbox.clear();
+  iface.outboxAt = undefined;
   for (const entry of iface.home.database) {
     iface.home.database.remove(entry); // what was heard on a link ends with it
     state.dying.delete(entry);

@@ -109,7 +109,7 @@ function externals(state: State): readonly Desired[] {
   const normal = [...state.areas.values()].some((area) => area.kind === "normal");
   const found: Desired[] = [];
   for (const network of networks) {
-    const id = ids.get(formatPrefix(network.prefix));
+    const id = ids.get(network.name);
     if (id === undefined) continue;
     const body: Omit<ExternalBody, "kind"> = {
       prefix: network.prefix,

@@ -175,7 +175,7 @@ function externals(state: State): readonly Desired[] {
   const normal = [...state.areas.values()].some((area) => area.kind === "normal");
   for (const network of networksOf(state)) {
     if (network.as === "host") continue;
-    const id = lastingId(state, formatPrefix(network.prefix));
+    const id = lastingId(state, network.name);
     const body: Omit<ExternalBody, "kind"> = {
       prefix: network.prefix,
       prefixOptions: 0,

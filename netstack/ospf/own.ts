@@ -6,22 +6,35 @@ import { type Area, fullCount, type Interface, isAdjacent, type Neighbor, type S
 
 export interface OwnNetwork extends Omit<OspfNetwork, "prefix" | "area"> {
   readonly prefix: Prefix;
+  /** As text. */
+  readonly name: string;
   readonly area: Area | undefined;
 }
 
 /** The plan's networks; `as: "host"` ones with their area. */
 export function networksOf(state: State): readonly OwnNetwork[] {
   const [first] = state.areas.values();
-  const found: OwnNetwork[] = [];
-  for (const network of state.plan.networks) {
-    const parsed = parsePrefix(network.prefix);
-    if (!parsed.ok || isIpv4(parsed.value.ip) !== (state.dialect.version === 2)) continue;
-    const area =
-      network.area === undefined ? first : [...state.areas.values()].find((each) => each.name === network.area);
-    found.push({ ...network, prefix: parsed.value, area: network.as === "host" ? area : undefined });
+  return parsed(state.plan.networks, state.dialect.version).map((network) => {
+    if (network.as !== "host") return { ...network, area: undefined };
+    const named = network.area === undefined ? first : [...state.areas.values()].find((a) => a.name === network.area);
+    return { ...network, area: named };
+  });
+}
+function parsed(networks: readonly OspfNetwork[], version: 2 | 3): readonly Parsed[] {
+  const known = PARSED.get(networks);
+  if (known !== undefined) return known;
+  const found: Parsed[] = [];
+  for (const network of networks) {
+    const prefix = parsePrefix(network.prefix);
+    if (!prefix.ok || isIpv4(prefix.value.ip) !== (version === 2)) continue;
+    found.push({ ...network, prefix: prefix.value, name: formatPrefix(prefix.value) });
   }
+  PARSED.set(networks, found);
   return found;
 }
+type Parsed = Omit<OspfNetwork, "prefix"> & { readonly prefix: Prefix; readonly name: string };
+/** Plans are asked for their networks at every change of anything, and are read once. */
+const PARSED = new WeakMap<readonly OspfNetwork[], readonly Parsed[]>();
 
 /** RFC 6987 §2: no transit. */
 export function linkCost(state: State, iface: Interface): number {
@@ -61,7 +74,10 @@ export function pointLinks(state: State, iface: Interface, data: number): readon
 
 /** We are an AS boundary router (bit E), where type 5 and type 7 LSAs can be told. */
 export function isBoundary(state: State, area: Area): boolean {
-  return area.kind !== "stub" && (networksOf(state).some((each) => each.as !== "host") || translates(state));
+  return (
+    area.kind !== "stub" &&
+    (parsed(state.plan.networks, state.dialect.version).some((each) => each.as !== "host") || translates(state))
+  );
 }
 export function translates(state: State): boolean {
   return [...state.areas.values()].some((area) => area.translating);

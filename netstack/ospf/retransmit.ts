@@ -17,12 +17,12 @@ export function acknowledged(neighbor: Neighbor, key: string): void {
   if (neighbor.retransmissions.size === 0) neighbor.retransmitAt = undefined;
 }
 
-/** One packet's worth of the oldest, each RxmtInterval. */
+/** A few packets' worth of the oldest, each RxmtInterval. */
 export function advanceRetransmissions(state: State, neighbor: Neighbor, now: Instant): void {
   if (neighbor.retransmitAt === undefined || now < neighbor.retransmitAt) return;
   neighbor.retransmitAt = after(now, ms(neighbor.iface.spec.retransmit));
   const lsas: Lsa[] = [];
-  let octets = room(state, neighbor.iface) - UPDATE_OCTETS;
+  let octets = (room(state, neighbor.iface) - UPDATE_OCTETS) * MOST_PACKETS;
   for (const entry of neighbor.retransmissions.values()) {
     octets -= entry.lsa.raw.length;
     if (octets < 0 && lsas.length > 0) break;
@@ -37,3 +37,5 @@ export function outgoing(entry: Entry, transmitDelay: number, now: Instant): Lsa
   const hop = Math.max(1, Math.round(transmitDelay / 1000));
   return aged(entry.lsa, Math.min(MAX_AGE, ageOf(entry, now) + hop));
 }
+
+const MOST_PACKETS = 8;

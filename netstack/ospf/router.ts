@@ -84,6 +84,7 @@ export class Router {
       next = earliest(next, iface.extraHelloAt);
       next = earliest(next, iface.waitUntil);
       next = earliest(next, iface.acksAt);
+      next = earliest(next, iface.outboxAt);
       for (const neighbor of iface.neighbors.values()) {
         next = earliest(next, neighbor.helping === undefined ? neighbor.inactiveAt : neighbor.helping.until);
         next = earliest(next, neighbor.pollAt);

@@ -86,6 +86,8 @@ export interface Interface {
   acksAt: Instant | undefined;
   /** LSAs that leave with the end of this step. */
   readonly outbox: Map<string, Entry>;
+  /** There was more than leaves at once. */
+  outboxAt: Instant | undefined;
   readonly refused: Record<string, number>;
   /** By neighbor: why it went down last. */
   readonly errors: Map<string, string>;
