@@ -30,9 +30,9 @@ export class Rib {
   #isTouched = new Uint8Array(64);
   readonly #counts: Counts[] = [];
 
-  constructor(family: Family, store: AttributeStore, sources: Sources, hops: NextHops) {
+  constructor(family: Family, store: AttributeStore, sources: Sources, hops: NextHops, seed = 0) {
     this.family = family;
-    this.table = new PrefixTable(family);
+    this.table = new PrefixTable(family, seed);
     this.#store = store;
     this.#sources = sources;
     this.#hops = hops;
