@@ -182,7 +182,6 @@ export function newNeighbor(iface: Interface, key: string, fields: Partial<Neigh
     retransmitted: 0,
     sequences: new Map(),
     bfd: undefined,
-    bfdWasUp: false,
     helping: undefined,
     mutual: false,
     ...fields,
@@ -209,7 +208,6 @@ function bringDown(state: State, neighbor: Neighbor, why: string, now: Instant):
   neighbor.helping = undefined;
   neighbor.sequences.clear(); // RFC 2328 D.3: a neighbor that starts anew may count anew
   neighbor.bfd = undefined;
-  neighbor.bfdWasUp = false;
   move(state, neighbor, "down", why, now);
   if (iface.neighbors.get(neighbor.key) !== neighbor) return;
   if (iface.spec.type === "nbma") nextPoll(neighbor, now);

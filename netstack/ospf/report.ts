@@ -106,7 +106,7 @@ function neighborReport(iface: Interface, neighbor: Neighbor, now: Instant): Osp
     since: neighbor.since,
     deadIn: neighbor.inactiveAt === undefined ? 0 : Math.max(0, neighbor.inactiveAt - now),
     retransmissions: neighbor.retransmissions.size,
-    bfd: neighbor.bfd,
+    bfd: neighbor.bfd?.state,
     lastError: iface.errors.get(neighbor.key),
   };
 }
@@ -118,7 +118,7 @@ function essenceOf(iface: Interface): string {
     each.address,
     each.priority,
     each.state,
-    each.bfd,
+    each.bfd?.state,
     iface.errors.get(each.key),
     each.helping !== undefined,
   ]);

@@ -7,6 +7,7 @@
  */
 import { unreachable } from "../../base/result.ts";
 import { after, earliest, type Instant, instant, ms } from "../../base/unit.ts";
+import { pathFailed } from "../bfd/plan.ts";
 import { advanceAges } from "./age.ts";
 import { backoff, due, nextAt } from "./backoff.ts";
 import { electTranslators } from "./border.ts";
@@ -174,9 +175,9 @@ function take(state: State, event: Event, now: Instant): void {
       for (const neighbor of neighborsOf(state)) {
         if (bfdId(state, neighbor) !== event.report.id) continue;
         const was = neighbor.bfd;
-        neighbor.bfd = event.report.state;
+        neighbor.bfd = event.report;
         // RFC 5882 §4.2: only one that was up says anything; an operator's AdminDown says nothing.
-        if (was === "up" && event.report.state === "down") neighborEvent(state, neighbor, "ll-down", now, "bfd-down");
+        if (pathFailed(was, event.report)) neighborEvent(state, neighbor, "ll-down", now, "bfd-down");
       }
       return;
     case "stop":

@@ -1,7 +1,7 @@
 /** What the machines of one router share: areas, interfaces, neighbors (RFC 2328 §6, §9, §10). */
 import type { Ip } from "../../base/address.ts";
 import type { Instant } from "../../base/unit.ts";
-import type { BfdState } from "../bfd/plan.ts";
+import type { BfdReport } from "../bfd/plan.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Action, Link, NextHop, Refused, Route } from "./event.ts";
@@ -136,8 +136,7 @@ export interface Neighbor {
   retransmitted: number;
   /** Per packet kind in v3, one for all in v2. */
   readonly sequences: Map<string, bigint>;
-  bfd: BfdState | undefined;
-  bfdWasUp: boolean;
+  bfd: BfdReport | undefined;
   /** We are its helper while it restarts (RFC 3623 §3). */
   helping: { readonly until: Instant } | undefined;
   /** Its last hello named us. */
