@@ -73,7 +73,7 @@ export class Fib {
     const hops = new Map<string, Hops[number]>();
     for (const { entry, source } of decision.equal) {
       const ip: Ip = entry.nextHop;
-      const ifname = !isIpv4(ip) && ip.startsWith("fe8") ? source.ifname : undefined;
+      const ifname = !isIpv4(ip) && /^fe[89ab]/.test(ip) ? source.ifname : undefined;
       hops.set(`${formatIp(ip)}%${ifname ?? ""}`, { ip, ifname });
       if (hops.size >= Math.max(1, this.#install.multipath)) break;
     }

@@ -73,6 +73,34 @@ describe("policy", () => {
     expect(it.at("b").best().get(VIP)).toMatchObject({ nextHop: "10.0.0.9", med: 77, asPath: "65001 65001" });
     expect(it.at("c").best().get(VIP)).toMatchObject({ nextHop: "10.0.0.1", med: undefined, asPath: "65001" });
   });
+  test("export of what is ours alone: by its path, as this peer would see it, less our one number in front", () => {
+    const own = (asn: number) => ({
+      rules: [rule({ match: { asPath: `^(?:${asn}(?: ${asn})*)?$` } })],
+      otherwise: "reject" as const,
+    });
+    const it = topology(
+      17,
+      [
+        ["x", 65009, [network("10.9.0.0/16")]],
+        ["a", 65001, [network(VIP, { prepend: 2 }), network("192.0.2.2/32")]],
+        ["b", 65002],
+        ["c", 65003],
+      ],
+      [
+        ["x", "a"],
+        ["a", "b", { export: own(65001) }],
+        ["a", "c", { export: own(65111), localAsn: 65111 }, { asn: 65111 }],
+      ],
+    );
+    expect(it.at("b").routes("a")).toMatchObject([
+      { prefix: VIP, asPath: "65001 65001 65001" },
+      { prefix: "192.0.2.2/32", asPath: "65001" },
+    ]);
+    expect(it.at("c").routes("a")).toMatchObject([
+      { prefix: VIP, asPath: "65111 65111 65111" },
+      { prefix: "192.0.2.2/32", asPath: "65111" },
+    ]);
+  });
   test("internal peers: next hop self when policy says so", () => {
     const it = topology(
       7,
