@@ -4,6 +4,7 @@
  */
 import { formatIp } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
 import { after, type Instant, instant, type Ms, ms, seconds } from "../base/unit.ts";
 import type { VipReport } from "../netstack/vip/plan.ts";
 import type { Allocated } from "../resources/allocate.ts";
@@ -34,6 +35,8 @@ export interface ControlParts {
   readonly routing: Routing;
   readonly bfd: Bfd;
   readonly host: Host;
+  /** Calls to these addresses ("192.0.2.1/32") get no answer from now on, and for some seconds; throws a Fault. */
+  readonly overlook: (addresses: readonly string[]) => void;
   readonly events: Events;
   readonly clock: Clock;
   readonly wall: () => number;
@@ -67,6 +70,8 @@ const FAREWELL = ms(500);
 const ON_THE_WIRE: ReadonlySet<string> = new Set(["announced", "bound"]);
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
 const LONGEST_FOLLOW = seconds(2);
+/** Callers that are not heard try again after a second, then after three. */
+const LONGEST_HUSH = ms(800);
 /** How old the picture of the interfaces may be. */
 const LOOK_EVERY = ms(500);
 
@@ -95,6 +100,8 @@ export class Control {
   #routerId: string | undefined;
   #queued = false;
   #draining = false;
+  /** Stopping, and announced as before. */
+  #hushing = false;
   #hurried = false;
   #stopped: Promise<void> | undefined;
 
@@ -259,9 +266,12 @@ export class Control {
     const keep = this.keepsRoutes;
     if (keep) routing.hold();
     const announced = !keep && [...routing.vips.values()].some(({ report }) => ON_THE_WIRE.has(report.state));
-    const owned = announced || [...vips.reports.values()].some(({ report }) => report.state === "owner");
+    const owner = [...vips.reports.values()].some(({ report }) => report.state === "owner");
+    const owned = announced || owner;
+    const quiet = announced && !owner && !this.#hurried && (await this.#hush());
     const { drain } = live.current.settings.routing;
-    const withdrawn = keep ? undefined : routing.withdraw(announced && !this.#hurried ? drain : ms(0), withdrawal);
+    const patience = announced && !quiet && !this.#hurried ? drain : ms(0);
+    const withdrawn = keep ? undefined : routing.withdraw(patience, withdrawal);
     await Promise.all([vips.withdraw(handover, withdrawal), withdrawn]);
     if (owned && !this.#hurried)
       await new Promise<void>((resolve) => void clock.wakeAt(after(clock.now(), linger), resolve));
@@ -269,6 +279,27 @@ export class Control {
     // In this order: a peer that hears that BFD ends would think that it lost us.
     await routing.stop(keep, seconds(3));
     await vips.stop(seconds(3));
+  }
+
+  /**
+   * Routers that send elsewhere take flows away in the middle of a request: they shall find none.  Who calls meanwhile
+   * gets no answer, calls again, and finds another host.  (An owner of other virtual IPs hands its flows over instead.)
+   * False: some flows last too long.
+   */
+  async #hush(): Promise<boolean> {
+    const { events, overlook, routing } = this.#parts;
+    const addresses = routing.plan?.vips.flatMap((vip) => vip.addresses) ?? [];
+    try {
+      overlook(addresses);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // Without it callers go on coming, and those that are here at the withdrawal are lost: no reason not to stop.
+      events.emit("daemon.not-overlooked", { why: error.message }, "warn");
+    }
+    this.#hushing = true;
+    const quiet = await this.#parts.dataplanes.hush(LONGEST_HUSH);
+    this.#hushing = false;
+    return quiet;
   }
 
   /** Key and secrets belong to a configuration: one without virtual IPs has none, and the one before is still followed. */
@@ -286,7 +317,7 @@ export class Control {
       listening: dataplanes.listening(),
       health: new Map([...dataplanes.health].map(([key, { healthy }]) => [key, healthy])),
       eligible: this.#eligible,
-      draining: this.#draining,
+      draining: this.#draining && !this.#hushing,
       secrets,
       routerId: this.#routerId,
     };

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { unreachable } from "../base/result.ts";
-import { after, type Instant, ms, seconds, since } from "../base/unit.ts";
+import { after, type Instant, type Ms, ms, seconds, since } from "../base/unit.ts";
 import type { Fd } from "../netstack/kernel/loop.ts";
 import type { ProxyConfig } from "../proxy/config.ts";
 import type { FromDataplane, ToDataplane } from "../proxy/control.ts";
@@ -148,6 +148,23 @@ export class Dataplanes {
     this.#retry?.[Symbol.dispose]();
     await Promise.all(this.#workers.map(({ child }) => child.stop({ kind: "drain", grace }, ms(grace + 1_000))));
   }
+  /** Connections end with their next answer; resolves when none is left anywhere (true), or after `patience`. */
+  async hush(patience: Ms): Promise<boolean> {
+    const { clock } = this.#parts;
+    const up = this.#workers.filter(({ child }) => child.phase === "up");
+    return await new Promise<boolean>((resolve) => {
+      const late = clock.wakeAt(after(clock.now(), patience), () => resolve(false));
+      const left = new Set(up);
+      for (const state of up) {
+        state.hushed = () => {
+          if (!left.delete(state) || left.size > 0) return;
+          late[Symbol.dispose]();
+          resolve(true);
+        };
+        state.child.send({ kind: "hush" });
+      }
+    });
+  }
   kill(): void {
     this.#retry?.[Symbol.dispose]();
     for (const { child } of this.#workers) child.kill();
@@ -237,6 +254,8 @@ export class Dataplanes {
         return this.#judged(worker, message);
       case "stats":
         return this.#counters.update(String(worker), message.stats);
+      case "hushed":
+        return state.hushed();
       case "pong":
         return;
       default:
@@ -270,6 +289,8 @@ class WorkerState {
   listening: ReadonlySet<string> = new Set();
   /** Listener keys whose socket this process was given. */
   readonly handed = new Set<string>();
+  /** Somebody waits for its silence. */
+  hushed: () => void = () => undefined;
 
   constructor(child: Worker) {
     this.child = child;

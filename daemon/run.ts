@@ -27,6 +27,7 @@ import { removeLeftovers } from "./leftovers.ts";
 import { closeServer, listenTcp, listenUnix, observationServer } from "./listen.ts";
 import { formatFor, openLog } from "./log.ts";
 import { families } from "./metrics.ts";
+import { overlook } from "./overlook.ts";
 import { Routing } from "./routing.ts";
 import { bootId, RoutingFile } from "./routing-memory.ts";
 import { routingMeasured } from "./routing-status.ts";
@@ -132,6 +133,7 @@ class Daemon {
       routing,
       bfd,
       host: thisHost(),
+      overlook,
       events,
       clock,
       wall,

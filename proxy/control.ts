@@ -14,6 +14,11 @@ export type ToDataplane =
   | { readonly kind: "config"; readonly config: ProxyConfig }
   /** Finish: answer with `Connection: close`, close what is idle, stop accepting, exit 0 when empty or after `grace` ms. */
   | { readonly kind: "drain"; readonly grace: number }
+  /**
+   * Routers will soon send elsewhere, and the kernel drops new calls: every answer says close, what is quiet is closed,
+   * what still comes is served.  `hushed` follows when no connection is left.
+   */
+  | { readonly kind: "hush" }
   | { readonly kind: "ping"; readonly n: number }
   /** Only worker 0 checks: control relays its findings to the other workers (all of them again after a worker's start). */
   | { readonly kind: "health"; readonly backend: string; readonly endpoint: string; readonly healthy: boolean };
@@ -25,6 +30,7 @@ export type FromDataplane =
   /** The configuration does not compile here; the one before stays in force. */
   | { readonly kind: "refused"; readonly version: string; readonly why: string }
   | { readonly kind: "pong"; readonly n: number }
+  | { readonly kind: "hushed" }
   /** `endpoint` is "address:port" ("[v6]:port"). Sent on change, and for all endpoints after each configuration; only worker 0 checks. */
   | {
       readonly kind: "health";

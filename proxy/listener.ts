@@ -14,6 +14,7 @@ export class Listener implements Acceptor {
   readonly #accepting: Disposable;
   readonly #connections = new Set<Downstream>();
   readonly #emptied: () => void;
+  #stopped = false;
 
   /** Takes `fd`.  `emptied` is called whenever the last connection has gone. */
   constructor(traffic: Traffic, key: string, fd: Fd, site: Site, emptied: () => void) {
@@ -52,9 +53,14 @@ export class Listener implements Acceptor {
 
   /** Accepts no more; what is connected gets one more answer. */
   stop(): void {
-    if (this.closing) return;
+    if (this.#stopped) return;
+    this.#stopped = true;
     this.closing = true;
     this.#accepting[Symbol.dispose]();
+  }
+  /** What is connected, and what still comes, gets one more answer each. */
+  hush(): void {
+    this.closing = true;
   }
   /** Closes connections that have no request under way, those first that have been quiet for `ticks`. */
   retireIdle(ticks: number): void {

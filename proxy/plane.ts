@@ -96,8 +96,13 @@ export class Plane {
     for (const listener of this.#listeners.values()) this.#leave(listener);
     this.#listeners.clear();
   }
+  /** Everything that is connected, or still comes, gets one more answer. */
+  hush(): void {
+    for (const listener of this.#listeners.values()) listener.hush();
+  }
   /** Once a tick: closes quiet connections of listeners that are leaving. */
   retireQuiet(ticks: number): void {
+    for (const listener of this.#listeners.values()) if (listener.closing) listener.retireIdle(ticks);
     for (const listener of this.#leaving) {
       listener.retireIdle(ticks);
       if (listener.connections === 0) this.#leaving.delete(listener);

@@ -45,6 +45,8 @@ export class Worker {
   #graceUntil: Instant | undefined = undefined;
   #quiet = QUIET;
   #ticks = 0;
+  /** Tick from which no connection means that none will come. */
+  #hushAt: number | undefined = undefined;
   #sentStats = "";
   #reportedDrops = 0;
   #over = false;
@@ -76,6 +78,8 @@ export class Worker {
         return this.#apply(message.config);
       case "drain":
         return this.drain(message.grace);
+      case "hush":
+        return this.#hush();
       case "ping":
         return this.#parts.send({ kind: "pong", n: message.n });
       case "health":
@@ -100,9 +104,23 @@ export class Worker {
     this.#finishWhenEmpty();
   }
 
+  #hush(): void {
+    if (this.traffic.draining || this.#hushAt !== undefined) return;
+    this.#parts.log.info("dataplane.hushed", { connections: this.plane.connections });
+    // Calls that the kernel has answered already are accepted and served before anybody is told that all is quiet.
+    this.#hushAt = this.#ticks + SETTLING;
+    this.#quiet = SETTLING;
+    this.plane.hush();
+  }
+  #tellWhenHushed(): void {
+    if (this.#hushAt === undefined || this.#ticks < this.#hushAt || this.plane.connections > 0) return;
+    this.#hushAt = Number.POSITIVE_INFINITY;
+    this.#parts.send({ kind: "hushed" });
+  }
+
   #apply(config: ProxyConfig): void {
     const { log, send } = this.#parts;
-    if (this.traffic.draining) return;
+    if (this.traffic.draining || this.#hushAt !== undefined) return;
     const applied = this.plane.apply(config);
     if (!applied.ok) {
       log.error("dataplane.config-refused", { version: config.version, why: applied.error });
@@ -153,6 +171,7 @@ export class Worker {
     this.#access.flush();
     plane.retireQuiet(this.#quiet);
     if (++this.#ticks % 10 === 0) this.#second();
+    this.#tellWhenHushed();
     if (this.#graceUntil !== undefined) {
       if (loop.now() >= this.#graceUntil) this.#finish();
       else this.#finishWhenEmpty();
@@ -215,6 +234,8 @@ function wordsOf(error: object): string {
 
 /** A connection without a request for that long is closed in a drain. */
 const QUIET = 10; // ticks
+/** Longer than a handshake takes. */
+const SETTLING = 3; // ticks
 const OWN_DESCRIPTORS = 64;
 /** Control takes no longer texts. */
 const LONGEST_WHY = 1000;

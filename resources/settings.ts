@@ -77,7 +77,9 @@ export const settingsSchema = z
           ),
         drain: duration("0s", "60s")
           .prefault("1s")
-          .describe("How long everything is announced as the last choice before it is withdrawn."),
+          .describe(
+            "How long everything is announced as the last choice before it is withdrawn, when connections that do not end are left at a stop; without any it is withdrawn at once.",
+          ),
       })
       .prefault({})
       .describe("BGP and OSPF together."),

@@ -277,21 +277,6 @@ function atLeast(offset: number, least: number): readonly BpfInstruction[] {
   ];
 }
 
-/**
- * A listening TCP socket drops calls from now on, without a word: who calls tries again after a second.  Calls that were
- * answered already come through.
- */
-export function ignoreCalls(listener: Fd): void {
-  const FLAGS = 13; // of the TCP header, where the filter of a TCP socket begins
-  attach(listener, [
-    [LOAD_OCTET, 0, 0, FLAGS],
-    [AND, 0, 0, 0x12], // ACK, SYN
-    [JUMP_EQUAL, 0, 1, 0x02],
-    [RETURN, 0, 0, 0],
-    [RETURN, 0, 0, 0xffffffff],
-  ]);
-}
-
 export function attach(fd: Fd, program: readonly BpfInstruction[]): void {
   if (program.length === 0 || program.length > 4096) throw new TypeError(`a filter of ${program.length} instructions`);
   // Slow allocation keeps the program outside V8's heap, where its address stays.
@@ -337,8 +322,6 @@ function open(family: number, type: number, protocol: number, complete: (fd: Fd)
 /** <linux/filter.h>; offsets from here on count from the network header. */
 const SKF_NET_OFF = -0x100000;
 const LOAD_OCTET = 0x30;
-const AND = 0x54;
-const JUMP_EQUAL = 0x15;
 const JUMP_AT_LEAST = 0x35;
 const RETURN = 0x06;
 const SOCK_STREAM = 1;

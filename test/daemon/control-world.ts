@@ -157,6 +157,7 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
   const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
   const eth0 = { name: "eth0", addresses: [ipv4("10.0.0.7")], networks: [], gateways: [ipv4("10.0.0.1")] };
   const host = { hostname: "one", ipv6: () => true, interfaces: () => [eth0], changed: () => false };
+  const overlooked: string[] = [];
   const allocations = { next: () => ({ allocations: [], problems: [] }) } as unknown as Allocations;
   const control = new Control({
     live: live as unknown as Live,
@@ -166,6 +167,7 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     routing,
     bfd,
     host,
+    overlook: (addresses) => void overlooked.push(...addresses),
     events,
     clock,
     wall,
@@ -180,6 +182,7 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
   return {
     clock,
     control,
+    overlooked,
     pulse,
     router,
     routing,

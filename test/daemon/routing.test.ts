@@ -154,6 +154,28 @@ describe("the end of the daemon", () => {
     made.pulse.on?.ended("exit 0");
     await stopped;
   });
+  it("before routers send elsewhere, callers are overlooked and connections end; then nothing is left to wait for", async () => {
+    const made = await running(undefined, settingsOf("routing: {drain: 2s}"));
+    const before = plans(made).length;
+    void made.control.stop(TIMES);
+    await made.clock.pass(1);
+    expect(made.overlooked).toEqual(
+      plans(made)
+        .at(-1)
+        ?.vips.flatMap(({ addresses }) => addresses),
+    );
+    for (const plane of made.planes) expect(plane.sent.at(-1)).toEqual({ kind: "hush" });
+    made.control.changed();
+    await made.clock.pass(1);
+    expect(plans(made)).toHaveLength(before); // it is announced as before
+    const [first, ...others] = made.planes;
+    first?.say({ kind: "hushed" });
+    await made.clock.pass(1);
+    expect(made.router.sent.map(({ kind }) => kind)).not.toContain("withdraw");
+    for (const plane of others) plane.say({ kind: "hushed" });
+    await made.clock.pass(1);
+    expect(made.router.sent.at(-1)).toEqual({ kind: "withdraw", grace: 0 });
+  });
   it("nothing is planned after the withdrawal", async () => {
     const made = await running();
     void made.control.stop(TIMES);

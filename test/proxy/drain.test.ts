@@ -65,6 +65,33 @@ class Stage {
   }
 }
 
+describe("hush", () => {
+  it("accepts on; every answer says close, what is quiet is closed; tells when nothing is left, and drains later", () => {
+    const stage = new Stage();
+    const [speaks, quiet] = [stage.client(), stage.client()];
+    stage.loop.pass(500);
+    stage.worker.message({ kind: "hush" });
+    stage.say(speaks, GET);
+    const late = stage.client();
+    stage.say(late, GET);
+    for (const client of [speaks, late]) {
+      stage.say(stage.server(), OK);
+      expect(client.text).toContain("Connection: close");
+      client.fin();
+      stage.loop.turn();
+    }
+    expect(quiet.open).toBe(true);
+    expect(stage.kinds()).not.toContain("hushed");
+    stage.loop.pass(600);
+    expect(quiet.open).toBe(false);
+    expect(stage.kinds().filter((kind) => kind === "hushed")).toHaveLength(1);
+    expect(stage.finished).toBe(0);
+    expect(stage.loop.acceptors.size).toBeGreaterThan(0);
+    stage.worker.message({ kind: "drain", grace: 5000 });
+    expect(stage.finished).toBe(1);
+  });
+});
+
 describe("drain", () => {
   it("ends at once when there is nothing to finish", () => {
     const stage = new Stage();
