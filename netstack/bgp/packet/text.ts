@@ -9,8 +9,13 @@ import { eachPrefix, type Nlri, prefixAt } from "./nlri.ts";
 import { hardResetReason, shutdownText } from "./notification.ts";
 import { pathText } from "./path.ts";
 
-/** One line, however many routes there are. */
+/** One line that can be read, however much a message says. */
 export function describe(message: Message): string {
+  const text = whole(message);
+  return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+}
+
+function whole(message: Message): string {
   switch (message.kind) {
     case "open": {
       const { asn, routerId, holdTime, capabilities } = message;
@@ -142,5 +147,6 @@ function hex(octets: Uint8Array): string {
   return octets.length > SHOWN_OCTETS ? `${shown}…` : shown;
 }
 
+const MOST_TEXT = 4096;
 const SHOWN = 8;
 const SHOWN_OCTETS = 64;

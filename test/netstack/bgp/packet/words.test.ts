@@ -103,6 +103,12 @@ group("messages", () => {
       `UPDATE announce ${"192.0.2.1/32 ".repeat(8)}and 292 more: igp, path 65001, next hop 10.0.0.1`,
     );
   });
+  test("and one of a path without end is cut", () => {
+    const path = attribute(0x50, 2, `02ff${"0000fde9".repeat(255)}`.repeat(3));
+    const text = describe(readUpdate(update({ attributes: [...MANDATORY.toSpliced(1, 1), path], nlri: NLRI })));
+    expect(text).toHaveLength(4097);
+    expect(text).toMatch(/^UPDATE announce 192\.0\.2\.0\/24: igp, path 65001 65001 .*…$/);
+  });
   test("what was wrong with it is said, too", () => {
     expect(describe(readUpdate(update({ attributes: [...MANDATORY, attribute(0x80, 4, "00")], nlri: NLRI })))).toBe(
       "UPDATE withdraw 192.0.2.0/24; MULTI_EXIT_DISC length: treat-as-withdraw",
