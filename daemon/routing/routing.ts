@@ -221,8 +221,7 @@ export class Routing implements Disposable {
         this.#listens("ospf", `${version} ${ifname}`, false);
       },
     };
-    const restarting = plan.restarting || this.#anycast.found > 0;
-    return new OspfDriver(loop, { ...plan, restarting }, notes, () => Date.now());
+    return new OspfDriver(loop, plan, notes, () => Date.now());
   }
 
   #notes(engine: string): EngineNotes {
