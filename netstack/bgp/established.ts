@@ -113,6 +113,7 @@ export function exporterOf(
     external,
     asn,
     self,
+    extendedNextHop: agreed.extendedNextHop,
     longLived: longLived.has(family),
     gracefulShutdown: core.plan?.gracefulShutdown === true || core.drain !== undefined,
     policy: new Policy(peer.spec.export, {

@@ -3,6 +3,7 @@
  * RFC 2545, RFC 8950, RFC 8326 §4.2, RFC 9494 §4.3.  Left out on purpose: reflection (RFC 4456): what an internal peer
  * said is not told to another.
  */
+import { isIpv4 } from "../../base/address.ts";
 import { type AttributeId, type AttributeStore, GRACEFUL_SHUTDOWN, LLGR_STALE, Memo } from "./attributes.ts";
 import { DEFAULT_LOCAL_PREF } from "./decide.ts";
 import type { NextHop, PathAttributes } from "./packet/attribute.ts";
@@ -25,6 +26,8 @@ export interface ExportContext {
   readonly asn: number;
   /** Of this family; undefined: we have no address that the peer could send to. */
   readonly self: NextHop | undefined;
+  /** RFC 8950: IPv4 routes may have IPv6 next hops. */
+  readonly extendedNextHop: boolean;
   /** RFC 9494: the peer has the capability. */
   readonly longLived: boolean;
   /** RFC 8326: say that we are about to leave. */
@@ -96,7 +99,7 @@ export class Exporter {
       communities: [...communities],
       localPref: gracefulShutdown ? 0 : (attributes.localPref ?? DEFAULT_LOCAL_PREF),
       // §5.1.3: ourselves to other ASes and for what is ours; an internal peer is told the next hop as it is.
-      ...(external || from === "local" ? { nextHop: self } : {}),
+      nextHop: external || from === "local" ? self : (this.#passedOn(attributes.nextHop) ?? self),
       // §5.1.4: another AS's MED is not passed on to a third one.
       ...(external && from !== "local" ? { med: undefined } : {}),
       // An internal peer would take our own number for a loop.
@@ -105,6 +108,14 @@ export class Exporter {
     };
     const { nextHop } = changes;
     return nextHop === undefined ? undefined : { ...changes, nextHop };
+  }
+
+  /** Of use to an internal peer: RFC 2545 §3 (link-local ones are this link's only), RFC 8950 §4 (only where agreed). */
+  #passedOn({ global }: NextHop): NextHop | undefined {
+    const { rib, extendedNextHop } = this.#context;
+    if (global === undefined) return undefined;
+    if (isIpv4(global) ? rib.family === "ipv6" : rib.family === "ipv4" && !extendedNextHop) return undefined;
+    return { global, linkLocal: undefined };
   }
 
   /** After policy: what every external peer must, or must not, be told. */

@@ -1,6 +1,6 @@
 /** What RFC 4271 §5 and §9, RFC 1997 and others say MUST become of a route: one peer tells, another hears. */
 import { describe, expect, test } from "vitest";
-import { formatPrefix, ipv4 } from "../../base/address.ts";
+import { formatPrefix, ipv4, ipv6 } from "../../base/address.ts";
 import type { PathAttributes } from "../../netstack/bgp/packet/attribute.ts";
 import type { Capability } from "../../netstack/bgp/packet/capability.ts";
 import { prefixesOf } from "../../netstack/bgp/packet/nlri.ts";
@@ -88,6 +88,37 @@ describe("RFC 4271 §5: attributes", () => {
     teller.announce([P]);
     expect(heard(other, P)).toMatchObject({ nextHop: { global: ipv4("10.0.0.1") } });
     expect(heard(inner, P)).toMatchObject({ nextHop: { global: ipv4("10.0.0.2") } });
+  });
+  test("RFC 2545 §3: a link-local next hop stays on its link: an internal peer gets the global one, or ourselves", () => {
+    const { teller, inner } = three();
+    const linkLocal = ipv6("fe80::2");
+    teller.announce(["2001:db8:7::/48"], { nextHop: { global: undefined, linkLocal } });
+    expect(heard(inner, "2001:db8:7::/48")).toMatchObject({
+      nextHop: { global: ipv6("2001:db8::1"), linkLocal: undefined },
+    });
+    teller.announce(["2001:db8:7::/48"], { nextHop: { global: ipv6("2001:db8::2"), linkLocal } });
+    expect(heard(inner, "2001:db8:7::/48")).toMatchObject({
+      nextHop: { global: ipv6("2001:db8::2"), linkLocal: undefined },
+    });
+  });
+  test("RFC 8950 §4: an IPv6 next hop of an IPv4 route is told to an internal peer only where that was agreed", () => {
+    const capability: Capability = { kind: "extended-next-hop", families: [{ family: "ipv4", nextHop: "ipv6" }] };
+    const global = ipv6("2001:db8::2");
+    for (const agreed of [false, true]) {
+      const desk = new Desk();
+      const spec = { mode: "passive", extendedNextHop: true } as const;
+      desk.plan(
+        planOf(65001, "10.0.0.1", {
+          peers: [peerOf("teller", "10.0.0.2", 65002, spec), peerOf("inner", "10.0.0.4", 65001, spec)],
+        }),
+      );
+      const teller = desk.call("10.0.0.2").up({ routerId: ipv4("10.0.0.2") }, [capability]);
+      const inner = desk.call("10.0.0.4");
+      inner.agreed = { ...inner.agreed, peer: "internal", extendedNextHop: true };
+      inner.up({ asn: 65001, routerId: ipv4("10.0.0.4") }, agreed ? [capability] : []);
+      teller.announce([P], { nextHop: { global, linkLocal: undefined } });
+      expect(heard(inner, P)).toMatchObject({ nextHop: { global: agreed ? global : ipv4("10.0.0.1") } });
+    }
   });
   test("§5.1.3: a route with ourselves as next hop is not used", () => {
     const { desk, teller, other } = three();

@@ -1,5 +1,5 @@
 /** A hand on the other end of one connection: says what it likes, and reads what the speaker answers. */
-import { type Ip, ipv4, parsePrefix } from "../../../base/address.ts";
+import { ipv4, ipv6, parsePrefix } from "../../../base/address.ts";
 import { type Instant, instant, ms } from "../../../base/unit.ts";
 import type { Action, Connection, Event } from "../../../netstack/bgp/event.ts";
 import type { PathAttributes } from "../../../netstack/bgp/packet/attribute.ts";
@@ -61,7 +61,7 @@ export class Desk {
   call(remote: string, local = "10.0.0.1", ifname: string | undefined = "eth0"): Call {
     const call = new Call(this, this.speaker.allot());
     this.#calls.push(call);
-    const ends = { local: ipv4(local), remote: ipv4(remote), ifname, addresses: [ipv4(local)] as readonly Ip[] };
+    const ends = { local: ipv4(local), remote: ipv4(remote), ifname, addresses: [ipv4(local), ipv6("2001:db8::1")] };
     this.feed({ kind: "incoming", connection: call.connection, ends });
     return call;
   }
