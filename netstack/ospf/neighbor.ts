@@ -4,6 +4,7 @@
  */
 import { unreachable } from "../../base/result.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
+import { changed } from "./backoff.ts";
 import { beginExchange, beginNegotiation, clearLists } from "./description.ts";
 import { helloSoon, nextPoll } from "./hello-out.ts";
 import { quad } from "./packet/describe.ts";
@@ -223,6 +224,7 @@ function move(state: State, neighbor: Neighbor, to: OspfNeighborState, why: stri
   // §9.2 NeighborChange: two-way communication came or went.
   if (was !== atLeast(neighbor, "2-way")) neighbor.iface.changes.add("neighbor-change");
   if (wasFull || to === "full") state.origin.dirty = true;
+  if (was !== atLeast(neighbor, "2-way") || wasFull || to === "full") changed(state.backoff, now); // it is a next hop, or none
   const peer = neighbor.routerId === 0 ? neighbor.key : quad(neighbor.routerId);
   state.out.push({ kind: "moved", ifname: neighbor.iface.name, peer, text: `neighbor ${from} → ${to}: ${why}` });
 }

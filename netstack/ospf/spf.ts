@@ -8,7 +8,7 @@ import { routerVertex } from "./dialect.ts";
 import type { NextHop } from "./event.ts";
 import { Heap } from "./heap.ts";
 import type { RouterLink } from "./packet/lsa.ts";
-import type { Area, Interface, State } from "./state.ts";
+import { type Area, atLeast, type Interface, isAdjacent, type State } from "./state.ts";
 
 export interface Reached {
   readonly cost: number;
@@ -140,16 +140,27 @@ function hopsOver(state: State, area: Area, first: boolean, hops: readonly NextH
     const iface = link === undefined ? undefined : state.dialect.ownInterface(state, area, link);
     if (iface === undefined) return [];
     if (to.kind === "network") return [hop(iface, undefined)];
-    const address = [...iface.neighbors.values()].find((each) => each.routerId === to.routerId)?.address;
-    return address === undefined ? [] : [hop(iface, address)];
+    // What our own LSA still says for MinLSInterval may be over: who is not adjacent any more is no next hop.
+    const near = [...iface.neighbors.values()].find((each) => each.routerId === to.routerId && isAdjacent(each));
+    return near === undefined ? [] : [hop(iface, near.address)];
   }
   if (from.kind !== "network" || to.kind !== "router" || back === undefined) return [...hops];
   return hops.flatMap((each) => {
     if (each.address !== undefined) return [each];
     const iface = state.interfaces.get(each.ifname);
-    const address = iface === undefined ? undefined : state.dialect.hopOf(iface, to.routerId, back);
+    if (iface === undefined || !isHeard(iface, to.routerId)) return [];
+    const address = state.dialect.hopOf(iface, to.routerId, back);
     return address === undefined ? [] : [{ ...each, address }];
   });
+}
+
+/** On a broadcast network everybody hears everybody: BFD or silence tells sooner than the network LSA does. */
+function isHeard(iface: Interface, routerId: number): boolean {
+  if (iface.spec.type !== "broadcast") return true;
+  for (const each of iface.neighbors.values()) {
+    if (each.routerId === routerId && (atLeast(each, "2-way") || each.helping !== undefined)) return true;
+  }
+  return false;
 }
 
 function hop(iface: Interface, address: Ip | undefined): NextHop {

@@ -168,6 +168,47 @@ describe.each([2, 3] as const)("OSPFv%s", (version) => {
     expect(two.router.interfaces(net.now)[0]?.neighbors[0]?.lastError).toBe("bfd-down");
   });
 
+  test("BFD, on a network: who failed is no next hop at once, whatever the designated router may say before MinLSInterval", () => {
+    const net = new Network();
+    const lan = net.segment("lan");
+    const nodes = [1, 2, 3].map((host) =>
+      net.node(
+        plan(
+          version,
+          `1.1.1.${host}`,
+          [{ interfaces: [iface("eth0", { ...FAST, bfd: BFD, priority: host === 3 ? 0 : 9 })] }],
+          {
+            networks: host === 3 ? [network(vip)] : [],
+          },
+        ),
+        { eth0: { segment: lan, addresses: ip(1, host) } },
+      ),
+    );
+    net.run(12_300); // the network LSA has just been originated a second time
+    for (const node of nodes.slice(0, 2)) {
+      expect(node.kernel.has(vip)).toBe(true);
+      const sessions = node.actions.findLast((each) => each.kind === "bfd")?.sessions ?? [];
+      const session = sessions.find((each) => each.peer === (version === 2 ? "10.0.1.3" : "fe80::1:3"));
+      if (session === undefined) throw new TypeError("no session");
+      for (const state of ["up", "down"] as const) {
+        net.feed(node, { kind: "bfd", report: { ...REPORT, id: session.id, state, wasUp: true } });
+      }
+      net.run(60);
+      expect(node.kernel.has(vip)).toBe(false);
+    }
+  });
+
+  test("another hello interval of one interface restarts nothing, here or there", () => {
+    const { net, two } = line();
+    const at = two.actions.length;
+    net.configure(two, changed(two.plan, "eth1", { hello: 2000, dead: 4000 }));
+    net.run(1500);
+    expect(moves(two, at)).toEqual([]);
+    net.run(10_000);
+    const touched = two.actions.slice(at).flatMap((each) => (each.kind === "moved" ? [each.ifname] : []));
+    expect(new Set(touched)).toEqual(new Set(["eth1"])); // the neighbor there was not told, and refuses us
+  });
+
   test("a link that goes down takes its neighbor along at once, and comes back", () => {
     const { net, one, two } = line();
     net.link(two, "eth1", { up: false });
