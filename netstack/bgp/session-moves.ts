@@ -43,11 +43,15 @@ export function begin(d: Draft, why: string): void {
   else move(d, "active", why);
 }
 export function call(d: Draft, why: string): void {
-  setRetry(d);
+  // The whole time, whatever came before: TCP has its own idea of when to say something again.
+  set(d, "connect-retry-expired", ms(Math.max(LEAST_RETRY, d.session.config.connectRetry) * d.jitter));
   d.out.push({ kind: "connect" });
   if (d.session.state !== "connect") move(d, "connect", why);
 }
-/** §10 suggests 120 s; the first ones come sooner: most peers that do not answer are just starting, or just saw us go. */
+/**
+ * After a call that was refused.  §10 suggests 120 s; the first ones come sooner: most peers that refuse are just
+ * starting, or just saw us go.
+ */
 export function setRetry(d: Draft): void {
   const { attempts, config } = d.session;
   const span = Math.max(
