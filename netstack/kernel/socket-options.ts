@@ -34,6 +34,7 @@ export const SO_PRIORITY = 12;
 export const SO_REUSEPORT = 15;
 export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 export const SO_TIMESTAMPNS = 35;

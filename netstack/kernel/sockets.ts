@@ -6,7 +6,7 @@
 import koffi from "koffi";
 import { formatIp, type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
-import { EADDRINUSE, errnoName } from "./errno.ts";
+import { EADDRINUSE, ENOENT, errnoName } from "./errno.ts";
 import * as libc from "./libc.ts";
 import type { Endpoint, Fd } from "./loop.ts";
 import { AF_INET, AF_INET6, AF_PACKET, encodeInet, encodeLink } from "./sockaddr.ts";
@@ -291,6 +291,13 @@ export function attach(fd: Fd, program: readonly BpfInstruction[]): void {
   header.writeUInt16LE(program.length, 0);
   header.writeBigUInt64LE(BigInt(koffi.address(code)), 8);
   so.set(fd, so.SOL_SOCKET, so.SO_ATTACH_FILTER, header, "SO_ATTACH_FILTER");
+}
+
+/** What it had, if anything. */
+export function detach(fd: Fd): void {
+  const value = new Uint8Array(4);
+  if (libc.setsockopt(fd, so.SOL_SOCKET, so.SO_DETACH_FILTER, value, 4) < 0 && libc.errno() !== ENOENT)
+    throw new Fault("KERNEL_CALL", { call: "setsockopt", option: "SO_DETACH_FILTER", errno: errnoName(libc.errno()) });
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -7,7 +7,7 @@ import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import { errnoText } from "../../kernel/errno.ts";
 import type { Acceptor, Endpoint, Loop, Stream, StreamHandler } from "../../kernel/loop.ts";
-import { openTcp } from "../../kernel/sockets.ts";
+import { detach, openTcp } from "../../kernel/sockets.ts";
 import { setHops, setUserTimeout } from "../../kernel/tcp-options.ts";
 import type { BgpSpeaker, Call, Connection, Event, Expected } from "../event.ts";
 import type { BgpPlan, BgpSession } from "../plan.ts";
@@ -210,6 +210,7 @@ export class Connections implements Acceptor, Owner, Disposable {
   #prepare(stream: Stream, remote: Endpoint, session: BgpSession): string | undefined {
     try {
       setHops(stream.fd, !isIpv4(remote.ip), hopsOf(session, this.#plan()));
+      detach(stream.fd); // the listener's
       setUserTimeout(stream.fd, sendPatience(session));
       return undefined;
     } catch (cause) {

@@ -18,9 +18,10 @@ import {
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Acceptor, Fd, Loop } from "../../kernel/loop.ts";
-import { listenTcp } from "../../kernel/sockets.ts";
+import { attach, detach, listenTcp } from "../../kernel/sockets.ts";
 import { addTcpKey, removeTcpKey, type TcpKey } from "../../kernel/tcp-options.ts";
 import type { BgpAuth, BgpPlan } from "../plan.ts";
+import { type Distance, distanceFilter } from "./distance-filter.ts";
 import { hostPrefix, keyOf, NETWORK_CONTROL } from "./session-socket.ts";
 
 export interface ListenerNotes {
@@ -35,6 +36,7 @@ export class Listeners implements Disposable {
   /** Keys that shall be there, by peer. */
   #keys: ReadonlyMap<string, TcpKey> = new Map();
   #wanted: readonly Place[] = [];
+  #distances: readonly Distance[] = [];
   #retry: Disposable | undefined;
   /** What was said already, so that a retry does not say it again. */
   readonly #said = new Set<string>();
@@ -49,6 +51,7 @@ export class Listeners implements Disposable {
   plan(plan: BgpPlan | undefined, discovered: ReadonlyMap<string, Ip>): void {
     this.#keys = plan === undefined ? new Map() : keysOf(plan, discovered);
     this.#wanted = plan === undefined ? [] : placesOf(plan);
+    this.#distances = plan === undefined ? [] : distancesOf(plan, discovered);
     for (const [place, listener] of this.#open) {
       if (this.#wanted.some((each) => nameOf(each) === place)) continue;
       listener.accepting[Symbol.dispose]();
@@ -91,6 +94,7 @@ export class Listeners implements Disposable {
       const listener = {
         fd,
         ip: place.ip,
+        filter: undefined,
         keys: new Map<string, TcpKey>(),
         accepting: this.#loop.accept(fd, this.#acceptor),
       };
@@ -105,6 +109,13 @@ export class Listeners implements Disposable {
   }
 
   #furnish(listener: Listener): void {
+    const filter = distanceFilter(!isIpv4(listener.ip), this.#distances);
+    const text = JSON.stringify(filter);
+    if (text !== listener.filter) {
+      if (filter === undefined) detach(listener.fd);
+      else attach(listener.fd, filter);
+      listener.filter = text;
+    }
     for (const [id, key] of listener.keys) {
       const wanted = this.#keys.get(id);
       if (wanted !== undefined && wanted.kind === key.kind) continue;
@@ -142,12 +153,25 @@ interface Listener {
   readonly ip: Ip;
   readonly accepting: Disposable;
   readonly keys: Map<string, TcpKey>;
+  /** The filter that it has, as text. */
+  filter: string | undefined;
 }
 
 function placesOf(plan: BgpPlan): readonly Place[] {
   const { port, addresses } = plan.listen;
   const ips = addresses.length === 0 ? [ipv4("0.0.0.0"), ipv6("::")] : addresses.map(ipOf);
   return ips.map((ip) => ({ ip, port }));
+}
+
+function distancesOf(plan: BgpPlan, discovered: ReadonlyMap<string, Ip>): readonly Distance[] {
+  const named = plan.peers.flatMap(({ address, ifname, ttlSecurity }): readonly Distance[] => {
+    const ip = address === undefined ? discovered.get(ifname ?? "") : ipOf(address);
+    return ip === undefined || ttlSecurity === undefined ? [] : [{ peer: hostPrefix(ip), minTtl: 256 - ttlSecurity }];
+  });
+  const dynamic = plan.dynamic.flatMap(({ prefix, ttlSecurity }) =>
+    ttlSecurity === undefined ? [] : [{ peer: prefixOf(prefix), minTtl: 256 - ttlSecurity }],
+  );
+  return [...named, ...dynamic];
 }
 
 /** By the prefix that they are for: of two peers with one address the first counts. */

@@ -5,6 +5,7 @@ import type { Call, Event } from "../../../../netstack/bgp/event.ts";
 import type { Loop, Stream } from "../../../../netstack/kernel/loop.ts";
 import { ADDRESS_PROTOCOL } from "../../../../netstack/kernel/marks.ts";
 import { listenTcp, openTcp } from "../../../../netstack/kernel/sockets.ts";
+import { setUserTimeout } from "../../../../netstack/kernel/tcp-options.ts";
 import { ENGINES, open, Probe, until } from "../../kernel/loop-probe.ts";
 import { type Host, Segment, UNABLE } from "../../kernel/segment.ts";
 import { Driven, PLAN, type Script, SESSION } from "./script.ts";
@@ -89,6 +90,51 @@ describe.skipIf(UNABLE !== undefined).each(ENGINES)("the BGP driver on %s", (eng
     until(loop, "closed", () => script.of("closed").length === 4);
     dial(b);
     until(loop, "again", () => incoming().length === 6);
+  });
+
+  test("RFC 5082 §3: who is too far away is not even answered; others on the same listener are not asked", () => {
+    script.known = () => expected;
+    const near = { ...SESSION, ttlSecurity: 1 };
+    const rest = { ifname: undefined, port: 179, mode: "both", adminDown: false } as const;
+    const peers = [{ ...near, ...rest, name: "b", address: "192.0.2.2" }];
+    a.do(() => driven.driver.plan({ ...PLAN, peers }));
+    const knock = (host: Host, ttl: number): Probe => {
+      const socket = host.do(() => openTcp({ family: 4, hops: { ttl, minTtl: 0 } }));
+      setUserTimeout(socket, 100);
+      const probe = new Probe(loop);
+      loop.connect({ ip: A4, port: 179 }, probe, { socket });
+      return probe;
+    };
+    const far = knock(b, 254);
+    const other = knock(segment.host("c"), 64);
+    const adjacent = knock(b, 255);
+    until(loop, "outcomes", () => far.why !== undefined && other.opens + adjacent.opens === 2);
+    expect(far.why).toEqual({ kind: "failed", errno: 110 });
+    until(loop, "both", () => incoming().length === 2);
+    // A prefix of callers, then nobody at all.
+    const {
+      name: _name,
+      address: _address,
+      ifname: _ifname,
+      port: _port,
+      mode: _mode,
+      adminDown: _down,
+      ...session
+    } = {
+      ...near,
+      ...rest,
+      name: "",
+      address: "",
+    };
+    a.do(() =>
+      driven.driver.plan({ ...PLAN, dynamic: [{ ...session, name: "any", prefix: "192.0.2.0/29", most: 9 }] }),
+    );
+    const farther = knock(segment.host("c"), 64);
+    until(loop, "giving up", () => farther.why !== undefined);
+    expect(farther.why).toEqual({ kind: "failed", errno: 110 });
+    a.do(() => driven.driver.plan(PLAN));
+    const late = knock(b, 64);
+    until(loop, "opened", () => late.opens === 1);
   });
 
   const call = (port: number, session = SESSION): Call => ({ peer: "b", ip: B4, port, ifname: undefined, session });
