@@ -17,7 +17,7 @@ export function meaning(updates: readonly Update[]): string {
       const { key: _key, asPath, unknown, partial, ...rest } = attributes;
       const passedOn = unknown.map((each) => ({ ...each, flags: each.flags | PARTIAL, value: [...each.value] }));
       const said = JSON.stringify(
-        { ...rest, path: pathText(asPath), unknown: passedOn, partial: partial.toSorted() },
+        { ...rest, path: pathText(asPath), unknown: passedOn, partial: partial.map(String).toSorted() },
         sorted,
       );
       there.push(...routes(nlri).map((route) => `${route} ${said}`));
