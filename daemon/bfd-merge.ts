@@ -46,14 +46,13 @@ function samePath(group: Group, { peer, hops, ifname, local }: BfdSpec): boolean
 }
 
 /** Says what the session is, not who asked: it lives on while its clients change. */
-function idOf(group: Group, groups: readonly Group[]): string {
-  const { peer, hops } = group;
+function idOf({ peer, hops, ifname, local }: Group, groups: readonly Group[]): string {
   const base = hops === "multi" ? `${peer} multihop` : peer;
-  const alike = groups.filter((each) => each.peer === peer && each.hops === hops);
-  const linkLocal = /^fe[89ab]/.test(peer);
-  if (alike.length === 1 && !linkLocal) return base;
-  return [base, ...[group.ifname, linkLocal ? undefined : group.local].filter((each) => each !== undefined)].join("%");
+  const alone = groups.filter((each) => each.peer === peer && each.hops === hops).length === 1;
+  const link = ifname === undefined || (alone && !LINK_LOCAL.test(peer)) ? "" : `%${ifname}`;
+  return alone || local === undefined ? `${base}${link}` : `${base}${link} from ${local}`;
 }
+const LINK_LOCAL = /^fe[89ab]/;
 
 function combined({ members, ifname, local }: Group, id: string): BfdSpec {
   const [first] = members;
