@@ -6,7 +6,7 @@ import { createHmac, hash } from "node:crypto";
 import { formatIp } from "../../../base/address.ts";
 import { unreachable } from "../../../base/result.ts";
 import type { Tracer } from "../../../base/trace.ts";
-import { after, type Instant, instant, ms, seconds, since } from "../../../base/unit.ts";
+import { after, type Instant, instant, type Ms, ms, seconds, since } from "../../../base/unit.ts";
 import type { DatagramMeta, Loop } from "../../kernel/loop.ts";
 import { randomOctets } from "../../kernel/random.ts";
 import { decodeInet } from "../../kernel/sockaddr.ts";
@@ -17,6 +17,7 @@ import type { BfdPlan, BfdReport } from "../plan.ts";
 import { reportOf } from "../report.ts";
 import type { Session } from "../session.ts";
 import { Sessions } from "../sessions.ts";
+import { longer } from "../timing.ts";
 import { Echoes } from "./echoes.ts";
 import { Interfaces } from "./interfaces.ts";
 import { sessionsOf, unsolicitedOf } from "./plan-reader.ts";
@@ -66,6 +67,10 @@ export class BfdDriver implements Disposable {
   #turn: Instant = NEVER;
   #inTurn = 0;
   #crowded = 0;
+  #patientUntil: Instant = instant(0);
+  /** Since that was told last. */
+  #late: { readonly times: number; readonly most: Ms } = { times: 0, most: ms(0) };
+  #lateToldAt: Instant = instant(0);
 
   constructor(parts: BfdParts) {
     this.#parts = parts;
@@ -168,6 +173,7 @@ export class BfdDriver implements Disposable {
     const { loop, tracer } = this.#parts;
     const now = loop.turnAt();
     this.#count(now);
+    this.#seen(now);
     if (tracer.active) {
       const packet = decode(bytes);
       const text = packet.ok ? describePacket(packet.value) : describeMalformed(packet.error);
@@ -187,19 +193,46 @@ export class BfdDriver implements Disposable {
   }
 
   #wake(): void {
+    const { loop } = this.#parts;
+    const now = loop.now();
+    this.#seen(now);
     this.#alarm = undefined;
     this.#alarmAt = NEVER;
-    const { loop } = this.#parts;
     // A turn that brought many packets may have left more behind: nobody is silent before those are looked at.  A flood
     // must not put this off for ever.
     const isCrowded = this.#turn === loop.turnAt() && this.#inTurn >= CROWD;
     this.#crowded = isCrowded ? this.#crowded + 1 : 0;
-    this.#perform(this.#sessions.wake(loop.now(), !isCrowded || this.#crowded > MOST_CROWDED));
+    const conclusive = (!isCrowded || this.#crowded > MOST_CROWDED) && now >= this.#patientUntil;
+    this.#perform(this.#sessions.wake(now, conclusive));
     this.#arm();
   }
 
+  /** While this host stood still nothing could be heard: that time is no silence, and what came meanwhile takes as long. */
+  #seen(now: Instant): void {
+    const late = since(this.#alarmAt, now);
+    if (late < STANDSTILL) return;
+    const until = after(now, late < MOST_PATIENCE ? late : MOST_PATIENCE);
+    if (until > this.#patientUntil) this.#patientUntil = until;
+    this.#wokenLate(late);
+  }
+
+  /** A host that does not let this process run makes peers believe that it is dead: an operator must be able to tell. */
+  #wokenLate(late: Ms): void {
+    if (late < LATE) return;
+    this.#late = { times: this.#late.times + 1, most: longer(late, this.#late.most) };
+    const { loop, tell } = this.#parts;
+    if (loop.now() < this.#lateToldAt) return;
+    this.#lateToldAt = after(loop.now(), WARN_EVERY);
+    const { times, most } = this.#late;
+    this.#late = { times: 0, most: ms(0) };
+    tell({ kind: "event", name: "bfd.woken-late", fields: { times, most: Math.round(most), level: "warn" } });
+  }
+
   #arm(): void {
-    const next = this.#sessions.nextWake() ?? NEVER;
+    const due = this.#sessions.nextWake() ?? NEVER;
+    const now = this.#parts.loop.turnAt();
+    // What is overdue waits for a conclusion: it is looked at now and then, not without a pause.
+    const next = due <= now && now < this.#patientUntil ? after(now, LOOK_EVERY) : due;
     if (next === this.#alarmAt) return;
     this.#alarm?.[Symbol.dispose]();
     this.#alarmAt = next;
@@ -329,6 +362,11 @@ function count(session: Session): number {
 /** As many datagrams as a loop takes from one socket in a turn. */
 const CROWD = 16;
 const MOST_CROWDED = 64;
+const STANDSTILL = ms(2);
+const MOST_PATIENCE = ms(50);
+const LOOK_EVERY = ms(1);
+/** Worth telling. */
+const LATE = ms(10);
 const SOON = ms(50);
 const MOST_MOVES = 20;
 const WARN_EVERY = seconds(60);
