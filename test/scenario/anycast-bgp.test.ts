@@ -28,7 +28,7 @@ describe.skipIf(why !== undefined)(`a virtual IP announced by BGP (${why ?? "FRR
     expect(bgp.router).toMatchObject({ asn: 65_001, routerId: expect.any(String) });
     expect(bgp.peers.map(({ state }) => state)).toEqual(["established", "established"]);
     const bfd = await ask<BfdStatus>(a.files, "/v1/bfd");
-    await guarded(a.files, scene.router);
+    await guarded(a.files, () => scene.router());
     expect(bfd.sessions.map(({ peer }) => peer)).toContain(ROUTER4);
 
     for (const pid of dataplanes(a.daemon.pid)) send(pid, "SIGSTOP");
@@ -54,7 +54,7 @@ describe.skipIf(why !== undefined)(`a virtual IP announced by BGP (${why ?? "FRR
       const b = scene.start("b");
       await Promise.all([ready(a.files), ready(b.files)]);
       await scene.reach("a b");
-      await guarded(a.files, scene.router);
+      await guarded(a.files, () => scene.router());
       killAll(a.daemon);
       await scene.reach("b", 5000);
       const bound = async (): Promise<string> =>
