@@ -129,12 +129,17 @@ export class Connections implements Acceptor, Owner, Disposable {
     }
     const ends = this.#parts.interfaces.ends(local.ip, remote.ip, remote.scope ?? local.scope);
     const called = this.#calls.get(link);
-    if (called !== undefined && stream !== undefined) setUserTimeout(stream.fd, sendPatience(called.call.session));
-    this.#calls.delete(link);
+    // It answered the call; whether it hears what we say shows soon, and until then a failure has the call's reasons.
+    if (called !== undefined && stream !== undefined) setUserTimeout(stream.fd, OPEN_PATIENCE);
     this.#parts.feed({ kind: called === undefined ? "incoming" : "opened", connection, ends });
     return true;
   }
   received(link: Link, bytes: Uint8Array): void {
+    const called = this.#calls.get(link);
+    if (called !== undefined) {
+      this.#calls.delete(link);
+      if (link.stream !== undefined && !link.isGone) setUserTimeout(link.stream.fd, sendPatience(called.call.session));
+    }
     this.#parts.feed({ kind: "received", connection: link.connection, bytes });
   }
   lost(link: Link, why: string): void {
@@ -279,6 +284,8 @@ function reasonOf(fault: Fault): string {
   return [option ?? call, address, errno].filter((each) => each !== undefined).join(" ") || fault.message;
 }
 
+/** For our OPEN to be acknowledged. */
+const OPEN_PATIENCE = 10_000;
 /** Of one address at a time: a collision needs two. */
 const CONNECTIONS_EACH = 4;
 const SAMPLE_EVERY = ms(1000);
