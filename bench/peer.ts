@@ -1,6 +1,6 @@
 /** Peers come from Debian's packages; a bench installs what is missing, as root, and says so. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const PATHS = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -11,6 +11,7 @@ export function peer(command: string, debianPackage: string): string {
   process.stderr.write(`bench: installing Debian package ${debianPackage}\n`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const install = ["install", "-y", "-qq", "--no-install-recommends", debianPackage];
+  using _ = startsNothing();
   if (spawnSync("apt-get", install, { env, stdio: "ignore" }).status !== 0) {
     execFileSync("apt-get", ["update", "-qq"], { env, stdio: "inherit" });
     execFileSync("apt-get", install, { env, stdio: "inherit" });
@@ -18,6 +19,14 @@ export function peer(command: string, debianPackage: string): string {
   const installed = find(command);
   if (installed === undefined) throw new Error(`${debianPackage} did not bring ${command}`);
   return installed;
+}
+
+/** A program is wanted, not the service that comes with it: while this holds, packages start nothing. */
+function startsNothing(): Disposable {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return { [Symbol.dispose]: () => undefined };
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  return { [Symbol.dispose]: () => rmSync(policy, { force: true }) };
 }
 
 function find(command: string): string | undefined {

@@ -90,19 +90,11 @@ export async function idle(subject: Subject, count: number, seconds: number): Pr
   await lab.host("r").exec("ip", ["-batch", "-"], {
     input: peers.map((peer) => `address add ${peer}/16 dev eth0\n`).join(""),
   });
-  const neighbor = { address: OWN.address, asn: OWN.asn, passive: true, hold: 30, keepalive: 10, announces: false };
-  await using bird = await startBird(lab.host("r"), {
-    routerId: OTHER.address,
-    installs: false,
-    bgp: { asn: OTHER.asn, neighbors: peers.map((local, n) => ({ ...neighbor, name: `p${n}`, local })) },
-  });
+  await using farm = lab.host("r").node(join(import.meta.dirname, "peer-farm.ts"), [String(OTHER.asn)]);
+  await farm.says(/"listening"/);
   const starting = performance.now();
   await using started = await subject.start(lab.host("s"), { kind: "idle", peers });
-  await until(
-    `${count} sessions`,
-    async () => ((await bird.ask("show protocols")).match(/\bEstablished\b/g)?.length ?? 0) >= count,
-    { within: 120_000, every: 200 },
-  );
+  await farm.says(new RegExp(`"established":${count}\\b`), 120_000);
   const up = performance.now() - starting;
   await elapse(2000);
   const before = cpuOf(started);
