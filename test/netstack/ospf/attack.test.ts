@@ -13,7 +13,7 @@ describe.each([2, 3] as const)("OSPFv%s", (version) => {
     version === 2 ? 0 : 0x6001,
   ];
 
-  test.each(Array.from({ length: 20 }, (_, seed) => seed + 1))("any packets in any order, seed %i", (seed) => {
+  test.each(Array.from({ length: 8 }, (_, seed) => seed + 1))("any packets in any order, seed %i", (seed) => {
     const dice = random(seed);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(dice() * items.length)] as T;
     const guided = seed % 2 === 1;
