@@ -16,6 +16,9 @@ import {
 import { duration, flag, integer, interfaceName, ip, label, port, subdomain, unicast } from "./scalar.ts";
 
 const number32 = integer(0, 4_294_967_295);
+/** Of what travels in seconds. */
+const wholeSeconds = { error: "a duration of whole seconds" };
+const whole = (value: number): boolean => value % 1000 === 0;
 const family = z.enum(["ipv4", "ipv6"]);
 
 /** What a route of ours carries; shared with `bgpConfig` of a ProxyVIP. */
@@ -38,11 +41,15 @@ const gracefulRestart = z.strictObject({
     .describe(
       "Whether peers are asked to keep our routes while this daemon is away (RFC 4724); some then keep them, BFD or not, when all its processes have died. Without it: when `routing.onStop` is `keep`. Restarts of peers are always helped.",
     ),
-  restartTime: duration("1s", "4095s").prefault("120s").describe("How long the peer waits for us to come back."),
+  restartTime: duration("1s", "4095s")
+    .refine(whole, wholeSeconds)
+    .prefault("120s")
+    .describe("How long the peer waits for us to come back."),
   stalePathTime: duration("1s", "4095s")
     .prefault("360s")
     .describe("How long we keep the routes of a peer that restarts."),
   longLived: duration("1s", "4660h")
+    .refine(whole, wholeSeconds)
     .optional()
     .describe("Long-lived graceful restart (RFC 9494): how long stale routes stay as last choice."),
   notification: flag.default(true).describe("Also over NOTIFICATION messages and an expired hold timer (RFC 8538)."),
@@ -75,7 +82,9 @@ const sessionShape = {
   localAsn: asn.optional().describe("AS that this peer sees instead of ours."),
   source: unicast.optional().describe("Source address of the session."),
   holdTime: duration("0s", "65535s")
-    .refine((value) => value === 0 || value >= 3000, { error: "0s, or a duration from 3s to 65535s" })
+    .refine((value) => value % 1000 === 0 && (value === 0 || value >= 3000), {
+      error: "0s, or a duration of whole seconds from 3s to 65535s",
+    })
     .prefault("90s")
     .describe("Offered hold time; `0s`: no keepalives at all."),
   keepalive: duration("1s", "21845s")

@@ -28,6 +28,8 @@ export interface RoutingActions {
   ospfDatabase(): Promise<Result<OspfDatabase, Refusal>>;
   ospfRoutes(): Promise<Result<OspfRoutes, Refusal>>;
   bfd(): Promise<BfdStatus>;
+  /** Why there would be nothing to trace. */
+  untraceable(protocol: Traced): Refusal | undefined;
   trace(protocol: Traced, peer: string | undefined, line: (line: TraceLine) => void): Disposable;
 }
 export interface RoutesQuery {
@@ -63,6 +65,8 @@ export function routingActions({ routing, bfd, traces }: RoutingActionParts): Ro
       await bfd.refreshed();
       return bfd.status;
     },
+    untraceable: (protocol) =>
+      (protocol === "bgp" || protocol === "ospf") && routing.plan === undefined ? notRouting(routing) : undefined,
     trace: (protocol, peer, line) => traces.follow(protocol, peer, line),
   };
 }

@@ -115,6 +115,12 @@ describe("novactl trace", () => {
     });
     expect([exit, out]).toEqual([EXIT.ok, expected]);
   });
+  it("what is not routed is not waited for", async () => {
+    const why = { code: "NOT_ROUTING", message: "nothing is routed here", problems: [] } as const;
+    await using none = await new FakeDaemon({ untraceable: () => why }).listen();
+    const { exit, err } = await none.novactl(["trace", "bgp"]);
+    expect([exit, err]).toEqual([EXIT.failed, "novactl: error: nothing is routed here [NOT_ROUTING]\n"]);
+  });
   it("a protocol that is none is refused before anything is asked", async () => {
     expect((await daemon.novactl(["trace", "rip"])).exit).toBe(EXIT.usage);
   });

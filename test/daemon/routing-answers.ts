@@ -205,6 +205,7 @@ export const ROUTING_ANSWERS: RoutingActions = {
       }),
     ),
   bfd: () => Promise.resolve({ sessions: SESSIONS, strays: { "no-session": 2 } }),
+  untraceable: () => undefined,
   trace: (_protocol, _peer, line) => {
     line(TRACE);
     return { [Symbol.dispose]: () => undefined };

@@ -57,7 +57,7 @@ describe("values", () => {
     [
       "hold time (RFC 4271 §4.2)",
       "bgp: {peers: [{name: a, address: 10.0.0.1, asn: 1, holdTime: 2s}]}",
-      "expected 0s, or a duration from 3s to 65535s",
+      "expected 0s, or a duration of whole seconds from 3s to 65535s",
     ],
   ])("%s", (_what, text, expected) => {
     const found = problems(text);
