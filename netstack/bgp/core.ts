@@ -55,8 +55,10 @@ export interface Core {
   outDirty: boolean;
   /** RFC 4724 §4.1: peers that restart gracefully hear nothing until all of them have spoken, or until then. */
   deferral: { readonly until: Instant; readonly sweepAt: Instant; readonly over: boolean } | undefined;
-  /** Peers that keep our routes, and have not told us all of theirs since we started. */
+  /** Peers that keep our routes, and have not told us all of theirs since we started: whom the deferral waits for. */
   readonly unheard: Set<string>;
+  /** The same, and those that restart like us: until they have spoken, too, what an earlier life learnt stays. */
+  readonly unsynced: Set<string>;
   /** Drain: depreferred now, silent from `until` on. */
   drain: { readonly until: Instant; silent: boolean; told: boolean } | undefined;
   /** `discovered`, by interface. */

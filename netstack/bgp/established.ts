@@ -66,9 +66,13 @@ export function end(
   core.changed.add(peer.name);
 }
 
-/** RFC 4724 §4.1: whom to wait for after our own restart; who restarts as well is not waited for. */
+/**
+ * RFC 4724 §4.1: whom to wait for after our own restart.  Who restarts as well is not waited for, or both would wait; but
+ * it, too, will say End-of-RIB, as everybody does who has the capability, whatever families it names.
+ */
 function defer(core: Core, peer: Peer, { graceful }: Negotiated): void {
-  if (graceful === undefined || graceful.restarting || graceful.families.size === 0) core.unheard.delete(peer.name);
+  if (graceful === undefined || graceful.restarting) core.unheard.delete(peer.name);
+  if (graceful === undefined) core.unsynced.delete(peer.name);
 }
 
 export function importerOf(
@@ -203,7 +207,9 @@ function synced(core: Core, peer: Peer, family: Family): void {
   channel.synced = true;
   endOfRib(core, peer, family);
   rearm(peer);
-  if ([...(peer.up?.families.values() ?? [])].every((each) => each.synced)) core.unheard.delete(peer.name);
+  if (![...(peer.up?.families.values() ?? [])].every((each) => each.synced)) return;
+  core.unheard.delete(peer.name);
+  core.unsynced.delete(peer.name);
 }
 
 export function refreshed(core: Core, peer: Peer, { family, what }: RouteRefresh, now: Instant): void {

@@ -16,6 +16,7 @@ export function startDeferral(core: Core, now: Instant): void {
   for (const { name, spec } of core.peers.values()) {
     if (!core.restarting || !keepsOurs(spec) || spec.adminDown) continue;
     core.unheard.add(name);
+    core.unsynced.add(name);
     patience = Math.max(patience, spec.gracefulRestart?.restartTime ?? 0);
   }
   const sweepAt = after(now, ms(Math.max(DEFERRAL, Math.min(patience, MOST_PATIENCE))));
@@ -29,11 +30,13 @@ export function startDeferral(core: Core, now: Instant): void {
  * longer: nothing that we announce depends on it, and a peer that is slow to take our call still forwards for it.
  */
 export function expireDeferral(core: Core, now: Instant): void {
-  const { deferral, unheard } = core;
+  const { deferral, unheard, unsynced } = core;
   if (deferral === undefined) return;
-  for (const name of unheard) {
+  for (const name of unsynced) {
     const spec = core.peers.get(name)?.spec;
-    if (spec === undefined || !keepsOurs(spec) || spec.adminDown) unheard.delete(name);
+    if (spec !== undefined && keepsOurs(spec) && !spec.adminDown) continue;
+    unheard.delete(name);
+    unsynced.delete(name);
   }
   if (!deferral.over && (unheard.size === 0 || now >= deferral.until)) {
     if (unheard.size > 0) event(core, "warn", "bgp.restart-incomplete", { missing: [...unheard] });
@@ -44,8 +47,8 @@ export function expireDeferral(core: Core, now: Instant): void {
 }
 /** Not before what was learnt is the kernel's: whoever hears it removes the rest. */
 export function converge(core: Core, now: Instant): void {
-  const { deferral, unheard } = core;
-  if (deferral?.over !== true || (unheard.size > 0 && now < deferral.sweepAt)) return;
+  const { deferral, unsynced } = core;
+  if (deferral?.over !== true || (unsynced.size > 0 && now < deferral.sweepAt)) return;
   if (core.fib.waiting) {
     core.deferral = { ...deferral, sweepAt: after(now, SOON) };
     return;

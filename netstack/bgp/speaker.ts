@@ -93,6 +93,7 @@ export class Speaker implements BgpSpeaker {
       outDirty: false,
       deferral: undefined,
       unheard: new Set(),
+      unsynced: new Set(),
       drain: undefined,
       routers: new Map(),
       listsDirty: false,

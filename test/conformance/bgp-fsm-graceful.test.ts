@@ -343,6 +343,32 @@ describe("RFC 4724 §4.1: restarting", () => {
     expect(a.actions.filter(({ kind }) => kind === "converged")).toHaveLength(1);
     expect(a.events("bgp.restart-incomplete")[0]?.fields).toEqual({ missing: ["b"] });
   });
+  test("a peer that restarts as well is not waited for with what we say, but with what an earlier life left", () => {
+    const desk = new Desk();
+    desk.plan(
+      planOf(65001, "10.0.0.1", {
+        peers: [peerOf("p", "10.0.0.2", 65002, { mode: "passive", gracefulRestart: GR })],
+        networks: [network(VIP)],
+        restarting: true,
+      }),
+    );
+    const call = desk
+      .call("10.0.0.2")
+      .up({}, [
+        { kind: "graceful-restart", restarting: true, notification: false, restartTime: ms(30_000), families: [] },
+      ]);
+    expect(call.said).toContain("update");
+    const converged = () => desk.actions.some(({ kind }) => kind === "converged");
+    desk.wait(100);
+    expect(converged()).toBe(false);
+    call.announce(["10.1.0.0/16"]);
+    call.update([], [], "ipv4");
+    desk.wait(100);
+    expect(converged()).toBe(false);
+    call.update([], [], "ipv6");
+    desk.wait(100);
+    expect(converged()).toBe(true);
+  });
   test("peers that kept our routes hear of them when all have sent theirs", () => {
     const it = pair(14, GR, GR);
     it.b.feed({ kind: "trace", peer: undefined, on: true });
