@@ -69,8 +69,9 @@ export class Anycast implements Disposable {
 
   /** Nothing of ours stays, at once. */
   clear(): void {
-    for (const ip of this.#leaving.keys()) this.#unbind(ip);
-    for (const [ip, { foreign }] of this.#wanted) if (!foreign) this.#unbind(ip);
+    const ours = new Set(this.#ours());
+    for (const ip of this.#leaving.keys()) this.#unbind(ip, ours);
+    for (const [ip, { foreign }] of this.#wanted) if (!foreign) this.#unbind(ip, ours);
     this.#wanted.clear();
   }
 
@@ -111,13 +112,14 @@ export class Anycast implements Disposable {
     const { loop } = this.#parts;
     this.#leaving.set(
       ip,
-      loop.wakeAt(after(loop.now(), LEAVE_AFTER), () => this.#unbind(ip)),
+      loop.wakeAt(after(loop.now(), LEAVE_AFTER), () => this.#unbind(ip, new Set(this.#ours()))),
     );
   }
-  #unbind(ip: Ip): void {
+  /** The kernel would take the mark of an address for no matter: one that a stranger has replaced since is his. */
+  #unbind(ip: Ip, ours: ReadonlySet<Ip>): void {
     this.#leaving.get(ip)?.[Symbol.dispose]();
     this.#leaving.delete(ip);
-    this.#route.deleteAddress(ip, lengthOf(ip), this.#index);
+    if (ours.has(ip)) this.#route.deleteAddress(ip, lengthOf(ip), this.#index);
   }
 
   #concerns(ip: Ip, gone: boolean): boolean {

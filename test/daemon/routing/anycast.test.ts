@@ -1,4 +1,5 @@
 /** Addresses on `lo` of a host of its own. */
+import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatIp, type Ip, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
 import { Anycast } from "../../../daemon/routing/anycast.ts";
@@ -97,6 +98,26 @@ describe.skipIf(UNABLE !== undefined)("addresses that routers are told of", () =
     anycast.clear();
     expect(there()).toEqual([]);
     expect(host.route.addresses(lo).some(({ ip }) => ip === V6)).toBe(true);
+  });
+
+  test("an address that a stranger has replaced meanwhile is his: it stays when ours go", () => {
+    using anycast = born();
+    anycast.want([V4, V6]);
+    const replace = (): void => {
+      host.do(() => execFileSync("ip", ["address", "replace", "192.0.2.10/32", "dev", "lo"]));
+    };
+    const his = (): boolean => host.route.addresses(lo).some(({ ip }) => ip === V4);
+    replace();
+    expect(there()).toEqual(["2001:db8::10/128"]);
+    anycast.want([]);
+    until(loop, "unbound", () => there().length === 0);
+    expect(his()).toBe(true);
+    host.route.deleteAddress(V4, 32, lo);
+    anycast.want([V4]);
+    expect(there()).toEqual(["192.0.2.10/32"]);
+    replace();
+    anycast.clear();
+    expect(his()).toBe(true);
   });
 
   test("an address that cannot be bound says why, and is bound as soon as it can be", () => {
