@@ -41,7 +41,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "point-to-point": { ours: { type: "point-to-point" }, theirs: { type: "point-to-point" }, state: "point-to-point" },
 };
 
-describe.skipIf(why !== undefined)(`OSPF with real peers (${why ?? "both here"})`, () => {
+describe.skipIf(why !== undefined)(`OSPF with real peers (${why ?? "both here"})`, { concurrent: true }, () => {
   const all = (["frr", "bird"] as const).flatMap((make) =>
     ([2, 3] as const).flatMap((version) => Object.keys(CASES).map((name) => [make, version, name] as const)),
   );

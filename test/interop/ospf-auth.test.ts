@@ -24,7 +24,7 @@ const ours = (version: 2 | 3, auth: OspfAuth | undefined) =>
   planOf(version, interfaceOf({ type: "point-to-point", auth }), { networks: [vip(version)] });
 const keyed = (...keys: Keys): OspfAuth => ({ kind: "cryptographic", keys });
 
-describe.skipIf(why !== undefined)(`OSPF authentication (${why ?? "FRR and BIRD"})`, () => {
+describe.skipIf(why !== undefined)(`OSPF authentication (${why ?? "FRR and BIRD"})`, { concurrent: true }, () => {
   const all: readonly (readonly [string, "frr" | "bird", 2 | 3, OspfKey])[] = [
     ["FRR, v2 simple", "frr", 2, { kind: "simple", password: "plain" }],
     ["BIRD, v2 simple", "bird", 2, { kind: "simple", password: "plain" }],
