@@ -130,7 +130,10 @@ export class Connections implements Acceptor, Owner, Disposable {
     const ends = this.#parts.interfaces.ends(local.ip, remote.ip, remote.scope ?? local.scope);
     const called = this.#calls.get(link);
     // It answered the call; whether it hears what we say shows soon, and until then a failure has the call's reasons.
-    if (called !== undefined && stream !== undefined) setUserTimeout(stream.fd, OPEN_PATIENCE);
+    if (called !== undefined && stream !== undefined) {
+      setUserTimeout(stream.fd, OPEN_PATIENCE);
+      this.#doubt(link, called);
+    }
     this.#parts.feed({ kind: called === undefined ? "incoming" : "opened", connection, ends });
     return true;
   }
@@ -169,6 +172,19 @@ export class Connections implements Acceptor, Owner, Disposable {
     this.#ended = undefined;
     for (const link of this.#links.values()) link.shut(true);
     this.#links.clear();
+    this.#calls.clear();
+  }
+
+  /** Where the kernel drops what the peer says (key, distance), and only then, silence is no reason to wait for minutes. */
+  #doubt(link: Link, called: Called): void {
+    const { before, call } = called;
+    if (before === undefined) return;
+    this.loop.wakeAt(after(this.loop.now(), ms(OPEN_PATIENCE)), () => {
+      if (this.#calls.get(link) !== called) return;
+      const now = dropCounts();
+      const dropped = now.far + now.wrong + now.missing > before.far + before.wrong + before.missing;
+      if (dropped) this.lost(link, `nothing heard of ${call.peer} in ${OPEN_PATIENCE / 1000} s`);
+    });
   }
 
   #socket(call: Call): number {
