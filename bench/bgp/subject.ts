@@ -98,10 +98,14 @@ const gobgp: Subject = {
 const exabgp: Subject = {
   name: "exabgp",
   package: ["exabgp", "exabgp"],
-  // It keeps no table of what it hears, and listens for nobody unless told where.
+  // It keeps no table of what it hears, reads 1,500 routes a second, and calls itself: it listens for nobody.
   takes: (role) => role.kind === "announce" && role.prefixes.length <= 10_000,
   async start(host, role) {
-    const peer = startExabgp(host, routerOf(role, role.kind === "announce" ? role.prefixes : []));
+    const router = routerOf(role, role.kind === "announce" ? role.prefixes : []);
+    const { bgp } = router;
+    if (bgp === undefined) throw new TypeError("a router without BGP");
+    const neighbors = bgp.neighbors.map((each) => ({ ...each, passive: false }));
+    const peer = startExabgp(host, { ...router, bgp: { ...bgp, neighbors } });
     return {
       pids: () => treeOf(peer.running.pid),
       learnt: () => Promise.resolve(0),
@@ -187,8 +191,8 @@ const bird: Subject = {
 const openbgpd: Subject = {
   name: "openbgpd",
   package: ["bgpctl", "openbgpd"],
-  // Half a minute of CPU for reading 100,000 `network` lines.
-  takes: (role) => role.kind !== "announce" || role.prefixes.length <= 10_000,
+  // Half a minute of CPU for reading 100,000 `network` lines; Linux' table it does not fill here.
+  takes: (role) => (role.kind === "announce" ? role.prefixes.length <= 10_000 : role.kind === "idle" || !role.installs),
   async start(host, role) {
     const file = join(host.directory, "openbgpd.conf");
     const socket = join(host.directory, "openbgpd.sock");

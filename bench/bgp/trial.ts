@@ -177,7 +177,7 @@ async function capture(lab: Lab): Promise<Tap> {
 
 /** What it was told may still be under way inside. */
 async function quiet(started: Started): Promise<void> {
-  for (let before = cpuOf(started); ; ) {
+  for (let before = cpuOf(started), looks = 0; looks < 240; looks++) {
     await elapse(250);
     const after = cpuOf(started);
     if (after - before < 10_000) return;
