@@ -5,7 +5,7 @@
  */
 import { formatPrefix, type Ip, type Prefix, parsePrefix } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
-import { type Ms, ms } from "../../base/unit.ts";
+import { after, type Ms, ms } from "../../base/unit.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
 import { BgpDriver } from "../../netstack/bgp/driver/bgp-driver.ts";
 import type { BgpPlan } from "../../netstack/bgp/plan.ts";
@@ -109,11 +109,12 @@ export class Routing implements Disposable {
     if (this.#plan !== undefined) this.#plan = { ...this.#plan, vips };
     this.#apply();
     const { loop } = this.#parts;
-    loop.wakeAt(loop.now(), () => this.#stop(true, false));
+    loop.wakeAt(loop.now(), () => this.#stop(true, false, LINGER));
   }
 
   stop(keep: boolean): void {
-    this.#stop(keep, keep);
+    // Control has seen to it that routers look elsewhere by now.
+    this.#stop(keep, keep, ms(0));
   }
 
   [Symbol.dispose](): void {
@@ -123,17 +124,19 @@ export class Routing implements Disposable {
     this.#anycast[Symbol.dispose]();
   }
 
-  #stop(keepRoutes: boolean, keepAddresses: boolean): void {
+  #stop(keepRoutes: boolean, keepAddresses: boolean, linger: Ms): void {
     if (this.#stopping) return;
     this.#stopping = true;
+    const { loop } = this.#parts;
+    const end = (): void => {
+      if (!keepAddresses) this.#anycast.clear();
+      this[Symbol.dispose]();
+      this.#parts.ended();
+    };
     each(
       this.#engines(),
       (engine, next) => engine.stop(keepRoutes, next),
-      () => {
-        if (!keepAddresses) this.#anycast.clear();
-        this[Symbol.dispose]();
-        this.#parts.ended();
-      },
+      () => (linger > 0 ? loop.wakeAt(after(loop.now(), linger), end) : end()),
     );
   }
 
@@ -349,3 +352,6 @@ function prefixOf(text: string): Prefix {
   if (!prefix.ok) throw new TypeError(`the plan says ${text} where a prefix belongs`);
   return prefix.value;
 }
+
+/** Routers need a moment to send elsewhere; the next control waits for this process to end. */
+const LINGER = ms(500);

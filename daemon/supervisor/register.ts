@@ -49,15 +49,15 @@ export class ChildRegister {
 }
 
 /**
- * They have seen the end of their control and are ending; pulse must be gone before another one begins, a data plane may
- * finish its requests.  What does not end in time is killed.
+ * They have seen the end of their control and are ending; pulse and routing must be gone before others begin (they take
+ * addresses away as they go), a data plane may finish its requests.  What does not end in time is killed.
  */
 export async function outlive(left: readonly RegisteredChild[], clock: Clock, events: Events): Promise<void> {
   for (const child of left) events.emit("child.left-over", { child: child.name, pid: child.pid }, "warn");
-  const pulses = left.filter(({ name }) => name === "pulse");
-  for (let waited = 0; waited < PULSE_PATIENCE && pulses.some(alive); waited += STEP) await pause(clock, ms(STEP));
-  for (const child of pulses) end(child);
-  for (const child of left.filter((each) => !pulses.includes(each))) {
+  const first = left.filter(({ name }) => name === "pulse" || name === "routing");
+  for (let waited = 0; waited < PATIENCE && first.some(alive); waited += STEP) await pause(clock, ms(STEP));
+  for (const child of first) end(child);
+  for (const child of left.filter((each) => !first.includes(each))) {
     clock.wakeAt(after(clock.now(), DATAPLANE_PATIENCE), () => end(child));
   }
 }
@@ -103,5 +103,5 @@ function pause(clock: Clock, span: Ms): Promise<void> {
 
 /** Milliseconds. */
 const STEP = 10;
-const PULSE_PATIENCE = 1_500;
+const PATIENCE = 1_500;
 const DATAPLANE_PATIENCE = ms(7_000);
