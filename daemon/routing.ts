@@ -109,6 +109,11 @@ export class Routing {
   get left(): boolean {
     return this.#left;
   }
+  /** What an earlier life left has been removed: the next start of the process begins anew. */
+  forget(): void {
+    this.#left = false;
+    this.#parts.memory.keep(false, this.#parts.memory.routerId);
+  }
   /** There is nothing to route, or the process runs and has said something about each virtual IP of the plan. */
   applied(): boolean {
     if (this.#plan === undefined) return true;

@@ -178,7 +178,9 @@ class Daemon {
     await outlive(ChildRegister.left(this.#registerFile), NODE_CLOCK, this.#events);
     const { places, current } = this.#live;
     // What routing announced before a crash is still announced: its next process takes it over, or removes it.
-    removeLeftovers(this.#events, mayRoute(current));
+    const routes = mayRoute(current);
+    removeLeftovers(this.#events, routes);
+    if (!routes) this.#parts.routing.forget();
     using _watching = watchDirectories(
       [...new Set([dirname(places.settingsFile), current.resourceDir])],
       NODE_CLOCK,

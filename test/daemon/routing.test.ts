@@ -37,6 +37,17 @@ describe("the routing process runs while there is something to route", () => {
     vipSays(made, "announced");
     expect(made.control.notReady()).toBeUndefined();
   });
+  it("what an earlier life left was removed: the first start is no restart", async () => {
+    const memory = new Forgetful(true);
+    const made = controlWorld(NOTHING, {}, memory);
+    made.routing.forget();
+    expect(memory.kept).toEqual(["ended -"]);
+    await made.settle();
+    made.reconfigure(VIP);
+    await made.clock.pass(1);
+    await hello(made);
+    expect(plans(made).at(-1)?.bgp?.restarting).toBe(false);
+  });
   it("a pass without a change sends nothing", async () => {
     const made = await running();
     made.control.changed();
