@@ -166,7 +166,7 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
       "TOLD",
       (each, status) => {
         const vip = vipOf(each, status);
-        return vip === undefined || vip.mode === "L2ARP" ? undefined : told(vip.neighbors);
+        return vip === undefined || vip.mode === "L2ARP" ? undefined : told(vip);
       },
       true,
     ),

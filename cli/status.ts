@@ -166,16 +166,17 @@ function routedTable(call: Call, vips: Status["vips"]): string {
       vip.addresses.join(","),
       vip.mode,
       state(vip.state),
-      told(vip.neighbors),
+      told(vip),
       eligible(vip),
       ...(wide ? [vip.since === undefined ? undefined : ageOf(call.io.now() - vip.since), vip.why] : []),
     ]),
   );
 }
 
-/** "1/2 tor1": the peers that hear of it, of those that shall. */
-export function told(neighbors: Status["vips"][number]["neighbors"]): ReturnType<typeof toned> {
-  const hear = neighbors.filter((each) => each.state === "established" || each.state === "full");
+/** "1/2 tor1": the peers that hear of it, of those that shall.  Of what is withdrawn none hears, session or not. */
+export function told({ state, neighbors }: Status["vips"][number]): ReturnType<typeof toned> {
+  const hears = (peer: string): boolean => state === "announced" && (peer === "established" || peer === "full");
+  const hear = neighbors.filter((each) => hears(each.state));
   const tone = hear.length === neighbors.length ? "good" : hear.length === 0 ? "bad" : "warn";
   return toned([`${hear.length}/${neighbors.length}`, ...hear.map(({ name }) => name)].join(" "), tone);
 }

@@ -139,6 +139,10 @@ describe("routing elsewhere", () => {
     const { out } = await one.novactl(["status"]);
     expect(out).toContain("any    192.0.2.10/32,2001:db8::10/128   BGP    announced   1/2 tor1   yes\n");
     expect(out).toContain("BGP        192.0.2.7   1/2   peers, AS 65001\n");
+    // Sessions go on without it.
+    const withdrawn = { ...vip, state: "withdrawn" as const };
+    await using other = await new FakeDaemon({ status: () => ({ ...STATUS, vips: [withdrawn] }) }).listen();
+    expect((await other.novactl(["status"])).out).toMatch(/ withdrawn +0\/2 +yes\n/);
   });
   it("completion knows the words and asks for the peers", async () => {
     const bash = (await daemon.novactl(["completion", "bash"])).out;
