@@ -205,9 +205,10 @@ describe.skipIf(why !== undefined)(`a speaker under attack (${why ?? "BIRD is he
 
   test("RFC 5082 §3: with GTSM, a peer whose packets come with a lower TTL gets no session", async () => {
     await fresh({ ttlSecurity: 1 });
-    const id = await attacker.open();
-    attacker.tell({ kind: "send", id, hex: message(1, "04fdeb00090a00000300") });
-    await expect(attacker.notified(id, 3000)).rejects.toThrow(/notified/);
+    // Its calls are dropped, or what it says.
+    const id = await attacker.open(3000).catch(() => undefined);
+    if (id !== undefined) attacker.tell({ kind: "send", id, hex: message(1, "04fdeb00090a00000300") });
+    await expect(attacker.notified(id ?? 0, 3000)).rejects.toThrow(/notified/);
     expect(evil()).toMatchObject({ established: 0 });
     expect(evil()?.messages["open"]?.in ?? 0).toBe(0);
     await undisturbed();

@@ -21,7 +21,6 @@ import {
 import { type DaemonFiles, eventually, layOut, startDaemon } from "./daemon.ts";
 
 export const BFD: BfdTimes = { interval: 100, multiplier: 3 };
-export const DETECTION = BFD.interval * BFD.multiplier;
 
 export interface Scene extends AsyncDisposable {
   readonly lab: Lab;
