@@ -1,6 +1,6 @@
 /** BFD as control sees it: the operator's sessions and those that routing wishes, in pulse's hands, and its reports. */
 import type { Clock } from "../base/clock.ts";
-import { after, ms } from "../base/unit.ts";
+import { after, ms, seconds } from "../base/unit.ts";
 import type { BfdPlan, BfdReport, BfdSpec } from "../netstack/bfd/plan.ts";
 import type { FromPulse, ToPulse } from "../netstack/vip/plan.ts";
 import type { BfdStatus } from "./admin/routing-api.ts";
@@ -23,6 +23,9 @@ export class Bfd {
   readonly #reports = new Map<string, BfdReport>();
   #operator: BfdPlan = { sessions: [], unsolicited: [] };
   #wished: readonly BfdSpec[] = [];
+  /** Of a routing process that crashed: the next one hears its neighbours before it wishes for them again. */
+  #inherited: readonly BfdSpec[] = [];
+  #inheriting: Disposable | undefined;
   #merged: Merged = { plan: this.#operator, clients: new Map() };
   #sent: BfdPlan | undefined;
   #refreshing: (() => void)[] = [];
@@ -38,12 +41,28 @@ export class Bfd {
     this.#operator = plan;
     this.#merge();
   }
-  /** What routing wants now: while it restarts, its sessions live on, or the peers would take them for lost. */
-  wish(sessions: readonly BfdSpec[]): void {
-    this.#wished = sessions;
+  /**
+   * What routing wants now; undefined: it has ended.  While it restarts, its sessions live on, or the peers would take
+   * them for lost.
+   */
+  wish(sessions: readonly BfdSpec[] | undefined): void {
+    this.#wished = sessions ?? [];
+    if (sessions === undefined) this.#inherited = [];
     this.#merge();
     // A new client of a session that is there already wants to know about it, too.
     for (const report of this.#reports.values()) this.#pass(report);
+  }
+
+  /** A routing process has begun, and tells its wishes one by one. */
+  inherit(): void {
+    const { clock, changed } = this.#parts;
+    this.#inherited = this.#wished;
+    this.#inheriting?.[Symbol.dispose]();
+    this.#inheriting = clock.wakeAt(after(clock.now(), INHERITANCE), () => {
+      this.#inherited = [];
+      this.#merge();
+      changed();
+    });
   }
 
   /** Pulse has just begun, and knows nothing. */
@@ -117,7 +136,9 @@ export class Bfd {
   }
 
   #merge(): void {
-    this.#merged = mergeBfd(this.#operator, this.#wished);
+    const wished = new Set(this.#wished.map(({ id }) => id));
+    const inherited = this.#inherited.filter(({ id }) => !wished.has(id));
+    this.#merged = mergeBfd(this.#operator, [...this.#wished, ...inherited]);
     for (const [id, { unsolicited }] of this.#reports) {
       if (!unsolicited && !this.#merged.clients.has(id)) this.#reports.delete(id);
     }
@@ -140,3 +161,5 @@ export class Bfd {
 
 /** Pulse answers between two packets; without it yesterday's counters are shown. */
 const REFRESH = ms(500);
+/** A dead interval of OSPF: who has not been heard by then is gone. */
+const INHERITANCE = seconds(40);

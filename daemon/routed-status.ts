@@ -34,11 +34,7 @@ export function routedStatus(
     since: reported?.since,
     failovers: 0,
     neighbors:
-      planned === undefined
-        ? []
-        : vip.spec.mode === "BGP"
-          ? peersOf(planned.addresses, routing, bfd)
-          : ospfOf(routing, bfd),
+      planned === undefined ? [] : vip.spec.mode === "BGP" ? peersOf(planned.addresses, routing, bfd) : ospfOf(routing),
   };
 }
 
@@ -49,8 +45,8 @@ function peersOf(addresses: readonly string[], routing: Routing, bfd: Bfd): read
     .map(({ name, state, bfd }) => ({ name, state, bfd }));
 }
 
-function ospfOf(routing: Routing, of: Bfd): readonly VipNeighbor[] {
-  return ospfStatus(routing, of).interfaces.flatMap(({ version, ifname, neighbors }) =>
+function ospfOf(routing: Routing): readonly VipNeighbor[] {
+  return ospfStatus(routing).interfaces.flatMap(({ version, ifname, neighbors }) =>
     neighbors.map(({ routerId, state, bfd }) => ({ name: `OSPFv${version} ${routerId} on ${ifname}`, state, bfd })),
   );
 }

@@ -53,7 +53,7 @@ function unreported({ name, address, ifname, asn, adminDown }: BgpPeerSpec): Bgp
   };
 }
 
-export function ospfStatus({ plan, interfaces }: Routing, bfd: Bfd): OspfStatus {
+export function ospfStatus({ plan, interfaces }: Routing): OspfStatus {
   return {
     routers: (plan?.ospf ?? []).map(({ version, routerId, areas, maxMetric, networks }) => ({
       version,
@@ -62,12 +62,7 @@ export function ospfStatus({ plan, interfaces }: Routing, bfd: Bfd): OspfStatus 
       maxMetric,
       networks: networks.map(({ prefix }) => prefix),
     })),
-    interfaces: interfaces
-      .toSorted((a, b) => a.version - b.version || (a.ifname < b.ifname ? -1 : 1))
-      .map((each) => ({
-        ...each,
-        neighbors: each.neighbors.map((neighbor) => ({ ...neighbor, bfd: bfd.stateFor(neighbor.bfd) })),
-      })),
+    interfaces: interfaces.toSorted((a, b) => a.version - b.version || (a.ifname < b.ifname ? -1 : 1)),
   };
 }
 
@@ -75,7 +70,7 @@ export function ospfStatus({ plan, interfaces }: Routing, bfd: Bfd): OspfStatus 
 export function routingMeasured(routing: Routing, bfd: Bfd): RoutingMeasured {
   const { plan, vips } = routing;
   const bgp = bgpStatus(routing, bfd);
-  const ospf = ospfStatus(routing, bfd);
+  const ospf = ospfStatus(routing);
   const silent = new Set(
     (plan?.vips ?? [])
       .filter(({ name }) => vips.get(name)?.report.state !== "announced")

@@ -32,7 +32,8 @@ export type RoutingChild = Supervised<ToRouting, FromRouting>;
 export interface RoutingParts {
   readonly supervise: (received: (message: FromRouting) => void, moved: (to: Phase) => void) => RoutingChild;
   readonly memory: RoutingMemory;
-  readonly bfd: (sessions: readonly BfdSpec[]) => void;
+  /** undefined: the process has ended. */
+  readonly bfd: (sessions: readonly BfdSpec[] | undefined) => void;
   readonly traced: (message: { readonly n: number; readonly line: TraceLine }) => void;
   /** The process has begun and knows nothing. */
   readonly greeted: () => void;
@@ -176,7 +177,7 @@ export class Routing {
       this.#parts.memory.keep(false, this.#routerId);
     }
     await this.#child.stop({ kind: "stop", keep }, within);
-    if (!keep) this.#parts.bfd([]);
+    if (!keep) this.#parts.bfd(undefined);
   }
 
   #push(): void {

@@ -112,7 +112,10 @@ class Daemon {
       memory: new RoutingFile(join(settings.paths.state, "routing.json"), bootId(), events),
       bfd: (sessions) => bfd.wish(sessions),
       traced: (message) => traces.received(message),
-      greeted: () => traces.greet("routing"),
+      greeted: () => {
+        bfd.inherit();
+        traces.greet("routing");
+      },
       clock,
       wall,
       events,

@@ -58,7 +58,7 @@ export function routingActions({ routing, bfd, traces }: RoutingActionParts): Ro
       if (unknown !== undefined) return err(unknown);
       return routing.tell({ kind: "clear", ...request }) ? ok(request) : err(notRouting(routing));
     },
-    ospf: () => ospfStatus(routing, bfd),
+    ospf: () => ospfStatus(routing),
     ospfDatabase: async () => asked(routing, { of: "ospf-lsdb" }, ({ lsas }) => ({ lsas })),
     ospfRoutes: async () => asked(routing, { of: "ospf-routes" }, ({ routes }) => ({ routes })),
     bfd: async () => {

@@ -142,7 +142,10 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     memory,
     bfd: (sessions) => bfd.wish(sessions),
     traced: (message) => traces.received(message),
-    greeted: () => traces.greet("routing"),
+    greeted: () => {
+      bfd.inherit();
+      traces.greet("routing");
+    },
     clock,
     wall,
     events,

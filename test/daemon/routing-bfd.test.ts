@@ -1,8 +1,9 @@
 /** BFD in control's hands: wishes of routing and of the operator to pulse, reports back to who asked. */
 import { describe, expect, it } from "vitest";
+import { ospfStatus } from "../../daemon/routing-status.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import { controlWorld } from "./control-world.ts";
-import { SESSIONS } from "./routing-answers.ts";
+import { INTERFACES, SESSIONS } from "./routing-answers.ts";
 import { codes, hello, type Made, NOTHING, running, settingsOf, VIP, vipSays } from "./routing-world.ts";
 
 describe("BFD between routing and pulse", () => {
@@ -70,6 +71,25 @@ describe("BFD between routing and pulse", () => {
     expect(asked(made).at(-1)).toEqual([]);
     made.pulse.say({ kind: "bfd", report: report({ state: "admin-down" }) }); // it says goodbye for a while
     expect(made.bfd.status.sessions).toEqual([]);
+  });
+  it("a routing process that starts again hears one neighbour after another: sessions of the others live on", async () => {
+    const made = await running();
+    const other = { ...wish, id: "ospfv2:eth1:10.1.0.1", peer: "10.1.0.1", ifname: "eth1" };
+    made.router.say({ kind: "bfd", sessions: [wish, other] });
+    made.router.on?.ended("signal SIGKILL");
+    await made.clock.pass(1_000);
+    await hello(made);
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    expect(asked(made)).toEqual([["10.0.0.1", "10.1.0.1"]]);
+    await made.clock.pass(40_000);
+    expect(asked(made).at(-1)).toEqual(["10.0.0.1"]);
+  });
+  it("OSPF knows the state of its neighbours' sessions itself", async () => {
+    const made = await running();
+    const [first] = INTERFACES;
+    if (first === undefined) throw new TypeError("no interface");
+    made.router.say({ kind: "ospf-interface", interface: first });
+    expect(ospfStatus(made.routing).interfaces[0]?.neighbors[0]?.bfd).toBe("up");
   });
   it("a new pulse is told everything", async () => {
     const made = await running();
