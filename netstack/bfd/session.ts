@@ -297,7 +297,8 @@ export class Session {
     }
     if (final || this.#ready === undefined || !this.auth.repeats) {
       const octets = this.auth.sign(this.#packet(poll, final), now);
-      if (!final) this.#ready = octets;
+      // What was signed under a former key must not be said again under the next.
+      if (!final) this.#ready = this.auth.repeats ? octets : undefined;
       out.push({ kind: "send", session: this, octets });
     } else out.push({ kind: "send", session: this, octets: this.#ready });
   }

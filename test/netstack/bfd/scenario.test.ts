@@ -149,6 +149,21 @@ describe("two ends", () => {
       expect(wire.states()).toEqual(["up", "up"]);
     },
   );
+  test.each(["md5", "sha1", "meticulous-md5", "meticulous-sha1"] as const)(
+    "§6.7: %s: a key changed at one end, a second later at the other, costs nothing",
+    (type) => {
+      const key = (octet: number) => ({ type, keyId: 1, key: new Uint8Array(16).fill(octet) });
+      const wire = new Wire({ auth: key(1) }, { auth: key(1) });
+      wire.pass(5000);
+      wire.configure(0, { auth: key(2) });
+      wire.pass(1000);
+      wire.configure(1, { auth: key(2) });
+      wire.pass(60_000);
+      expect(wire.states()).toEqual(["up", "up"]);
+      expect(wire.moves.filter(({ to }) => to === "down")).toEqual([]);
+    },
+  );
+
   test("one packet in ten lost: 50 ms x 3 flaps rarely, and always comes back", () => {
     const wire = new Wire().settle();
     wire.loss = 0.1;
