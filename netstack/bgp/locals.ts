@@ -9,17 +9,15 @@ import type { PathAttributes } from "./packet/attribute.ts";
 import { attributesOf } from "./packet/attributes.ts";
 import type { Family } from "./packet/family.ts";
 import { prepended } from "./packet/path.ts";
+import { larger } from "./paths.ts";
 import type { BgpNetwork } from "./plan.ts";
 import { community, must, withCommunity } from "./policy.ts";
-import type { PrefixId } from "./prefixes.ts";
 import type { Rib } from "./rib.ts";
 import { LOCAL } from "./sources.ts";
 
 export class Locals {
   readonly #store: AttributeStore;
   readonly #ribs: Readonly<Record<Family, Rib>>;
-  /** "prefix audience" → what is announced of it. */
-  #networks = new Map<string, AttributeId>();
   readonly #audiences: (ReadonlySet<string> | undefined)[] = [undefined];
   readonly #audienceOf = new Map<string, number>();
 
@@ -33,39 +31,31 @@ export class Locals {
   }
 
   configure(networks: readonly BgpNetwork[], asn: number): void {
-    const wanted = new Map<string, AttributeId>();
     const made = new Map<string, AttributeId>();
+    const kept = { ipv4: new Uint8Array(64), ipv6: new Uint8Array(64) };
     for (const network of networks) {
-      const { prefix } = network;
-      const key = `${prefix} ${this.#audience(network.peers)}`;
-      const said = `${prefix.includes(":")} ${asn} ${saidOf(network)}`;
+      const said = `${network.prefix.includes(":")} ${asn} ${saidOf(network)}`;
       let id = made.get(said);
       if (id === undefined) {
         id = this.#store.id(attributesFor(network, asn));
         made.set(said, id);
       }
-      wanted.set(key, id);
+      const prefix = must(parsePrefix(network.prefix));
+      const rib = this.#ribs[isIpv4(prefix.ip) ? "ipv4" : "ipv6"];
+      const place = rib.table.id(prefix);
+      const audience = this.#audience(network.peers);
+      // Equal attributes have one number: a path that did not change does not notice.
+      rib.set(place, LOCAL, audience, id, id);
+      const path = rib.paths.find(place, LOCAL, audience);
+      if (path >= kept[rib.family].length) kept[rib.family] = larger(kept[rib.family], Uint8Array, path + 1);
+      kept[rib.family][path] = 1;
     }
-    for (const key of this.#networks.keys()) {
-      if (wanted.has(key)) continue;
-      const [rib, prefix, audience] = this.#place(key);
-      rib.unset(prefix, LOCAL, audience);
-    }
-    // A path that did not change keeps its set, and so the set its number: they may be compared.
-    for (const [key, id] of wanted) {
-      if (this.#networks.get(key) === id) continue;
-      const [rib, prefix, audience] = this.#place(key);
-      rib.set(prefix, LOCAL, audience, id, id);
-    }
-    this.#networks = wanted;
+    for (const rib of Object.values(this.#ribs))
+      rib.paths.eachOf(LOCAL, (path) => {
+        if (kept[rib.family][path] !== 1) rib.remove(path);
+      });
   }
 
-  #place(key: string): readonly [Rib, PrefixId, number] {
-    const space = key.indexOf(" ");
-    const prefix = must(parsePrefix(key.slice(0, space)));
-    const rib = this.#ribs[isIpv4(prefix.ip) ? "ipv4" : "ipv6"];
-    return [rib, rib.table.id(prefix), Number(key.slice(space + 1))];
-  }
   #audience(peers: readonly string[] | undefined): number {
     if (peers === undefined) return ALL;
     const key = JSON.stringify(peers.toSorted());
