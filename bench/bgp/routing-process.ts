@@ -2,6 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { ROUTING_FLAGS } from "../../daemon/routing/flags.ts";
 import type {
   FromRouting,
   RoutingAnswer,
@@ -36,7 +37,7 @@ export class RoutingProcess implements AsyncDisposable {
     );
     const [end] = this.#channel.childEnds;
     if (end === undefined) throw new TypeError("a channel without an end for the child");
-    this.child = spawnInside(namespace, process.execPath, [PROGRAM, "--log-level", "info"], {
+    this.child = spawnInside(namespace, process.execPath, [...ROUTING_FLAGS, PROGRAM, "--log-level", "info"], {
       stdio: ["ignore", "inherit", "inherit", end],
     });
     this.#channel.spawned();

@@ -149,7 +149,7 @@ export class Routing implements Disposable {
       plan.vips.filter((vip) => !this.#isReady(vip)).flatMap((vip) => vip.addresses.map(canonical)),
     );
     const announced = <N extends { readonly prefix: string }>(networks: readonly N[]): readonly N[] =>
-      networks.filter(({ prefix }) => !silent.has(canonical(prefix)));
+      silent.size === 0 ? networks : networks.filter(({ prefix }) => !silent.has(canonical(prefix)));
     this.#applyBgp(plan.bgp && { ...plan.bgp, networks: announced(plan.bgp.networks) });
     this.#applyOspf(plan.ospf.map((each) => ({ ...each, networks: announced(each.networks) })));
     this.#reportVips();

@@ -9,11 +9,12 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../base/fault.ts";
 import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
 import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
+import { ROUTING_FLAGS } from "../routing/flags.ts";
 import type { FromRouting, ToRouting } from "../routing/words.ts";
 import type { Message, Spawn } from "./child.ts";
 import { Process, type Program, type Task } from "./spawn.ts";
 
-/** Each: arguments of the Node binary, the script first. */
+/** Each: arguments of the Node binary: options of its own, then the script. */
 export interface Programs {
   readonly pulse: readonly string[];
   readonly dataplane: readonly string[];
@@ -29,7 +30,7 @@ function program(source: string, bundled: string): readonly string[] {
 export const PROGRAMS: Programs = {
   pulse: program("../pulse/main.ts", "./pulse.cjs"),
   dataplane: program("../../proxy/main.ts", "./dataplane.cjs"),
-  routing: program("../routing/main.ts", "./routing.cjs"),
+  routing: [...ROUTING_FLAGS, ...program("../routing/main.ts", "./routing.cjs")],
 };
 
 /** Processes of one program. */

@@ -10,7 +10,7 @@ import { openParentChannel, type ParentChannel } from "../../netstack/kernel/par
 import type { Message, Ping, Running, RunningHandler } from "./child.ts";
 
 export interface Program {
-  /** Arguments of the Node binary, the script first. */
+  /** Arguments of the Node binary: options of its own, then the script. */
   readonly script: readonly string[];
   /** Gets listening sockets on fd 4. */
   readonly sockets: boolean;
@@ -56,7 +56,7 @@ export class Process<To extends Message, From extends Message> implements Runnin
     if (child.pid === undefined) {
       this.#over = true;
       this.#channel[Symbol.dispose]();
-      throw new Fault("CHILD", { program: script[0] });
+      throw new Fault("CHILD", { program: script.at(-1) });
     }
     this.pid = child.pid;
   }

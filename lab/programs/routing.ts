@@ -12,6 +12,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { ROUTING_FLAGS } from "../../daemon/routing/flags.ts";
 import { openParentChannel } from "../../netstack/kernel/parent-channel.ts";
 
 const [planFile] = process.argv.slice(2);
@@ -33,7 +34,7 @@ const channel = openParentChannel(
 const [end] = channel.childEnds;
 if (end === undefined) throw new TypeError("a channel without an end for the child");
 const program = fileURLToPath(new URL("../../daemon/routing/main.ts", import.meta.url));
-const child = spawn(process.execPath, [program], { stdio: ["ignore", "inherit", "inherit", end] });
+const child = spawn(process.execPath, [...ROUTING_FLAGS, program], { stdio: ["ignore", "inherit", "inherit", end] });
 channel.spawned();
 channel.send({ kind: "plan", plan });
 child.on("exit", (code) => process.exit(code ?? 1));
