@@ -1,5 +1,6 @@
 /** What the calls about routing do. */
 
+import { parsePrefix } from "../../base/address.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import { nearest } from "../../resources/nearest.ts";
@@ -50,6 +51,7 @@ export function routingActions({ routing, bfd, traces }: RoutingActionParts): Ro
     bgpRoutes: async ({ prefix, peer, limit }) => {
       const unknown = peer === undefined ? undefined : unknownPeer(routing, bfd, peer);
       if (unknown !== undefined) return err(unknown);
+      if (prefix !== undefined && !parsePrefix(prefix).ok) return err(noPrefix(prefix));
       const question = { of: "bgp-routes", prefix, peer, most: limit } as const;
       return asked(routing, question, ({ routes, more }) => ({ routes, more }));
     },
@@ -89,6 +91,11 @@ function unknownPeer(routing: Routing, bfd: Bfd, peer: string): Refusal | undefi
   const near = nearest(peer, names);
   const hint = near === undefined ? "" : `; did you mean ${near}?`;
   return { code: "NOT_FOUND", message: `there is no BGP peer ${peer}${hint}`, problems: [] };
+}
+
+function noPrefix(text: string): Refusal {
+  const message = `${text} is no prefix; expected an address and a length, such as 192.0.2.0/24`;
+  return { code: "BAD_REQUEST", message, problems: [] };
 }
 
 function notRouting({ plan, phase }: Routing): Refusal {
