@@ -31,7 +31,6 @@ export const bgpConfig = z.strictObject({
     ),
   ...announcementShape,
 });
-export type BgpConfig = z.output<typeof bgpConfig>;
 
 export const ospfConfig = z.strictObject({
   routerID: routerId

@@ -9,7 +9,6 @@ import type { Settings } from "../../resources/settings.ts";
 
 /** File → what it holds. */
 export type Secrets = ReadonlyMap<string, string>;
-export const NO_SECRETS: Secrets = new Map();
 
 export function readSecrets(settings: Settings, resources: ResourceSet): Result<Secrets, readonly Diagnostic[]> {
   const secrets = new Map<string, string>();

@@ -7,7 +7,7 @@ import { changed } from "./backoff.ts";
 import { bodyIn } from "./body.ts";
 import { ageOf, type Entry, entryOf, headerOf, newer, sameContents } from "./lsdb.ts";
 import { neighborEvent } from "./neighbor.ts";
-import { type Lsa, type LsaHeader, MAX_AGE, MAX_SEQUENCE } from "./packet/lsa.ts";
+import { CHECK_AGE, type Lsa, type LsaHeader, MAX_AGE, MAX_SEQUENCE } from "./packet/lsa.ts";
 import { aged, checksumHolds, keyText } from "./packet/lsa-header.ts";
 import type { Acknowledgement, Update } from "./packet/packet.ts";
 import { acknowledged, outgoing, retransmit } from "./retransmit.ts";
@@ -220,7 +220,6 @@ function isExchanging(state: State): boolean {
 }
 
 const MIN_LS_ARRIVAL = 1000;
-const CHECK_AGE = 300;
 /** Milliseconds. */
 const MOST_DELAY = 1000;
 /** Packets. */

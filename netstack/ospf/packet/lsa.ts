@@ -217,8 +217,6 @@ export const OPTION_E = 0x02;
 export const OPTION_N = 0x08;
 /** v2 in database descriptions: opaque LSAs are understood. */
 export const OPTION_O = 0x40;
-/** v2: link-local signalling follows the packet (RFC 5613). */
-export const OPTION_L = 0x10;
 /** v3: take part in IPv6 routing. */
 export const OPTION_V6 = 0x01;
 /** v3: a router, which may be passed through. */
