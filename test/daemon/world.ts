@@ -10,7 +10,7 @@ import { routingTogether } from "../../resources/routing-together.ts";
 import { loadSettings, type Settings } from "../../resources/settings.ts";
 
 export type Document = { readonly kind: string; readonly metadata: object; readonly spec: object };
-const API = "novaedge.io/v1alpha1";
+export const API = "novaedge.io/v1alpha1";
 
 export const HEADERS = [{ name: "X-A", value: "1" }];
 export const DOCUMENTS: Readonly<Record<string, Document>> = {
@@ -211,19 +211,34 @@ export interface World {
   readonly desired: Desired;
 }
 
-/** undefined where the configuration is refused; `why` then says so. */
+/** Reading YAML is most of the work, and most worlds differ from the one before in only one of their parts. */
+const loadedFrom = remembering((documents: readonly object[]) => {
+  const items = documents.map((each) => ({ apiVersion: API, ...each }));
+  return loadResources([{ file: "f", content: JSON.stringify({ kind: "List", items }) }]);
+});
+const settingsFrom = remembering((settings: object) => loadSettings({ file: "s", content: JSON.stringify(settings) }));
+const allocatedFor = remembering((resources: ResourceSet) => allocate(resources, []));
+function remembering<From extends object, To>(make: (from: From) => To): (from: From) => To {
+  const made = new WeakMap<From, To>();
+  return (from) => {
+    const known = made.get(from) ?? make(from);
+    made.set(from, known);
+    return known;
+  };
+}
+
+/** `why` says so where the configuration is refused.  Documents and settings must not be changed in place. */
 export function world(
   documents: readonly object[],
   settings: object = SETTINGS,
   facts: Facts = FACTS,
 ): World | { readonly why: string } {
-  const items = documents.map((each) => ({ apiVersion: API, ...each }));
-  const loaded = loadResources([{ file: "f", content: JSON.stringify({ kind: "List", items }) }]);
-  const own = loadSettings({ file: "s", content: JSON.stringify(settings) });
+  const loaded = loadedFrom(documents);
+  const own = settingsFrom(settings);
   const together = own.settings === undefined ? [] : routingTogether(own.settings, loaded.resources);
   const problems = [...loaded.diagnostics, ...own.diagnostics, ...together].filter(isError);
   if (problems.length > 0 || own.settings === undefined) return { why: problems.map(formatDiagnostic).join("\n") };
-  const allocated = allocate(loaded.resources, []);
+  const allocated = allocatedFor(loaded.resources);
   return {
     resources: loaded.resources,
     settings: own.settings,
