@@ -48,6 +48,9 @@ export async function startFrr(host: Host, wanted: RouterSpec | string, options:
   const { uid, gid } = owner();
   mkdirSync(directory, { recursive: true });
   chownSync(directory, uid, gid);
+  const own = join(directory, "run");
+  mkdirSync(join(own, pathspace), { recursive: true });
+  chownSync(own, uid, gid);
   const config = typeof wanted === "string" ? wanted : frrConfig(wanted);
   const file = join(directory, "frr.conf");
   writeFileSync(file, config, { mode: 0o644 });
@@ -56,16 +59,17 @@ export async function startFrr(host: Host, wanted: RouterSpec | string, options:
   const vtys = new Map<FrrDaemon, Vty>();
 
   const launch = async (daemon: FrrDaemon): Promise<void> => {
-    const own = options.files?.[daemon];
-    const path = own === undefined ? "/dev/null" : join(directory, `${daemon}.conf`);
-    if (own !== undefined) writeFileSync(path, own, { mode: 0o644 });
+    const text = options.files?.[daemon];
+    const path = text === undefined ? "/dev/null" : join(directory, `${daemon}.conf`);
+    if (text !== undefined) writeFileSync(path, text, { mode: 0o644 });
     const socket = join(directory, `${daemon}.vty`);
     rmSync(socket, { force: true });
     const log = ["--log", `file:${join(directory, `${daemon}.log`)}`, "--log-level", "notifications"];
     const names = ["-N", pathspace, "-u", "frr", "-g", "frr", "-A", "127.0.0.1", "-P", "0"];
     const files = ["-f", path, "-i", join(directory, `${daemon}.pid`)];
     const more = options.args?.[daemon] ?? [];
-    const started = host.spawn(join(PROGRAMS, daemon), [...names, ...files, ...log, ...more]);
+    const command = [join(PROGRAMS, daemon), ...names, ...files, ...log, ...more];
+    const started = host.spawn("sh", ["-c", ALONE, directory, own, ...command]);
     running.set(daemon, started);
     let over = false;
     void started.finished.finally(() => (over = true));
@@ -176,4 +180,9 @@ function owner(): { readonly uid: number; readonly gid: number } {
 }
 
 const RUN = "/var/run/frr";
+/**
+ * FRR 8.4 keeps what OSPF must know after a restart outside the pathspace, where another lab's daemon would begin with
+ * it. So each sees a directory of its own there; a host's programs have mounts of their own anyway (ip-netns(8)).
+ */
+const ALONE = `own=$1; shift; mount --bind "$0" "$own/\${0##*/}" && mount --rbind "$own" ${RUN} && exec "$@"`;
 const PROGRAMS = "/usr/lib/frr";

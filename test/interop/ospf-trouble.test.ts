@@ -1,6 +1,5 @@
 /** What goes wrong between routers: MTU, silence, BFD, areas; and restarts of either side. */
-import { rmSync } from "node:fs";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { buildLab } from "../../lab/build.ts";
 import { startBird } from "../../lab/peers/bird.ts";
 import { startFrr } from "../../lab/peers/frr.ts";
@@ -36,12 +35,7 @@ function peer(version: 2 | 3, more: Partial<OspfAreaSpec> = {}, restartTime?: nu
   };
 }
 
-// FRR 8.4 keeps them for all its pathspaces in one place: what is left of one restart would be the next one's beginning.
-afterEach(() => {
-  for (const name of ["ospfd", "ospf6d"]) rmSync(`/var/run/frr/${name}-gr.json`, { force: true });
-});
-
-describe.skipIf(why !== undefined)(`OSPF in trouble (${why ?? "FRR and BIRD"})`, () => {
+describe.skipIf(why !== undefined)(`OSPF in trouble (${why ?? "FRR and BIRD"})`, { concurrent: true }, () => {
   test.each([[2], [3]] as const)(
     "RFC 2328 §10.6, v%i, FRR: a larger MTU than ours is refused and reported; with mtuIgnore, Full",
     { timeout: 60_000 },
