@@ -1,31 +1,25 @@
 /** What is announced and taken, with BIRD and FRR: attributes, policy under a running session, limits, drains, BFD. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Lab } from "../../lab/build.ts";
+import { describe, expect, test } from "vitest";
 import { startBird } from "../../lab/peers/bird.ts";
 import { missing } from "../../lab/peers/installed.ts";
 import type { BfdReport } from "../../netstack/bfd/plan.ts";
 import type { BgpPeerSpec, BgpPlan } from "../../netstack/bgp/plan.ts";
-import { MAKES, type Pair, type PairSpec, pairOf, THEIRS4, THEIRS6 } from "./bgp-peers.ts";
+import { MAKES, Pair, type PairSpec, pairOf, THEIRS4, THEIRS6 } from "./bgp-peers.ts";
 import { bgpLab, bgpOf, family, networkOf, peerOf, planOf, routed, VIP4, VIP6 } from "./bgp-router.ts";
 
 const MISSING = missing("bird", "frr");
 const REJECT = { rules: [], otherwise: "reject" } as const;
 
-describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) => {
-  let lab: Lab;
-  let pair: Pair | undefined;
-  beforeAll(async () => {
-    lab = await bgpLab();
-  });
-  afterAll(async () => await lab?.[Symbol.asyncDispose]());
-  afterEach(async () => {
-    await pair?.[Symbol.asyncDispose]();
-    pair = undefined;
-  });
+describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", { concurrent: true }, (make) => {
   async function start(spec: Omit<PairSpec, "make"> = {}): Promise<Pair> {
-    pair = await pairOf(lab, { make, ...spec });
-    await pair.us.established();
-    return pair;
+    const pair = await PairWithLab.start({ make, ...spec });
+    try {
+      await pair.us.established();
+      return pair;
+    } catch (error) {
+      await pair[Symbol.asyncDispose]();
+      throw error;
+    }
   }
   const bird = make === "bird";
   /** The router shows `prefix` in words that match, or does not show it any more. */
@@ -48,7 +42,7 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
       extendedCommunities: ["rt:65001:8"],
       largeCommunities: ["65001:1:9"],
     });
-    const both = await start({ plan: { networks: [rich, networkOf(VIP6)] } });
+    await using both = await start({ plan: { networks: [rich, networkOf(VIP6)] } });
     await shown(both, VIP4, bird ? /BGP\.as_path: 65001 65001 65001\n/ : /\n {2}65001 65001 65001\n/);
     await shown(both, VIP4, bird ? /BGP\.med: 77\n/ : /metric 77/);
     await shown(both, VIP4, bird ? /BGP\.community: \(65001,7\)/ : /Community: 65001:7/);
@@ -60,7 +54,7 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
   });
 
   test("RFC 8212 and policy: nothing in or out by default; opened by rules without a new session", async () => {
-    const both = await start({ own: { import: REJECT, export: REJECT } });
+    await using both = await start({ own: { import: REJECT, export: REJECT } });
     await both.us.until("heard", () => both.us.peer()?.families.every(({ received }) => received > 0));
     expect(both.us.peer()?.families.map(({ accepted, announced }) => accepted + announced)).toEqual([0, 0]);
     const rules = (prefix: string, action: "accept" | "reject") => [
@@ -72,19 +66,19 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
         export: { rules: rules(VIP6, "reject"), otherwise: "accept" },
       }),
     );
-    await routed(lab.host("a"), THEIRS4, true, both.explain);
-    await routed(lab.host("r"), VIP4, true, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, true, both.explain);
+    await routed(both.lab.host("r"), VIP4, true, both.explain);
     expect((await both.us.routes("r", THEIRS4))[0]).toMatchObject({ best: true, localPref: 150 });
-    await routed(lab.host("r"), VIP6, false, both.explain);
-    await routed(lab.host("a"), THEIRS6, false, both.explain);
+    await routed(both.lab.host("r"), VIP6, false, both.explain);
+    await routed(both.lab.host("a"), THEIRS6, false, both.explain);
     both.us.plan(withPeer({ import: REJECT, export: REJECT }));
-    await routed(lab.host("a"), THEIRS4, false, both.explain);
-    await routed(lab.host("r"), VIP4, false, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, false, both.explain);
+    await routed(both.lab.host("r"), VIP4, false, both.explain);
     expect(both.us.peer()?.established).toBe(1);
   });
 
   test("RFC 2918, 7313: routes are asked for again and told again, by hand and by the router", async () => {
-    const both = await start();
+    await using both = await start();
     await both.us.until("heard", () => both.us.peer()?.families.every(({ accepted }) => accepted === 1));
     const updates = both.us.peer()?.messages["update"]?.in ?? 0;
     both.us.tell({ kind: "clear", peer: "r", how: "refresh-in" });
@@ -97,22 +91,22 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
     both.us.tell({ kind: "clear", peer: "r", how: "refresh-out" });
     await both.us.until("told once more", () => (both.us.peer()?.messages["update"]?.out ?? 0) > told);
     expect(both.us.peer()?.established).toBe(1);
-    await routed(lab.host("a"), THEIRS4, true, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, true, both.explain);
   });
 
   test("more prefixes than allowed: Cease 6/1, gone from the kernel, up again when it is cleared", async () => {
     // FRR tells us our own as well, and what is refused counts (RFC 4486 §4: received).
     const limit = { limit: bird ? 1 : 2, warnAt: 100, restartAfter: undefined };
-    const both = await start({ own: { families: [family("ipv4", { maxPrefixes: limit })] } });
-    await routed(lab.host("a"), THEIRS4, true, both.explain);
+    await using both = await start({ own: { families: [family("ipv4", { maxPrefixes: limit })] } });
+    await routed(both.lab.host("a"), THEIRS4, true, both.explain);
     const more = "198.51.101.0/24";
     if (both.router.make === "bird") await reconfigured(both, [THEIRS4, more]);
     else await both.router.configure("bgpd", ["router bgp 65002", "address-family ipv4 unicast", `network ${more}`]);
     await both.us.until("over", () => /maximum-number-of-prefixes/.test(both.us.peer()?.lastError ?? ""));
-    await routed(lab.host("a"), THEIRS4, false, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, false, both.explain);
     both.us.plan(withPeer({ families: [family("ipv4", { maxPrefixes: { ...limit, limit: 9 } })] }));
     both.us.tell({ kind: "clear", peer: "r", how: "hard" });
-    await routed(lab.host("a"), more, true, both.explain);
+    await routed(both.lab.host("a"), more, true, both.explain);
   });
 
   async function reconfigured(both: Pair, networks: readonly string[]): Promise<void> {
@@ -127,44 +121,44 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
   }
 
   test("RFC 8326: a drain is told by the community first, withdrawn later; the address stays bound", async () => {
-    const both = await start();
-    await routed(lab.host("r"), VIP4, true, both.explain);
+    await using both = await start();
+    await routed(both.lab.host("r"), VIP4, true, both.explain);
     both.us.tell({ kind: "withdraw", grace: 3000 });
     await shown(both, VIP4, bird ? /BGP\.community: \(65535,0\)/ : /Community: (65535:0|graceful-shutdown)/i);
     await both.us.said("withdrawn");
-    await routed(lab.host("r"), VIP4, false, both.explain);
-    await routed(lab.host("r"), VIP6, false, both.explain);
+    await routed(both.lab.host("r"), VIP4, false, both.explain);
+    await routed(both.lab.host("r"), VIP6, false, both.explain);
     expect(both.us.vips.get("v")).toMatchObject({ state: "withdrawn" });
-    const { stdout } = await lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"]);
+    const { stdout } = await both.lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"]);
     expect(stdout).toMatch(/192\.0\.2\.10\/32.*2001:db8::10\/128/);
     expect(both.us.peer()?.state).toBe("established");
   });
 
   test("not healthy: withdrawn at once, unbound after a while; healthy: bound and announced again", async () => {
-    const both = await start();
-    await routed(lab.host("r"), VIP4, true, both.explain);
+    await using both = await start();
+    await routed(both.lab.host("r"), VIP4, true, both.explain);
     const plan = withPeer({});
     both.us.plan({ ...plan, vips: plan.vips.map((vip) => ({ ...vip, eligible: false, why: "BACKENDS_DOWN" })) });
-    await routed(lab.host("r"), VIP4, false, both.explain);
+    await routed(both.lab.host("r"), VIP4, false, both.explain);
     expect(both.us.vips.get("v")).toEqual({ name: "v", state: "withdrawn", why: "BACKENDS_DOWN" });
     const bound = async (): Promise<string> =>
-      (await lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"])).stdout;
+      (await both.lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"])).stdout;
     expect(await bound()).toMatch(/192\.0\.2\.10/);
     for (const deadline = Date.now() + 10_000; /192\.0\.2\.10/.test(await bound()) && Date.now() < deadline; )
       await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await bound()).not.toMatch(/192\.0\.2\.10/);
     both.us.plan(plan);
-    await routed(lab.host("r"), VIP4, true, both.explain);
+    await routed(both.lab.host("r"), VIP4, true, both.explain);
     expect(await bound()).toMatch(/192\.0\.2\.10/);
   });
 
   test("control dies: our VIPs are withdrawn, the process ends and leaves no address", async () => {
-    const both = await start();
-    await routed(lab.host("r"), VIP4, true, both.explain);
+    await using both = await start();
+    await routed(both.lab.host("r"), VIP4, true, both.explain);
     both.us.tell({ kind: "hang-up" });
-    await routed(lab.host("r"), VIP4, false, both.explain);
+    await routed(both.lab.host("r"), VIP4, false, both.explain);
     expect(await both.us.finished()).toBe(0);
-    const { stdout } = await lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"]);
+    const { stdout } = await both.lab.host("a").exec("ip", ["-br", "address", "show", "dev", "lo"]);
     expect(stdout).not.toMatch(/192\.0\.2\.10/);
   });
 
@@ -177,21 +171,39 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("BGP policy with %s", (make) 
       requiredMinEchoRx: 0,
       demand: false,
     };
-    const both = await start({ own: { bfd: timing } });
+    await using both = await start({ own: { bfd: timing } });
     const [session] = await both.us.until("a wish", () => both.us.sessions.length === 1 && both.us.sessions);
     if (session === undefined) throw new Error("no session");
     expect(session.timing).toMatchObject({ desiredMinTx: 50, multiplier: 3 });
     expect(session).toMatchObject({ peer: "10.0.0.2", hops: "single", role: "active" });
     both.us.bfd(bfdReport(session.id, "down", false));
-    await routed(lab.host("a"), THEIRS4, true, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, true, both.explain);
     expect(both.us.peer()?.state).toBe("established");
     both.us.bfd(bfdReport(session.id, "up", true));
     both.us.bfd(bfdReport(session.id, "down", true));
     await both.us.until("down", () => both.us.peer()?.state !== "established", 2000);
     expect(both.us.peer()?.lastError).toMatch(/bfd-down/);
-    await routed(lab.host("a"), THEIRS4, false, both.explain);
+    await routed(both.lab.host("a"), THEIRS4, false, both.explain);
   });
 });
+
+/** In a lab of its own, which goes with it. */
+class PairWithLab extends Pair {
+  static async start(spec: PairSpec): Promise<PairWithLab> {
+    const lab = await bgpLab();
+    try {
+      const { us, router } = await pairOf(lab, spec);
+      return new PairWithLab(lab, us, router);
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    await this.lab[Symbol.asyncDispose]();
+  }
+}
 
 describe.skipIf(MISSING !== undefined)("RFC 7911: several paths from BIRD", () => {
   test("all are here, the best is in the kernel; when it goes, the other takes its place", async () => {
