@@ -68,7 +68,7 @@ export async function into(subject: Subject, count: number, from: "sender" | "bi
   await until(
     `${count} routes in ${subject.name}`,
     async () => {
-      if (table === undefined && (await started.learnt()) >= count) table = now();
+      if (table === undefined && (await started.learnt(count)) >= count) table = now();
       if (installs && kernel === undefined && inKernel() - bare >= count) kernel = now();
       return table !== undefined && (!installs || kernel !== undefined);
     },
