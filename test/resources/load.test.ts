@@ -323,7 +323,8 @@ describe("any document", () => {
     );
     fc.assert(
       fc.property(kinds, value, value, (kind, spec, metadata) => {
-        const document = { apiVersion: "novaedge.io/v1alpha1", kind, metadata, spec, items: spec };
+        const inside = kind === "List" ? { items: spec } : { spec };
+        const document = { apiVersion: "novaedge.io/v1alpha1", kind, metadata, ...inside };
         loadResources([{ file: "f", content: JSON.stringify(document) }]);
       }),
       { numRuns: 3000 },
