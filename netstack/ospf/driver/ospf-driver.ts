@@ -245,7 +245,7 @@ export class OspfDriver implements Disposable {
     port.failing = undefined;
     const opened = open(this.version, bytes, port.auth, { source, destination }, DIGESTS);
     if (!opened.ok) {
-      this.#tracing.refused(ifname, source, JSON.stringify(opened.error));
+      this.#tracing.refused(ifname, source, worded(opened.error));
       return this.#feed({ kind: "refused", ifname, why: opened.error.kind });
     }
     const { packet, proven } = opened.value;
@@ -332,6 +332,12 @@ export class OspfDriver implements Disposable {
   #event(name: string, fields: Readonly<Record<string, unknown>>): void {
     this.#notes.event(name, { version: this.version, ...fields });
   }
+}
+
+/** "auth-type (got 0, want 2)" */
+function worded({ kind, ...more }: { readonly kind: string }): string {
+  const said = Object.entries(more).map(([key, value]) => `${key} ${String(value)}`);
+  return said.length === 0 ? kind : `${kind} (${said.join(", ")})`;
 }
 
 interface Port {

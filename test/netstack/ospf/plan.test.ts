@@ -141,7 +141,7 @@ describe.each([2, 3] as const)("OSPFv%s", (version) => {
     const { net, three } = line();
     net.segments.get("b")?.cut.add("*");
     net.feed(three, { kind: "stop", keep: false });
-    net.run(3100);
+    net.run(1600); // control waits 3 s, then kills
     expect(three.actions.some((each) => each.kind === "stopped")).toBe(true);
   });
 
