@@ -108,6 +108,12 @@ export class Bfd {
     for (const [id, clients] of this.#merged.clients) if (clients.includes(client)) return this.#reports.get(id)?.state;
     return undefined;
   }
+  /** The session that a client asked for has never been up; undefined is not known yet. */
+  isUnguarded(client: string): boolean {
+    const held = [...this.#merged.clients].find(([, clients]) => clients.includes(client))?.[0];
+    const report = held === undefined ? undefined : this.#reports.get(held);
+    return report !== undefined && report.state !== "up" && !report.wasUp;
+  }
   /** Resolves when the counters are as they are now, or pulse takes too long to say. */
   refreshed(): Promise<void> {
     if (!this.#parts.tell({ kind: "bfd-report" })) return Promise.resolve();

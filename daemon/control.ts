@@ -368,7 +368,9 @@ export class Control {
           ]
         : [];
     // What ends on purpose is nothing to complain about.
-    const routed = this.#draining ? [] : [...this.#routingConditions.of(routing), ...bfd.conditions()];
+    const routed = this.#draining
+      ? []
+      : [...this.#routingConditions.of(routing, (client) => bfd.isUnguarded(client)), ...bfd.conditions()];
     return [...children, ...listeners, ...refused, ...reports, ...routed, ...drift, ...fallback];
   }
 }

@@ -66,7 +66,11 @@ type Dress = (level: Level, name: string, fields: Fields, at: Date) => string;
 
 const DRESSES: Readonly<Record<LogFormat, Dress>> = {
   journal: (level, name, fields) => `<${PRIORITIES[level]}>${name}${pairs(fields)}\n`,
-  json: (level, name, fields, at) => `${JSON.stringify({ at: at.toISOString(), level, name, ...plain(fields) })}\n`,
+  json: (level, name, fields, at) => {
+    // A field of that name must not take the event's place.
+    const { name: named, ...rest } = plain(fields);
+    return `${JSON.stringify({ at: at.toISOString(), level, name, ...(named === undefined ? {} : { named }), ...rest })}\n`;
+  },
   text: (level, name, fields, at) => `${at.toISOString().slice(11, 23)} ${coloured(level)} ${name}${pairs(fields)}\n`,
 };
 

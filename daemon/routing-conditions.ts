@@ -18,7 +18,8 @@ export class RoutingConditions {
     this.#changed = changed;
   }
 
-  of(routing: Routing): readonly DesiredCondition[] {
+  /** `unguarded`: whether the BFD session of that client has never come up. */
+  of(routing: Routing, unguarded: (client: string) => boolean): readonly DesiredCondition[] {
     const { plan } = routing;
     const status = routing.status(() => undefined);
     const down = downOf(status);
@@ -39,7 +40,7 @@ export class RoutingConditions {
       return false;
     };
     const conditions = [
-      ...peerConditions(plan.bgp?.peers ?? [], routing.peers, lasting),
+      ...peerConditions(plan.bgp?.peers ?? [], routing.peers, lasting, unguarded),
       ...plan.ospf.flatMap(({ version, areas }) =>
         areas
           .flatMap(({ interfaces }) => interfaces)
@@ -71,24 +72,32 @@ function peerConditions(
   specs: readonly BgpPeerSpec[],
   reports: ReadonlyMap<string, BgpPeerReport>,
   lasting: Lasting,
+  unguarded: (client: string) => boolean,
 ): readonly DesiredCondition[] {
   const wanted = specs.filter(({ adminDown }) => !adminDown);
   const up = wanted.filter(({ name }) => reports.get(name)?.state === "established").length;
   return wanted.flatMap((spec): readonly DesiredCondition[] => {
     const report = reports.get(spec.name);
     const subject = `bgp/${spec.name}`;
-    if (report?.state === "established") return limits(spec, report, subject);
+    if (report?.state === "established") {
+      const bare = report.bfd !== undefined && unguarded(report.bfd) && lasting(`${subject} bfd`, BFD_PATIENCE);
+      return [...limits(spec, report, subject), ...(bare ? [unguardedOf(subject)] : [])];
+    }
     const fresh = (report?.established ?? 0) === 0;
     if (!lasting(subject, fresh ? PEER_PATIENCE : ms(0))) return [];
     // Without any peer nothing is announced; with others it is redundancy that is lost.
     const severity = up === 0 ? "error" : "warning";
     if (report !== undefined && /prefixes/.test(report.lastError ?? "") && /maximum/.test(report.lastError ?? "")) {
-      const message = `shut down: ${report.lastError}; \`novactl bgp clear ${spec.name}\` tries again`;
+      const message = `shut down: ${report.lastError}; ${afterTooMany(spec, report.lastError ?? "")}`;
       return [{ code: "BGP_MAX_PREFIX", severity, subject, message }];
     }
     const where = [spec.address, spec.ifname].filter((each) => each !== undefined).join(" on ");
-    const error = report?.lastError === undefined ? hintFor(spec, report) : `last error: ${report.lastError}`;
-    const message = `${where} is ${report?.state ?? "not known yet"}; ${error}`;
+    const error =
+      report?.lastError === undefined
+        ? hintFor(spec, report)
+        : `last error: ${report.lastError}${meaning(spec, report.lastError)}`;
+    // Not its state: that changes every few seconds, and each message is an event.
+    const message = `${where} is down; ${error}`;
     return [{ code: "BGP_PEER_DOWN", severity, subject, message }];
   });
 }
@@ -104,14 +113,46 @@ function hintFor({ auth, ttlSecurity }: BgpPeerSpec, report: BgpPeerReport | und
     : `no connection: ${suspects.join(", ")}?`;
 }
 
-function limits({ families }: BgpPeerSpec, report: BgpPeerReport, subject: string): readonly DesiredCondition[] {
+/** What a code of the protocol does not say by itself. */
+function meaning({ name, asn }: BgpPeerSpec, error: string): string {
+  const trace = `\`novactl trace bgp ${name}\` shows both OPEN messages`;
+  if (!error.startsWith("open-message/bad-peer-as")) return "";
+  if (error.endsWith("received")) return `: the peer expects another AS of this host; ${trace}`;
+  return `: the peer is not in ${typeof asn === "number" ? `AS ${asn}` : `an ${asn} AS`}, which is configured here; ${trace}`;
+}
+
+function afterTooMany({ name, families }: BgpPeerSpec, error: string): string {
+  const again = `\`novactl bgp clear ${name}\` tries again`;
+  if (error.endsWith("received")) return `this host announces more than the peer allows; ${again}`;
+  const most = families.flatMap(({ family, maxPrefixes }) =>
+    maxPrefixes === undefined ? [] : [`${maxPrefixes.limit} ${family}`],
+  );
+  const alone = families.some(({ maxPrefixes }) => maxPrefixes?.restartAfter !== undefined) ? " now" : "";
+  return [...(most.length === 0 ? [] : [`allowed: ${most.join(", ")}`]), `${again}${alone}`].join("; ");
+}
+
+/** RFC 5882 §4.2 lets the session live; who asked for BFD must know that a dead path is noticed by the hold time only. */
+function unguardedOf(subject: string): DesiredCondition {
+  const message =
+    "established, but its BFD session has never come up: does the peer run BFD for this host, single or multihop as here?";
+  return { code: "BFD_DOWN", severity: "warning", subject, message };
+}
+
+/** The families in which the peer announces nearly what it may, or undefined. */
+export function nearLimits({ families }: BgpPeerSpec, report: BgpPeerReport): string | undefined {
   const near = families.flatMap(({ family, maxPrefixes }) => {
     const received = report.families.find((each) => each.family === family)?.received ?? 0;
     if (maxPrefixes === undefined || received * 100 < maxPrefixes.limit * maxPrefixes.warnAt) return [];
     return [`${received} of ${maxPrefixes.limit} ${family} prefixes`];
   });
-  if (near.length === 0) return [];
-  return [{ code: "BGP_MAX_PREFIX", severity: "warning", subject, message: `announces ${near.join(", ")}` }];
+  return near.length === 0 ? undefined : near.join(", ");
+}
+
+function limits(spec: BgpPeerSpec, report: BgpPeerReport, subject: string): readonly DesiredCondition[] {
+  const near = nearLimits(spec, report);
+  return near === undefined
+    ? []
+    : [{ code: "BGP_MAX_PREFIX", severity: "warning", subject, message: `announces ${near}` }];
 }
 
 function interfaceConditions(
@@ -144,4 +185,6 @@ function interfaceConditions(
 }
 
 const PEER_PATIENCE = seconds(10);
+/** FRR begins its BFD session when BGP is established, at a packet a second. */
+const BFD_PATIENCE = seconds(30);
 const EXCHANGE = 10_000;

@@ -22,6 +22,7 @@ import type {
   RoutingQuestion,
   ToRouting,
 } from "./routing/words.ts";
+import { nearLimits } from "./routing-conditions.ts";
 import type { RoutingMemory } from "./routing-memory.ts";
 import type { Supervised } from "./supervisor/child.ts";
 import type { Phase } from "./supervisor/machine.ts";
@@ -267,7 +268,11 @@ export class Routing {
   #peerMoved(peer: BgpPeerReport): void {
     const before = this.#peers.get(peer.name);
     this.#peers.set(peer.name, peer);
-    if (before?.state === peer.state && before.lastError === peer.lastError) return;
+    const spec = this.#plan?.bgp?.peers.find(({ name }) => name === peer.name);
+    const near = (report: BgpPeerReport | undefined): boolean =>
+      spec !== undefined && report !== undefined && nearLimits(spec, report) !== undefined;
+    const same = before?.state === peer.state && before.lastError === peer.lastError;
+    if (same && near(before) === near(peer)) return;
     this.#parts.changed();
   }
 

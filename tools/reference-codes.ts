@@ -37,7 +37,7 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
   BGP_PEER_DOWN: "a BGP session is not established; the message has the last error",
   BGP_MAX_PREFIX: "a peer announces as many prefixes as it may, or was shut down for more",
   OSPF_NO_NEIGHBOR: "an interface has no OSPF neighbour that is full",
-  BFD_DOWN: "a BFD session that was up is down",
+  BFD_DOWN: "a BFD session that was up is down, or never came up beside an established BGP session",
 };
 
 const REASONS: Readonly<Record<GateReason, string>> = {

@@ -62,6 +62,11 @@ describe("log lines", () => {
     log.info("a", { big: 5n, nested: { deep: [1] } });
     expect(JSON.parse(out[0] ?? "")).toMatchObject({ level: "info", name: "a", big: "5", nested: { deep: [1] } });
   });
+  it("a field called name does not take the place of the event's", () => {
+    const { out, log } = lines("json");
+    log.info("a.b", { name: "c" });
+    expect(JSON.parse(out[0] ?? "")).toMatchObject({ name: "a.b", named: "c" });
+  });
   it("the level can change while it runs", () => {
     const { out, log } = lines("json");
     log.debug("no");

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ospfStatus } from "../../daemon/routing-status.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import { controlWorld } from "./control-world.ts";
-import { INTERFACES, SESSIONS } from "./routing-answers.ts";
+import { INTERFACES, PEERS, SESSIONS } from "./routing-answers.ts";
 import { codes, hello, type Made, NOTHING, running, settingsOf, VIP, vipSays } from "./routing-world.ts";
 
 describe("BFD between routing and pulse", () => {
@@ -116,5 +116,21 @@ describe("BFD between routing and pulse", () => {
     without.pulse.say({ kind: "bfd", report: report({ state: "down", wasUp: false }) });
     await without.clock.pass(1);
     expect(codes(without).filter((each) => each.includes("BFD"))).toEqual([]);
+  });
+  it("an established BGP session whose BFD session never came up is told after half a minute", async () => {
+    const made = await running();
+    const [peer] = PEERS;
+    if (peer === undefined) throw new TypeError("no peer");
+    made.router.say({ kind: "bfd", sessions: [wish] });
+    made.pulse.say({ kind: "bfd", report: report({ state: "down", wasUp: false }) });
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "10.0.0.1", address: "10.0.0.1", bfd: wish.id } });
+    const told = (): readonly string[] => codes(made).filter((each) => each.includes("BFD"));
+    await made.clock.pass(29_000);
+    expect(told()).toEqual([]);
+    await made.clock.pass(1_100);
+    expect(told()).toEqual(["warning BFD_DOWN bgp/10.0.0.1"]);
+    made.pulse.say({ kind: "bfd", report: report({ state: "up", wasUp: true }) });
+    await made.clock.pass(1);
+    expect(told()).toEqual([]);
   });
 });

@@ -243,7 +243,7 @@ describe("conditions of routing", () => {
     await made.clock.pass(1);
     expect(about(made)).toEqual(["error BGP_PEER_DOWN bgp/10.0.0.1"]);
     expect(made.control.conditions.list.find(({ code }) => code === "BGP_PEER_DOWN")?.message).toMatch(
-      /10\.0\.0\.1 is idle; last error: hold-timer-expired received/,
+      /10\.0\.0\.1 is down; last error: hold-timer-expired received/,
     );
   });
   it("while another peer is up, a lost one is a warning", async () => {
@@ -263,6 +263,28 @@ describe("conditions of routing", () => {
     made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "a" } });
     await made.clock.pass(1);
     expect(about(made)).toEqual(["warning BGP_MAX_PREFIX bgp/a"]);
+    const few = peer.families.map((each) => ({ ...each, received: 3 }));
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "a", families: few } });
+    await made.clock.pass(1);
+    expect(about(made)).toEqual([]);
+    const lastError = "cease/maximum-number-of-prefixes-reached sent";
+    made.router.say({ kind: "bgp-peer", peer: { ...peer, name: "a", state: "idle", lastError } });
+    await made.clock.pass(1);
+    expect(made.control.conditions.list.find(({ code }) => code === "BGP_MAX_PREFIX")?.message).toBe(
+      `shut down: ${lastError}; allowed: 25 ipv4; \`novactl bgp clear a\` tries again`,
+    );
+  });
+  it("another AS than configured, on either side, in words", async () => {
+    const made = await running();
+    const said = async (lastError: string): Promise<string | undefined> => {
+      made.router.say({ kind: "bgp-peer", peer: { ...peer, state: "idle", lastError } });
+      await made.clock.pass(1);
+      return made.control.conditions.list.find(({ code }) => code === "BGP_PEER_DOWN")?.message;
+    };
+    expect(await said("open-message/bad-peer-as sent")).toMatch(
+      /the peer is not in AS 65000, which is configured here/,
+    );
+    expect(await said("open-message/bad-peer-as received")).toMatch(/the peer expects another AS of this host/);
   });
   it("an address that could not be bound", async () => {
     const made = await running();
