@@ -57,13 +57,15 @@ class Process {
   }
 }
 
+/** The ring walks through all of them, used or not: 2 MiB.  Whoever finds none waits a turn. */
+const CHUNKS = 64;
 /** "nobody", everywhere. */
 const NOBODY = { uid: 65534, gid: 65534 };
 
 nameProcess("novaedge: routing");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-const loop = openLoop({ engine: "auto", chunks: 128, log: logTo(() => undefined, "error") });
+const loop = openLoop({ engine: "auto", chunks: CHUNKS, log: logTo(() => undefined, "error") });
 const routing = new Process(loop);
 routing.confine();
 routing.run();
