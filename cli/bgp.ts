@@ -7,7 +7,7 @@ import { state } from "./status.ts";
 
 export const bgp: Action = async (call) => {
   const [what, which] = call.arguments;
-  switch (chosen(what, ["peers", "routes", "clear"])) {
+  switch (chosen(what, ["peers", "routes", "clear"], "of one peer: novactl bgp peers PEER")) {
     case "routes":
       return routes(call, which);
     case "clear":

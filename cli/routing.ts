@@ -3,12 +3,16 @@ import { nearest } from "../resources/nearest.ts";
 import { type Call, CommandError, EXIT, flagOf } from "./command.ts";
 
 /** The first of `words` stands for none. */
-export function chosen<Word extends string>(word: string | undefined, words: readonly [Word, ...Word[]]): Word {
+export function chosen<Word extends string>(
+  word: string | undefined,
+  words: readonly [Word, ...Word[]],
+  otherwise?: string,
+): Word {
   if (word === undefined) return words[0];
   const found = words.find((each) => each === word);
   if (found !== undefined) return found;
   const near = nearest(word, words);
-  const hint = near === undefined ? `one of ${words.join(", ")}` : `did you mean ${near}?`;
+  const hint = near === undefined ? otherwise : `did you mean ${near}?`;
   throw new CommandError(EXIT.usage, "USAGE", `${JSON.stringify(word)} is none of ${words.join(", ")}`, hint);
 }
 

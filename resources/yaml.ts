@@ -14,6 +14,7 @@ import {
   type Pair,
   parseAllDocuments,
   visit,
+  type YAMLParseError,
 } from "yaml";
 import type { Diagnostic, DiagnosticCode } from "./diagnostic.ts";
 
@@ -77,8 +78,8 @@ export function parseYaml(file: string, source: Uint8Array | string): Parsed {
   });
   const documents: Positioned[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
-    for (const problem of [...document.errors, ...document.warnings].slice(0, MAX_REPORTED)) {
-      const hint = problem.code === "TAB_AS_INDENT" ? "indent with spaces" : undefined;
+    for (const problem of [...cause(document.errors), ...document.warnings].slice(0, MAX_REPORTED)) {
+      const hint = HINTS.get(problem.code);
       refuse("YAML_SYNTAX", position(problem.pos[0]), firstLine(problem.message), hint);
     }
     const version = document.directives.yaml;
@@ -96,6 +97,20 @@ export function parseYaml(file: string, source: Uint8Array | string): Parsed {
   }
   return { documents, diagnostics };
 }
+
+/** After one error the reader is out of step, and what it finds next is not wrong: a tab, or else what stands first. */
+function cause(errors: readonly YAMLParseError[]): readonly YAMLParseError[] {
+  const first =
+    errors.find(({ code }) => code === "TAB_AS_INDENT") ?? errors.toSorted((a, b) => a.pos[0] - b.pos[0])[0];
+  return first === undefined ? [] : [first];
+}
+const ASKEW = "is this line, or the one before, indented as its neighbours are?";
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["TAB_AS_INDENT", "indent with spaces"],
+  ["BAD_INDENT", ASKEW],
+  ["BLOCK_AS_IMPLICIT_KEY", ASKEW],
+  ["MULTILINE_IMPLICIT_KEY", ASKEW],
+]);
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {

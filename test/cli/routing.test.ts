@@ -23,6 +23,11 @@ describe("novactl bgp", () => {
       "tor2   192.0.2.2   -       shut down     10s   0          0          0           -     -",
     ]);
   });
+  it("a name alone is no word of the command, and the hint says where it goes", async () => {
+    const { exit, err } = await daemon.novactl(["bgp", "tor1"]);
+    expect(exit).toBe(64);
+    expect(err).toContain("hint: of one peer: novactl bgp peers PEER");
+  });
   it("one peer by name or address, in full", async () => {
     for (const which of ["tor1", "192.0.2.1"]) {
       const { out } = await daemon.novactl(["bgp", "peers", which, "-o", "wide"]);

@@ -52,6 +52,13 @@ describe("refusals, each by its name", () => {
     expect(codes(text)).toContain(code);
   });
 
+  it("a line that is askew is one finding, with a hint, not one for each line after it", () => {
+    const askew = "bgp:\n  peers:\n   - name: a\n      asn: 1\n      port: 2\n      mode: both\n";
+    const { diagnostics } = parseYaml("f", askew);
+    expect(diagnostics).toHaveLength(1);
+    expect(diagnostics[0]).toMatchObject({ code: "YAML_SYNTAX", line: 3, hint: expect.stringContaining("indented") });
+  });
+
   it("octets that are not UTF-8", () => {
     expect(parseYaml("f", Uint8Array.of(0x61, 0xff)).diagnostics[0]?.code).toBe("FILE_ENCODING");
   });
