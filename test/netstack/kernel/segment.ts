@@ -39,8 +39,10 @@ export class Segment implements Disposable {
       bridge.changeLink("br0", { up: true });
       for (const [name, addresses] of Object.entries(hosts)) {
         const namespace = this.#namespace(`${prefix}${name}`);
-        // Link-local addresses of these interfaces need no probing: it would take them two seconds.
-        inside(namespace, () => writeFileSync("/proc/sys/net/ipv6/conf/default/accept_dad", "0"));
+        // Link-local addresses of these interfaces need no probing: it would take them two seconds. The larger one counts.
+        inside(namespace, () => {
+          for (const of of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${of}/accept_dad`, "0");
+        });
         const route = inside(namespace, () => new RouteSocket());
         const host = { namespace, route, do: <T>(run: () => T): T => inside(namespace, run) };
         made.set(name, { ...host, index: this.attach(name, host, "e0", addresses) });
