@@ -40,8 +40,8 @@ export class Gathering {
 export const SPAN = 300;
 /** Milliseconds over which the pace is taken. */
 const EPOCH = 5;
-/** Completions per millisecond that take about half of a core. */
-const BUSY = 60;
+/** Completions per millisecond that take a third of a core, or more. */
+const BUSY = 40;
 const WORTHWHILE = 12;
 const MOST = 32;
 /** Two streams carry a request, and half of the requests should be with the peers: otherwise both sides wait in turn. */

@@ -16,8 +16,8 @@ function at(rate: number, active: number, from = 0): number {
 describe("gathering completions", () => {
   it("waits for what 300 µs bring, when that is much", () => {
     expect(at(1, 1000)).toBe(1);
-    expect(at(59, 1000)).toBe(1);
-    expect(at(60, 1000)).toBe(18);
+    expect(at(39, 1000)).toBe(1);
+    expect(at(40, 1000)).toBe(12);
     expect(at(80, 1000)).toBe(24);
     expect(at(10_000, 1000)).toBe(32);
   });
