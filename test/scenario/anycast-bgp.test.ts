@@ -24,11 +24,14 @@ describe.skipIf(why !== undefined)(`a virtual IP announced by BGP (${why ?? "FRR
     await scene.reach("a b");
     const answer = await scene.lab.host("client").exec("curl", ["-sS", "-m", "5", `http://${ANYCAST4}/`]);
     expect(answer.stdout).toMatch(/^b\d/);
-    const bgp = await ask<BgpStatus>(a.files, "/v1/bgp");
+    // The route was there by the IPv4 session alone: the other one takes its own time.
+    const bgp = await eventually("both sessions established", async () => {
+      const each = await ask<BgpStatus>(a.files, "/v1/bgp");
+      return each.peers.length === 2 && each.peers.every(({ state }) => state === "established") ? each : undefined;
+    });
     expect(bgp.router).toMatchObject({ asn: 65_001, routerId: expect.any(String) });
-    expect(bgp.peers.map(({ state }) => state)).toEqual(["established", "established"]);
-    const bfd = await ask<BfdStatus>(a.files, "/v1/bfd");
     await guarded(a.files, () => scene.router());
+    const bfd = await ask<BfdStatus>(a.files, "/v1/bfd");
     expect(bfd.sessions.map(({ peer }) => peer)).toContain(ROUTER4);
 
     for (const pid of dataplanes(a.daemon.pid)) send(pid, "SIGSTOP");
