@@ -4,7 +4,7 @@ import type { OspfStatus } from "../../daemon/admin/routing-api.ts";
 import { missing } from "../../lab/peers/installed.ts";
 import { ANYCAST4, ANYCAST6 } from "../../lab/topology/anycast.ts";
 import { openScene } from "./anycast.ts";
-import { ask, killAll, ready } from "./daemon.ts";
+import { ask, eventually, killAll, ready } from "./daemon.ts";
 
 const why = missing("frr", "bird");
 
@@ -23,8 +23,11 @@ describe.skipIf(why !== undefined)(`a virtual IP announced by OSPF (${why ?? "FR
         const { stdout } = await client.exec("curl", ["-sS", "-m", "5", `http://${address}/`]);
         expect(stdout).toMatch(/^b\d/);
       }
-      const { interfaces } = await ask<OspfStatus>(a.files, "/v1/ospf");
-      expect(interfaces.map(({ neighbors }) => neighbors.some(({ state }) => state === "full"))).toEqual([true, true]);
+      await eventually("a full neighbor in each version", async () => {
+        const { interfaces } = await ask<OspfStatus>(a.files, "/v1/ospf");
+        const full = interfaces.filter(({ neighbors }) => neighbors.some(({ state }) => state === "full"));
+        return full.length === 2 ? true : undefined;
+      });
 
       for (const backend of scene.backends) backend.signalTree("SIGUSR2");
       await scene.reach("");
