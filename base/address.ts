@@ -17,6 +17,11 @@ export function isIpv4(ip: Ip): ip is Ipv4 {
   return typeof ip === "number";
 }
 
+/** RFC 4291 §2.5.6: fe80::/10.  Four digits, or 0fe8:: would be one. */
+export function isLinkLocal(ip: Ip): boolean {
+  return !isIpv4(ip) && /^fe[89ab][0-9a-f]:/.test(ip);
+}
+
 export function parseIp(text: string): Result<Ip, BadAddress> {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }

@@ -1,8 +1,7 @@
 /** The `bfd` block of the settings: what contradicts itself. */
-import { formatIp } from "../base/address.ts";
+import { formatIp, isLinkLocal } from "../base/address.ts";
 import { BFD_KEY_LENGTH, type BfdSettings } from "./bfd.ts";
 import type { Findings } from "./finding.ts";
-import { isLinkLocal } from "./routing-values.ts";
 
 export function bfdConsistency({ profiles, sessions, unsolicited }: BfdSettings, findings: Findings): void {
   const names = profiles.map(({ name }) => name);

@@ -1,8 +1,7 @@
 /** The `ospf` block of the settings: what contradicts itself. */
-import { isIpv4 } from "../base/address.ts";
+import { isIpv4, isLinkLocal } from "../base/address.ts";
 import type { Findings } from "./finding.ts";
 import type { OspfAuthSettings, OspfInterfaceSettings, OspfSettings } from "./ospf.ts";
-import { isLinkLocal } from "./routing-values.ts";
 import type { Path } from "./yaml.ts";
 
 type Version = "v2" | "v3";

@@ -1,11 +1,10 @@
 /** Settings of routing that contradict each other, lead nowhere, or would never work. */
-import { formatIp, formatPrefix, isIpv4, type Prefix } from "../base/address.ts";
+import { formatIp, formatPrefix, isIpv4, isLinkLocal, type Prefix } from "../base/address.ts";
 import { bfdConsistency } from "./bfd-consistency.ts";
 import { type BgpPeerSettings, type BgpSessionSettings, type BgpSettings, OWN_POLICIES } from "./bgp.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import { ospfConsistency } from "./ospf-consistency.ts";
-import { isLinkLocal } from "./routing-values.ts";
 import type { Settings } from "./settings.ts";
 import type { Path, Positioned } from "./yaml.ts";
 

@@ -96,10 +96,6 @@ export const routerAddress: z.ZodType<Ip, string> = parsed(
     return ip !== "::" && ip !== "::1" && !ip.startsWith("ff") ? ip : undefined;
   },
 );
-export function isLinkLocal(ip: Ip): boolean {
-  return !isIpv4(ip) && /^fe[89ab].:/.test(ip);
-}
-
 /** What may stand in a routing table, the default route too. */
 export const routePrefix: z.ZodType<Prefix, string> = parsed(
   "prefix",

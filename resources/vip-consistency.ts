@@ -1,9 +1,8 @@
 /** One ProxyVIP: what of its announcement contradicts itself. */
-import { formatIp } from "../base/address.ts";
+import { formatIp, isLinkLocal } from "../base/address.ts";
 import { valueAt } from "./check.ts";
 import { Findings } from "./finding.ts";
 import type { Vip } from "./kinds.ts";
-import { isLinkLocal } from "./routing-values.ts";
 import { familiesOf, type VipSpec } from "./vip.ts";
 
 export function announcement({ spec, source }: Vip): Findings["list"] {

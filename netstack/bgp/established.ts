@@ -2,14 +2,14 @@
  * A session that is up: its routes in, and what it is told.  Standards: RFC 4271 §9, RFC 7606 (by the codec), RFC 4486 §4
  * (prefix limit), RFC 2918, RFC 7313, RFC 4724.
  */
-import { type Ip, isIpv4 } from "../../base/address.ts";
+import { type Ip, isIpv4, isLinkLocal } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { type Channel, type Core, event, type Link, type Peer, rearm, refuse } from "./core.ts";
 import type { Ends } from "./event.ts";
 import { Exporter } from "./exporting.ts";
 import { endOfRib, mark, resume, retain, sweep } from "./graceful.ts";
 import { Importer } from "./importing.ts";
-import { feed, isLinkLocal } from "./link.ts";
+import { feed } from "./link.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { NextHop } from "./packet/attribute.ts";
 import { afiOf, type Family, isFamily, safiOf } from "./packet/family.ts";

@@ -2,7 +2,6 @@
  * A session and its connection: what the state machine asks for is done here, and octets become its events.  What
  * concerns the peer as a whole (which of two connections lives) is peer.ts; routes are established.ts.
  */
-import { isIpv4 } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import type { Instant } from "../../base/unit.ts";
 import { type Core, event, type Link, type Peer, refuse } from "./core.ts";
@@ -236,11 +235,6 @@ export function hurry(core: Core, link: Link, now: Instant): void {
   const { state, config } = link.session;
   if (config.active && link.connection === undefined && (state === "connect" || state === "active"))
     feed(core, link, { kind: "connect-retry-expired" }, now);
-}
-
-/** A link-local address means something only together with its interface. */
-export function isLinkLocal(ip: Parameters<typeof isIpv4>[0]): boolean {
-  return !isIpv4(ip) && /^fe[89ab]/.test(ip);
 }
 
 /** Cease subcodes that leave the routes alone: the session comes right back. */

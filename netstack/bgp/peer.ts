@@ -1,10 +1,10 @@
 /** A peer: who it is, which of its sessions is the one, how it starts and stops.  Routes are established.ts. */
-import { contains, formatIp, type Ip, parseIp, parsePrefix } from "../../base/address.ts";
+import { contains, formatIp, type Ip, isLinkLocal, parseIp, parsePrefix } from "../../base/address.ts";
 import { type Instant, ms } from "../../base/unit.ts";
 import { type Core, event, type Link, linksOf, type Peer, rearm, refuse } from "./core.ts";
 import type { Connection, Ends } from "./event.ts";
 import { flush } from "./graceful.ts";
-import { connected, feed, hurry, isLinkLocal, linkOf } from "./link.ts";
+import { connected, feed, hurry, linkOf } from "./link.ts";
 import type { BgpDynamicSpec, BgpPeerSpec, BgpState } from "./plan.ts";
 import { must } from "./policy.ts";
 import type { Ending, IdleHold, SessionAction, SessionConfig } from "./session-state.ts";

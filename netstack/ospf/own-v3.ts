@@ -3,7 +3,7 @@
  * Left out: clearing the R bit for max-metric (a router without it is no border router for others either, so what it
  * announces would vanish at once instead of becoming the last choice).
  */
-import { formatPrefix, type Ipv6, ipv6, isIpv4, masked } from "../../base/address.ts";
+import { formatPrefix, type Ipv6, ipv6, isIpv4, isLinkLocal, masked } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import { summaries } from "./border.ts";
 import type { Desired } from "./dialect.ts";
@@ -233,11 +233,6 @@ export function linkLocal(iface: Interface): Ipv6 | undefined {
   for (const { ip } of iface.link?.addresses ?? []) if (!isIpv4(ip) && isLinkLocal(ip)) return ip;
   return undefined;
 }
-/** fe80::/10 */
-export function isLinkLocal(ip: Ipv6): boolean {
-  return /^fe[89ab]/.test(ip);
-}
-
 const PREFIXES_PER_LSA = 50;
 const MORE_ROUTER_PREFIXES_ID = 0x80000000;
 const LOCALHOST = ipv6("::1");

@@ -1,8 +1,8 @@
 /** OSPFv3's own ways.  Standards: RFC 5340; RFC 5187 (grace LSA). */
-import { formatIp, ipv6, isIpv4 } from "../../base/address.ts";
+import { formatIp, ipv6, isIpv4, isLinkLocal } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import { type Attached, type Dialect, routerVertex } from "./dialect.ts";
-import { desiredV3, isLinkLocal, optionsV3 } from "./own-v3.ts";
+import { desiredV3, optionsV3 } from "./own-v3.ts";
 import { OPTION_R, OPTION_V6, PREFIX_NU, PREFIX_PROPAGATE, scopeOf, TYPES, U_BIT } from "./packet/lsa.ts";
 
 export const V3: Dialect = {

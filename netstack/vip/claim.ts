@@ -2,7 +2,7 @@
  * From "nobody has it" to "we have it": wait for our turn, say that we claim, probe, ask the kernel.
  * Standards: RFC 5227 §2.1.1 and RFC 4862 §5.4 for the probes, with spans of our own (docs/protocols/vip.md §5).
  */
-import { type Ip, isIpv4 } from "../../base/address.ts";
+import { isIpv4, isLinkLocal } from "../../base/address.ts";
 import { after, type Instant, ms } from "../../base/unit.ts";
 import { ask, isConfirmed, isConnected } from "./contact.ts";
 import type { Holding } from "./event.ts";
@@ -234,11 +234,6 @@ function rivals(state: State, vip: Vip, now: Instant): readonly Candidate[] {
     found.push({ node: peer.node, priority: standing.priority, load: peer.owned });
   }
   return found;
-}
-
-/** Routed to by address alone, flows cannot be passed on to a link-local one. */
-function isLinkLocal(ip: Ip): boolean {
-  return !isIpv4(ip) && /^fe[89ab]/.test(ip);
 }
 
 const MOST_TERM = 0xffff_ffff;

@@ -8,6 +8,7 @@ import {
   ipOfOctets,
   ipv4,
   ipv6,
+  isLinkLocal,
   macOfOctets,
   masked,
   octetsOfIp,
@@ -89,5 +90,14 @@ describe("properties", () => {
         expect(contains(prefix, ipOfOctets(flipped))).toBe(bit >= length);
       }),
     );
+  });
+});
+
+describe("RFC 4291 §2.5.6: link-local addresses", () => {
+  test("are those of fe80::/10", () => {
+    for (const text of ["fe80::1", "fe9f:1::", "febf:ffff::"]) expect(isLinkLocal(ipv6(text))).toBe(true);
+    for (const text of ["fe7f::1", "fec0::1", "fe8::1", "0fe8::1", "::1", "2001:db8::fe80"])
+      expect(isLinkLocal(ipv6(text))).toBe(false);
+    expect(isLinkLocal(ipv4("169.254.0.1"))).toBe(false);
   });
 });

@@ -3,7 +3,7 @@
  * are addressed to ourselves; they come back through it, because the kernel drops what claims to come from itself; and
  * where the kernel does not forward, those of a peer are returned through it.  Standards: RFC 5881 §4.
  */
-import { type Ip, isIpv4, type Mac } from "../../../base/address.ts";
+import { type Ip, isIpv4, isLinkLocal, type Mac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, type Instant, seconds } from "../../../base/unit.ts";
 import { errnoName } from "../../kernel/errno.ts";
@@ -14,7 +14,7 @@ import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.t
 import { readSysctl } from "../../kernel/sysctl.ts";
 import { decodeEchoFrame, ECHO_PORT, encodeEchoFrame, reflected } from "../echo-frame.ts";
 import type { Session } from "../session.ts";
-import { ANY4, ANY6, isLinkLocal } from "./sockets.ts";
+import { ANY4, ANY6 } from "./sockets.ts";
 
 export interface EchoEvents {
   /** Something came back, or a stranger sent something. */

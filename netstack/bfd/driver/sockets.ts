@@ -3,7 +3,7 @@
  * Standards: RFC 5881 §4 (ports; the source port is in 49152–65535 and a session's own; any is accepted, because peers
  * do not keep to it), §5 (TTL 255), RFC 5883 §5 (port 4784).
  */
-import { formatIp, type Ip, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
+import { type Ip, ipv4, ipv6, isIpv4, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import type { DatagramHandler, Datagrams, Loop } from "../../kernel/loop.ts";
 import { randomOctets } from "../../kernel/random.ts";
@@ -57,11 +57,6 @@ export class SessionSender implements Disposable {
   [Symbol.dispose](): void {
     this.#sender[Symbol.dispose]();
   }
-}
-
-/** RFC 4291 §2.5.6 */
-export function isLinkLocal(ip: Ip): boolean {
-  return !isIpv4(ip) && /^fe[89ab]/.test(formatIp(ip));
 }
 
 /** RFC 5881 §4: a port from 49152 on, unlike those of other sessions; taken ones are passed over. */

@@ -2,7 +2,7 @@
  * All TCP connections of the speaker: calls, callers, and what they say.  Strangers are refused before anything of
  * theirs is read; each refusal has a name and a counter.
  */
-import { formatIp, isIpv4 } from "../../../base/address.ts";
+import { formatIp, isIpv4, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import { errnoText } from "../../kernel/errno.ts";
@@ -15,15 +15,7 @@ import { Link, type Owner } from "./connection.ts";
 import { type DropCounts, dropCounts } from "./drops.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { ipOf } from "./listeners.ts";
-import {
-  connectPatience,
-  hopsOf,
-  hostPrefix,
-  isLinkLocal,
-  keyOf,
-  NETWORK_CONTROL,
-  sendPatience,
-} from "./session-socket.ts";
+import { connectPatience, hopsOf, hostPrefix, keyOf, NETWORK_CONTROL, sendPatience } from "./session-socket.ts";
 import type { Shares } from "./shares.ts";
 
 export interface ConnectionParts {

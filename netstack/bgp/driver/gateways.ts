@@ -3,14 +3,13 @@
  * Asked again when routes, addresses or links change, never polled.  RFC 4271 §5.1.3, §9.1.2.1: a next hop is resolved
  * by routes of others, not by those that BGP itself has put there.
  */
-import { formatIp, type Ip } from "../../../base/address.ts";
+import { formatIp, type Ip, isLinkLocal } from "../../../base/address.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { BGP_ROUTE_PROTOCOL } from "../../kernel/marks.ts";
 import type { NewHop, Route } from "../../kernel/netlink/route.ts";
 import type { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { isLinkLocal } from "./session-socket.ts";
 
 export interface Gateway {
   /** undefined: cannot be reached. */

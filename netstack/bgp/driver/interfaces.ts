@@ -2,14 +2,13 @@
  * This host's interfaces and addresses, as the kernel reports them: which interface a peer is on, which of our addresses
  * it can reach, and when a carrier comes and goes.  Addresses of virtual IPs are nobody's next hop and are left out.
  */
-import { contains, type Ip, isIpv4, type Mac, masked } from "../../../base/address.ts";
+import { contains, type Ip, isIpv4, isLinkLocal, type Mac, masked } from "../../../base/address.ts";
 import { ADDRESS_PROTOCOLS } from "../../kernel/marks.ts";
 import type { Address } from "../../kernel/netlink/address.ts";
 import type { Link } from "../../kernel/netlink/link.ts";
 import type { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import type { Change } from "../../kernel/netlink/watch.ts";
 import type { Ends } from "../event.ts";
-import { isLinkLocal } from "./session-socket.ts";
 
 export interface Interface {
   readonly index: number;

@@ -6,8 +6,7 @@
  * Our router lifetime is 0: a router, yet nobody's default router.  A neighbour that falls silent is not forgotten: that
  * it lives is for BGP and BFD to say; another one takes its place when it has been silent for a while.
  */
-import type { Ip } from "../../../base/address.ts";
-import { ipv6 } from "../../../base/address.ts";
+import { type Ip, ipv6, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, type Instant, ms, since } from "../../../base/unit.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
@@ -15,7 +14,6 @@ import { decodeInet, encodeInet } from "../../kernel/sockaddr.ts";
 import { type BpfInstruction, openRaw } from "../../kernel/sockets.ts";
 import { decodeRouter, encodeRouter, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION } from "../../wire/router.ts";
 import type { Interface, Interfaces } from "./interfaces.ts";
-import { isLinkLocal } from "./session-socket.ts";
 
 export interface DiscoveryParts {
   readonly loop: Loop;

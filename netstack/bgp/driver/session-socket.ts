@@ -28,11 +28,6 @@ export function hostPrefix(ip: Ip): Prefix {
   return { ip, length: isIpv4(ip) ? 32 : 128 };
 }
 
-/** RFC 4291 §2.5.6. */
-export function isLinkLocal(ip: Ip): boolean {
-  return !isIpv4(ip) && /^fe[89ab]/.test(ip);
-}
-
 /** While connecting: a peer that says nothing is given up before the speaker calls again, so that there is a reason to tell. */
 export function connectPatience(session: BgpSession): Ms {
   // The speaker's timer has a jitter of a quarter (RFC 4271 §10).

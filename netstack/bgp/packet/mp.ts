@@ -3,7 +3,7 @@
  * §7.12.  Next hops are read as they are met, not only as they should be: a link-local address alone, twice, or behind
  * an unspecified one means the same.
  */
-import { type Ip, type Ipv4, type Ipv6, ipOfOctets } from "../../../base/address.ts";
+import { type Ipv4, type Ipv6, ipOfOctets, isLinkLocal } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { type AttributeName, attributeName, type NextHop, OPTIONAL, TRANSITIVE } from "./attribute.ts";
 import { flagsFault, type Item, type Items } from "./attribute-list.ts";
@@ -128,10 +128,6 @@ export function decodeNextHop(octets: Uint8Array): NextHop | undefined {
   const linkLocal = second !== undefined && isLinkLocal(second) ? second : isLinkLocal(first) ? first : undefined;
   const global = isLinkLocal(first) || !isUsable(first) ? undefined : first;
   return global === undefined && linkLocal === undefined ? undefined : { global, linkLocal };
-}
-
-export function isLinkLocal(ip: Ip): boolean {
-  return typeof ip === "string" && /^fe[89ab].:/.test(ip);
 }
 
 function isUsable(ip: Ipv6): boolean {

@@ -4,7 +4,7 @@
  * Groups: 224.0.0.194 of the unassigned part of the Local Network Control Block (RFC 5771 §4), which switches never
  * prune; ff12::4e56, transient (RFC 4291 §2.7), because no permanent one is assigned to us.
  */
-import { formatIp, type Ip, type Ipv4, type Ipv6, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
+import { type Ip, type Ipv4, type Ipv6, ipv4, ipv6, isIpv4, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { EADDRNOTAVAIL, errnoName } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Fd, Loop } from "../../kernel/loop.ts";
@@ -45,7 +45,7 @@ export class HeartbeatSocket implements Disposable, DatagramHandler {
     const targets = peers.length > 0 ? peers : own.slice(0, 1).map((ip) => (isIpv4(ip) ? GROUP4 : GROUP6));
     this.#targets = targets.flatMap((ip) => {
       const alike = senders.filter((each) => isIpv4(each.ip) === isIpv4(ip));
-      const from = alike.find((each) => isLinkLocal(each.ip) === isLinkLocal(ip)) ?? alike[0];
+      const from = alike.find((each) => needsScope(each.ip) === needsScope(ip)) ?? alike[0];
       return from === undefined ? [] : [{ from: from.datagrams, to: encodeInet({ ip, port }, ifindex) }];
     });
   }
@@ -89,7 +89,7 @@ interface Target {
 function open(ip: Ip, groups: readonly Ip[], options: HeartbeatOptions): Fd {
   return openUdp({
     bind: { ip, port: options.port },
-    ...(isLinkLocal(ip) ? { scope: options.ifindex } : {}),
+    ...(needsScope(ip) ? { scope: options.ifindex } : {}),
     device: options.ifname,
     reuseAddress: true,
     ttl: 255,
@@ -102,8 +102,8 @@ function open(ip: Ip, groups: readonly Ip[], options: HeartbeatOptions): Fd {
 }
 
 /** RFC 4291 §2.5.6; `ff12::` is one as well, RFC 4291 §2.7. */
-function isLinkLocal(ip: Ip): boolean {
-  return !isIpv4(ip) && /^f(e[89ab]|f12:)/.test(formatIp(ip));
+function needsScope(ip: Ip): boolean {
+  return isLinkLocal(ip) || (!isIpv4(ip) && ip.startsWith("ff12:"));
 }
 
 const ANY4: Ipv4 = ipv4("0.0.0.0");
