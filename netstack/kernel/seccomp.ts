@@ -7,6 +7,7 @@
  */
 import koffi from "koffi";
 import { Fault } from "../../base/fault.ts";
+import { JUMP_AT_LEAST, JUMP_EQUAL, LOAD_WORD, RETURN } from "./bpf.ts";
 import { errnoName } from "./errno.ts";
 import * as libc from "./libc.ts";
 
@@ -48,10 +49,6 @@ const seccomp = libc.declare<(number: number, operation: number, flags: number, 
 );
 const SET_MODE_FILTER = 1;
 const FLAG_TSYNC = 1;
-const LOAD_WORD = 0x20;
-const JUMP_EQUAL = 0x15;
-const JUMP_AT_LEAST = 0x35;
-const RETURN = 0x06;
 const ALLOW = 0x7fff0000;
 /** SECCOMP_RET_ERRNO | EPERM */
 const REFUSE = 0x00050001;

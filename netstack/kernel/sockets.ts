@@ -6,6 +6,7 @@
 import koffi from "koffi";
 import { formatIp, type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
+import { type BpfInstruction, JUMP_AT_LEAST, LOAD_OCTET, NETWORK, RETURN } from "./bpf.ts";
 import { EADDRINUSE, ENOENT, errnoName } from "./errno.ts";
 import * as libc from "./libc.ts";
 import type { Endpoint, Fd } from "./loop.ts";
@@ -113,9 +114,6 @@ export interface RawOptions {
   readonly meta?: MetaOptions;
   readonly filter?: readonly BpfInstruction[];
 }
-
-/** One classic BPF instruction: [code, jump if true, jump if false, k] (<linux/filter.h>). */
-export type BpfInstruction = readonly [number, number, number, number];
 
 export function listenTcp(options: ListenOptions): Fd {
   const { ip, port } = options;
@@ -270,7 +268,7 @@ function join(fd: Fd, v6: boolean, options: MulticastOptions): void {
 /** Drops packets whose octet `offset` of the IP header is below `least`. */
 function atLeast(offset: number, least: number): readonly BpfInstruction[] {
   return [
-    [LOAD_OCTET, 0, 0, SKF_NET_OFF + offset],
+    [LOAD_OCTET, 0, 0, NETWORK + offset],
     [JUMP_AT_LEAST, 0, 1, least],
     [RETURN, 0, 0, 0xffffffff],
     [RETURN, 0, 0, 0],
@@ -326,11 +324,6 @@ function open(family: number, type: number, protocol: number, complete: (fd: Fd)
   }
 }
 
-/** <linux/filter.h>; offsets from here on count from the network header. */
-const SKF_NET_OFF = -0x100000;
-const LOAD_OCTET = 0x30;
-const JUMP_AT_LEAST = 0x35;
-const RETURN = 0x06;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;

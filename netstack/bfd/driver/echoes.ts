@@ -6,11 +6,23 @@
 import { type Ip, isIpv4, isLinkLocal, type Mac } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, type Instant, seconds } from "../../../base/unit.ts";
+import {
+  AND,
+  type BpfInstruction,
+  JUMP_EQUAL,
+  LOAD_HALF,
+  LOAD_HALF_AT_X,
+  LOAD_HEADER_LENGTH,
+  LOAD_OCTET,
+  LOAD_WORD,
+  PACKET_TYPE,
+  RETURN,
+} from "../../kernel/bpf.ts";
 import { errnoName } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
 import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import { Sender } from "../../kernel/sender.ts";
-import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.ts";
+import { openPacket, openUdp } from "../../kernel/sockets.ts";
 import { readSysctl } from "../../kernel/sysctl.ts";
 import { decodeEchoFrame, ECHO_PORT, encodeEchoFrame, reflected } from "../echo-frame.ts";
 import type { Session } from "../session.ts";
@@ -185,35 +197,26 @@ interface Kept<T> {
 
 const EVERYTHING = 3;
 const KEPT = seconds(1);
-const PKTTYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
 const OUTGOING = 4;
-const LOAD_WORD = 0x20;
-const LOAD_HALF = 0x28;
-const LOAD_BYTE = 0x30;
-const LOAD_HEADER_LENGTH = 0xb1; // X = 4 × (octet & 15)
-const LOAD_HALF_AT_X = 0x48;
-const EQUAL = 0x15;
-const AND = 0x54;
-const RETURN = 0x06;
 /** UDP to port 3785 in unfragmented IPv4, or directly after the IPv6 header; not what this host sends. */
 const ECHO_FILTER: readonly BpfInstruction[] = [
-  [LOAD_WORD, 0, 0, PKTTYPE],
-  [EQUAL, 16, 0, OUTGOING],
+  [LOAD_WORD, 0, 0, PACKET_TYPE],
+  [JUMP_EQUAL, 16, 0, OUTGOING],
   [LOAD_HALF, 0, 0, 12],
-  [EQUAL, 0, 8, 0x0800],
-  [LOAD_BYTE, 0, 0, 23],
-  [EQUAL, 0, 12, 17],
+  [JUMP_EQUAL, 0, 8, 0x0800],
+  [LOAD_OCTET, 0, 0, 23],
+  [JUMP_EQUAL, 0, 12, 17],
   [LOAD_HALF, 0, 0, 20],
   [AND, 0, 0, 0x3fff],
-  [EQUAL, 0, 9, 0],
+  [JUMP_EQUAL, 0, 9, 0],
   [LOAD_HEADER_LENGTH, 0, 0, 14],
   [LOAD_HALF_AT_X, 0, 0, 16],
-  [EQUAL, 5, 6, ECHO_PORT],
-  [EQUAL, 0, 5, 0x86dd],
-  [LOAD_BYTE, 0, 0, 20],
-  [EQUAL, 0, 3, 17],
+  [JUMP_EQUAL, 5, 6, ECHO_PORT],
+  [JUMP_EQUAL, 0, 5, 0x86dd],
+  [LOAD_OCTET, 0, 0, 20],
+  [JUMP_EQUAL, 0, 3, 17],
   [LOAD_HALF, 0, 0, 56],
-  [EQUAL, 0, 1, ECHO_PORT],
+  [JUMP_EQUAL, 0, 1, ECHO_PORT],
   [RETURN, 0, 0, 0xffff],
   [RETURN, 0, 0, 0],
 ];

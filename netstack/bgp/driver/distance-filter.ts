@@ -4,7 +4,17 @@
  * looks at the source and the TTL of each packet to the listener instead.
  */
 import { isIpv4, octetsOfIp, type Prefix } from "../../../base/address.ts";
-import type { BpfInstruction } from "../../kernel/sockets.ts";
+import {
+  AND,
+  type BpfInstruction,
+  DROP,
+  JUMP_AT_LEAST,
+  JUMP_EQUAL,
+  LOAD_OCTET,
+  LOAD_WORD,
+  NETWORK,
+  PASS,
+} from "../../kernel/bpf.ts";
 
 export interface Distance {
   readonly peer: Prefix;
@@ -41,16 +51,6 @@ function maskOf(length: number): number {
   return length >= 32 ? WHOLE : (WHOLE << (32 - length)) >>> 0;
 }
 
-/** <linux/filter.h>: offsets from here on count from the network header. */
-const NETWORK = -0x100000;
-const LOAD_WORD = 0x20;
-const LOAD_OCTET = 0x30;
-const AND = 0x54;
-const JUMP_EQUAL = 0x15;
-const JUMP_AT_LEAST = 0x35;
-const RETURN = 0x06;
-const PASS: BpfInstruction = [RETURN, 0, 0, 0xffff_ffff];
-const DROP: BpfInstruction = [RETURN, 0, 0, 0];
 /** Instructions of a rule behind its match. */
 const DECISION = 4;
 const WHOLE = 0xffff_ffff;

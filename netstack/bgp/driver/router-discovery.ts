@@ -9,9 +9,10 @@
 import { type Ip, ipv6, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, type Instant, ms, since } from "../../../base/unit.ts";
+import type { BpfInstruction } from "../../kernel/bpf.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
 import { decodeInet, encodeInet } from "../../kernel/sockaddr.ts";
-import { type BpfInstruction, openRaw } from "../../kernel/sockets.ts";
+import { openRaw } from "../../kernel/sockets.ts";
 import { decodeRouter, encodeRouter, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION } from "../../wire/router.ts";
 import type { Interface, Interfaces } from "./interfaces.ts";
 

@@ -7,10 +7,11 @@
  * so a transaction that begins with elements goes unseen, whatever else is in it; `nft` does not write such.
  */
 import { after, type Instant, type Ms, ms } from "../../../base/unit.ts";
+import type { BpfInstruction } from "../bpf.ts";
 import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
 import { close, errno, recv } from "../libc.ts";
 import type { Loop } from "../loop.ts";
-import { attach, type BpfInstruction } from "../sockets.ts";
+import { attach } from "../sockets.ts";
 import { NETLINK_NETFILTER, openListening } from "./client.ts";
 import { LITTLE } from "./octets.ts";
 

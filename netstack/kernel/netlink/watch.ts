@@ -5,12 +5,12 @@
  *
  * A listener that needs a complete picture opens the watch first and lists afterwards, so that no change falls between.
  */
-
 import type { Result } from "../../../base/result.ts";
+import { type BpfInstruction, JUMP_EQUAL, LOAD_WORD, RETURN } from "../bpf.ts";
 import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
 import { close, errno, recv } from "../libc.ts";
 import type { Loop } from "../loop.ts";
-import { attach, type BpfInstruction } from "../sockets.ts";
+import { attach } from "../sockets.ts";
 import { type Address, decodeAddress, RTM_DELADDR, RTM_NEWADDR } from "./address.ts";
 import type { Malformed } from "./attribute.ts";
 import { NETLINK_ROUTE, openListening } from "./client.ts";
@@ -106,7 +106,7 @@ function notBy(port: number): readonly BpfInstruction[] {
   const swapped = (((a ?? 0) << 24) | ((b ?? 0) << 16) | ((c ?? 0) << 8) | (d ?? 0)) >>> 0;
   return [
     [LOAD_WORD, 0, 0, 12],
-    [EQUAL, 0, 1, swapped],
+    [JUMP_EQUAL, 0, 1, swapped],
     [RETURN, 0, 0, 0],
     [RETURN, 0, 0, 0xffff_ffff],
   ];
@@ -168,9 +168,6 @@ function read<T>(decoded: Result<T, Malformed>, make: (value: T) => Change): Cha
 /** Datagrams in one turn of the loop, which others share. */
 const SHARE = 64;
 const BUFFER = 64 * 1024;
-const LOAD_WORD = 0x20;
-const EQUAL = 0x15;
-const RETURN = 0x06;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 /** RTNLGRP_*: for addresses, routes and rules one group for each family. */

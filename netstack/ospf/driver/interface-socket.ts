@@ -5,10 +5,11 @@
  */
 import { formatIp, type Ip, ipv4, ipv6, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
+import type { BpfInstruction } from "../../kernel/bpf.ts";
 import { EAGAIN, ENOBUFS, errnoName } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
 import { decodeInet, encodeInet } from "../../kernel/sockaddr.ts";
-import { type BpfInstruction, changeMembership, openRaw, type RawOptions } from "../../kernel/sockets.ts";
+import { changeMembership, openRaw, type RawOptions } from "../../kernel/sockets.ts";
 import type { Version } from "../packet/lsa.ts";
 
 export interface Place {

@@ -5,9 +5,18 @@
  */
 import { formatIp, type Ip, type Ipv6, isIpv4, type Mac } from "../../../base/address.ts";
 import type { Tracer } from "../../../base/trace.ts";
+import {
+  type BpfInstruction,
+  JUMP_EQUAL,
+  LOAD_HALF,
+  LOAD_OCTET,
+  LOAD_WORD,
+  PACKET_TYPE,
+  RETURN,
+} from "../../kernel/bpf.ts";
 import { ENOBUFS } from "../../kernel/errno.ts";
 import type { DatagramHandler, DatagramMeta, Datagrams, Loop } from "../../kernel/loop.ts";
-import { type BpfInstruction, openPacket, openUdp } from "../../kernel/sockets.ts";
+import { openPacket, openUdp } from "../../kernel/sockets.ts";
 import { arpAnnouncement, arpProbe, arpRequest, decodeArp } from "../../wire/arp.ts";
 import { decodeEthernet, ETHER_ARP, ETHER_IPV6, ETHERNET_HEADER } from "../../wire/ethernet.ts";
 import {
@@ -141,30 +150,24 @@ export class NeighbourSocket implements Disposable, DatagramHandler {
   }
 }
 
-const PKTTYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
 const OUTGOING = 4;
-const LOAD_WORD = 0x20;
-const LOAD_HALF = 0x28;
-const LOAD_BYTE = 0x30;
-const EQUAL = 0x15;
-const RETURN = 0x06;
 const WHOLE = 0xffff;
 
 const ARP_FILTER: readonly BpfInstruction[] = [
-  [LOAD_WORD, 0, 0, PKTTYPE],
-  [EQUAL, 1, 0, OUTGOING],
+  [LOAD_WORD, 0, 0, PACKET_TYPE],
+  [JUMP_EQUAL, 1, 0, OUTGOING],
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ];
 /** ICMPv6 directly after the fixed header, hop limit 255, type 135 or 136. */
 const ND_FILTER: readonly BpfInstruction[] = [
-  [LOAD_WORD, 0, 0, PKTTYPE],
-  [EQUAL, 6, 0, OUTGOING],
+  [LOAD_WORD, 0, 0, PACKET_TYPE],
+  [JUMP_EQUAL, 6, 0, OUTGOING],
   [LOAD_HALF, 0, 0, 20],
-  [EQUAL, 0, 4, (58 << 8) | 255],
-  [LOAD_BYTE, 0, 0, 54],
-  [EQUAL, 1, 0, 135],
-  [EQUAL, 0, 1, 136],
+  [JUMP_EQUAL, 0, 4, (58 << 8) | 255],
+  [LOAD_OCTET, 0, 0, 54],
+  [JUMP_EQUAL, 1, 0, 135],
+  [JUMP_EQUAL, 0, 1, 136],
   [RETURN, 0, 0, WHOLE],
   [RETURN, 0, 0, 0],
 ];

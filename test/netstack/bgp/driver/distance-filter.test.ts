@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contains, type Ip, ipOfOctets, ipv4, isIpv4, masked, octetsOfIp } from "../../../../base/address.ts";
 import { type Distance, distanceFilter } from "../../../../netstack/bgp/driver/distance-filter.ts";
-import type { BpfInstruction } from "../../../../netstack/kernel/sockets.ts";
+import type { BpfInstruction } from "../../../../netstack/kernel/bpf.ts";
 
 /** Whether a classic BPF program lets a packet pass; offsets count from its network header. */
 function passes(program: readonly BpfInstruction[], packet: Uint8Array): boolean {
