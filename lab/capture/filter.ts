@@ -2,8 +2,9 @@
  * The kernel's filter of a capture, as classic BPF: ARP, neighbour solicitations and advertisements, and packets sent from
  * the addresses in question; so a capture beside heavy traffic costs little.
  */
-import type { BpfInstruction } from "../../netstack/kernel/bpf.ts";
+
 import { type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
+import type { BpfInstruction } from "../../netstack/kernel/bpf.ts";
 
 /** Keeps the first `kept` octets of what passes. */
 export function filterFor(addresses: readonly Ip[], kept: number): readonly BpfInstruction[] {
