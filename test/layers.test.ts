@@ -26,10 +26,20 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
     because: "parsing and routing are pure",
   },
   { where: /^proxy\//, allowed: ["base/", "netstack/kernel/"], because: "the data plane knows no protocol engine" },
+  {
+    where: /^sdwan\/[a-z]+\/driver\//,
+    allowed: ["base/", "netstack/"],
+    because: "a driver of the SD-WAN joins its engine, the protocols and the kernel",
+  },
+  {
+    where: /^sdwan\//,
+    allowed: ["base/", "netstack/wire/", "netstack/stun/", "netstack/bfd/plan.ts"],
+    because: "measurement and decision are pure",
+  },
   { where: /^resources\//, allowed: ["base/"], because: "the resource schemas are shared by all" },
   {
     where: /^daemon\/pulse\//,
-    allowed: ["base/", "netstack/", "daemon/log.ts"],
+    allowed: ["base/", "netstack/", "sdwan/", "daemon/log.ts"],
     because: "pulse carries engines and waits for nothing else",
   },
   {
@@ -37,7 +47,16 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
     allowed: ["base/", "netstack/", "daemon/log.ts"],
     because: "the routing process carries engines and knows no configuration",
   },
-  { where: /^daemon\//, allowed: ["base/", "netstack/", "proxy/", "resources/"], because: "the daemon composes" },
+  {
+    where: /^daemon\/wan\//,
+    allowed: ["base/", "netstack/", "sdwan/", "daemon/log.ts"],
+    because: "the wan process carries links and tunnels and knows no configuration",
+  },
+  {
+    where: /^daemon\//,
+    allowed: ["base/", "netstack/", "sdwan/", "proxy/", "resources/"],
+    because: "the daemon composes",
+  },
   {
     where: /^cli\//,
     allowed: [
@@ -60,6 +79,7 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
     allowed: [
       "base/",
       "netstack/",
+      "sdwan/",
       "lab/",
       "proxy/",
       "resources/",
@@ -72,9 +92,14 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
 ];
 
 /** node: modules stay out of what must be pure; process control stays in one place. */
-const NODE_FREE = [/^netstack\/wire\//, /^netstack\/(vip|bfd|bgp|ospf)\/(?!driver)/, /^proxy\/(http1|route|balance)\//];
+const NODE_FREE = [
+  /^netstack\/wire\//,
+  /^netstack\/(vip|bfd|bgp|ospf|stun)\/(?!driver)/,
+  /^sdwan\/(?!.*driver\/)/,
+  /^proxy\/(http1|route|balance)\//,
+];
 
-const files = ["base", "netstack", "proxy", "resources", "daemon", "cli", "lab", "bench", "tools"]
+const files = ["base", "netstack", "sdwan", "proxy", "resources", "daemon", "cli", "lab", "bench", "tools"]
   .flatMap((folder) => sources(join(root, folder)))
   .map((file) => relative(root, file));
 
@@ -116,13 +141,14 @@ describe("layers", () => {
 /** The folder that a file's own neighbours live in. */
 function homeOf(file: string): string {
   const [top = "", second = ""] = file.split("/");
-  const nested = top === "netstack" || /^daemon\/(pulse|routing)\//.test(file) || /^proxy\/(http1|route)\//.test(file);
+  const nested =
+    top === "netstack" || /^daemon\/(pulse|routing|wan)\//.test(file) || /^proxy\/(http1|route)\//.test(file);
   return nested ? `${top}/${second}/` : `${top}/`;
 }
 
 function leavesTheEngine(from: string, to: string): boolean {
-  const driver = /^netstack\/[a-z]+\/driver/;
-  return /^netstack\/(?!kernel|wire)/.test(from) && !driver.test(from) && driver.test(to);
+  const driver = /^(netstack|sdwan)\/[a-z]+\/driver/;
+  return /^(netstack\/(?!kernel|wire)|sdwan\/)/.test(from) && !driver.test(from) && driver.test(to);
 }
 
 function importsOf(file: string): string[] {

@@ -1,0 +1,55 @@
+/** What control and the wan process (links, tunnels, NAT, classification) tell each other: plain data (JSON). */
+import type { LinkReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+
+export type ToWan =
+  | { readonly kind: "plan"; readonly plan: UnderlayPlan }
+  /** A link's path to the internet died, or came back: flows that were bound to it are reset at once. */
+  | { readonly kind: "internet"; readonly link: string; readonly alive: boolean }
+  | { readonly kind: "ask"; readonly n: number; readonly question: WanQuestion }
+  /** An operator's hand. */
+  | { readonly kind: "measure-bandwidth"; readonly link: string }
+  | { readonly kind: "rediscover"; readonly link: string | undefined }
+  /** `keep`: tunnels, routes and rules stay and go on carrying traffic; else all that this process made is removed. */
+  | { readonly kind: "stop"; readonly keep: boolean }
+  | { readonly kind: "ping"; readonly n: number };
+
+export type WanQuestion =
+  | { readonly of: "flows"; readonly most: number }
+  /** What the ruleset would do with a packet. */
+  | { readonly of: "classify"; readonly packet: PacketQuestion };
+
+export interface PacketQuestion {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: string | undefined;
+  readonly port: number | undefined;
+  readonly dscp: number | undefined;
+  readonly ifname: string | undefined;
+}
+
+export type WanAnswer =
+  | { readonly of: "flows"; readonly flows: readonly FlowReport[]; readonly more: number }
+  | { readonly of: "classify"; readonly class: string | undefined; readonly mark: number; readonly why: string };
+
+export interface FlowReport {
+  readonly protocol: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly mark: number;
+  /** Of the lane that the mark stands for. */
+  readonly class: string | undefined;
+  readonly link: string | undefined;
+  readonly packets: number | undefined;
+  readonly octets: number | undefined;
+}
+
+export type FromWan =
+  | { readonly kind: "hello"; readonly pid: number }
+  | { readonly kind: "pong"; readonly n: number }
+  | { readonly kind: "link"; readonly link: LinkReport }
+  | { readonly kind: "link-gone"; readonly name: string }
+  | { readonly kind: "tunnel"; readonly tunnel: TunnelReport }
+  | { readonly kind: "tunnel-gone"; readonly ifname: string; readonly site: string }
+  | { readonly kind: "answer"; readonly n: number; readonly answer: WanAnswer }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
