@@ -2,11 +2,11 @@
 import type { Clock } from "../base/clock.ts";
 import { after, ms, seconds } from "../base/unit.ts";
 import type { BfdPlan, BfdReport, BfdSpec } from "../netstack/bfd/plan.ts";
-import type { FromPulse, ToPulse } from "../netstack/vip/plan.ts";
 import type { BfdStatus } from "./admin/routing-api.ts";
 import { type Merged, mergeBfd } from "./bfd-merge.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { DesiredCondition } from "./desired.ts";
+import type { FromPulse, ToPulse } from "./pulse/words.ts";
 
 export interface BfdParts {
   /** false: pulse does not run; all is said again when it does. */

@@ -1,6 +1,6 @@
 /** Followed packets: who asked for which, and the processes that send the lines (`novactl trace`). */
 import type { TraceLine } from "../base/trace.ts";
-import type { ToPulse } from "../netstack/vip/plan.ts";
+import type { ToPulse } from "./pulse/words.ts";
 import type { ToRouting } from "./routing/words.ts";
 
 export type Traced = TraceLine["protocol"];

@@ -3,10 +3,11 @@ import type { Clock } from "../base/clock.ts";
 import type { Level } from "../base/log.ts";
 import { unreachable } from "../base/result.ts";
 import { after, type Ms, seconds } from "../base/unit.ts";
-import type { FromPulse, PeerReport, ToPulse, VipPlan, VipReport } from "../netstack/vip/plan.ts";
+import type { PeerReport, VipPlan, VipReport } from "../netstack/vip/plan.ts";
 import type { ProcessStatus } from "./admin/api.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { Events } from "./events.ts";
+import type { FromPulse, FromPulseOnPaths, ToPulse } from "./pulse/words.ts";
 import type { Supervised } from "./supervisor/child.ts";
 import type { Phase } from "./supervisor/machine.ts";
 
@@ -20,6 +21,7 @@ export interface VipsParts {
   readonly changed: () => void;
   /** What pulse says that is not about virtual IPs. */
   readonly other: (message: OtherFromPulse) => void;
+  readonly paths?: (message: FromPulseOnPaths) => void;
   /** Pulse has begun and knows nothing. */
   readonly greeted: () => void;
 }
@@ -180,6 +182,12 @@ export class Vips {
       case "bfd-strays":
       case "trace":
         return other(message);
+      case "path":
+      case "path-gone":
+      case "choice":
+      case "choice-gone":
+      case "decision":
+        return this.#parts.paths?.(message);
       case "pong":
         return;
       default:

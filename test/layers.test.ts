@@ -83,6 +83,7 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
       "lab/",
       "proxy/",
       "resources/",
+      "daemon/pulse/words.ts",
       "daemon/routing/words.ts",
       "daemon/routing/flags.ts",
     ],

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { FromPulse, ToPulse } from "../../daemon/pulse/words.ts";
 import type { Lab } from "../../lab/build.ts";
 import { startBird } from "../../lab/peers/bird.ts";
 import { startFrr } from "../../lab/peers/frr.ts";
@@ -9,7 +10,6 @@ import { until } from "../../lab/peers/until.ts";
 import type { BfdPlan, BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import { spawnInside } from "../../netstack/kernel/namespace.ts";
 import { openParentChannel } from "../../netstack/kernel/parent-channel.ts";
-import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
 
 export interface Timing {
   /** Milliseconds. */

@@ -17,8 +17,8 @@ import type { Loop } from "../../netstack/kernel/loop.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
 import { lockMemory, nameProcess, raiseScheduling } from "../../netstack/kernel/privileges.ts";
 import { NodeDriver } from "../../netstack/vip/driver/node-driver.ts";
-import type { FromPulse, ToPulse } from "../../netstack/vip/plan.ts";
 import { Traces } from "./traces.ts";
+import type { FromPulse, ToPulse } from "./words.ts";
 
 class Pulse {
   readonly #loop: Loop;
@@ -89,6 +89,10 @@ class Pulse {
         break;
       case "bfd-report":
         this.#bfd.report();
+        break;
+      case "steer":
+      case "path-report":
+        this.#tell({ kind: "event", name: "wan.plan-refused", fields: { why: "not built yet", level: "error" } });
         break;
       case "trace":
         this.#traces.begin(message.n, message.protocol, message.peer);

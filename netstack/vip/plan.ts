@@ -1,10 +1,7 @@
 /**
- * What control tells pulse, and what pulse reports: plain data (JSON).  Durations in milliseconds.  Virtual IPs are
- * described here, BFD in netstack/bfd/plan.ts.
+ * What pulse is asked to do about virtual IPs, and what it reports of them: plain data (JSON).  Durations in
+ * milliseconds.  All that control and pulse tell each other: daemon/pulse/words.ts.
  */
-import type { TraceLine } from "../../base/trace.ts";
-import type { BfdPlan, BfdReport } from "../bfd/plan.ts";
-
 export interface VipPlan {
   /** This node's name: unique on the segment. */
   readonly node: string;
@@ -45,40 +42,11 @@ export interface VipSpec {
   readonly why: string;
 }
 
-export type ToPulse =
-  | { readonly kind: "plan"; readonly plan: VipPlan }
-  /** Give everything up, tell the peers, hand flows over; `withdrawn` follows when no address answers here any more. */
-  | { readonly kind: "withdraw"; readonly handover: number }
-  /** Remove all that pulse made in the kernel and exit 0. */
-  | { readonly kind: "stop" }
-  /** All that BFD shall watch from now on; sessions that the last plan had with the same parameters are not touched. */
-  | { readonly kind: "bfd"; readonly plan: BfdPlan }
-  /** Every BFD session is reported at once, with its counters as they are. */
-  | { readonly kind: "bfd-report" }
-  /** Lines follow for what matches, until `untrace`; `n` tells several traces apart. */
-  | {
-      readonly kind: "trace";
-      readonly n: number;
-      readonly protocol: "bfd" | "arp";
-      /** BFD: the peer's address; ARP: any address (IPv4 or IPv6) that is asked for or answered.  undefined = all. */
-      readonly peer: string | undefined;
-    }
-  | { readonly kind: "untrace"; readonly n: number }
-  | { readonly kind: "ping"; readonly n: number };
-
-export type FromPulse =
-  | { readonly kind: "hello"; readonly pid: number; readonly scheduling: string }
-  | { readonly kind: "pong"; readonly n: number }
+/** What the engine of virtual IPs tells control. */
+export type VipNews =
   | { readonly kind: "withdrawn" }
   | { readonly kind: "vip"; readonly vip: VipReport }
   | { readonly kind: "peer"; readonly peer: PeerReport }
-  /** At each change of state or of the timers in force; for the counters' sake every ten seconds while they move. */
-  | { readonly kind: "bfd"; readonly report: BfdReport }
-  /** The session is no more: out of the plan, or a stranger's that went down. */
-  | { readonly kind: "bfd-gone"; readonly id: string }
-  /** BFD packets that belong to no session: name of the refusal → how often.  With the reports that `bfd-report` asks for. */
-  | { readonly kind: "bfd-strays"; readonly refused: Readonly<Record<string, number>> }
-  | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine }
   /** An event with its reasons, for the log and `novactl events`. */
   | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
 

@@ -15,7 +15,7 @@ import { RouteSocket } from "../../kernel/netlink/route-socket.ts";
 import { type Change, watch } from "../../kernel/netlink/watch.ts";
 import { watchRuleset } from "../../kernel/netlink/watch-ruleset.ts";
 import type { Sign } from "../auth.ts";
-import type { FromPulse, VipPlan } from "../plan.ts";
+import type { VipNews, VipPlan } from "../plan.ts";
 import { Holdings } from "./holdings.ts";
 import { configOf, ipOf } from "./plan-reader.ts";
 import { type LinkView, ownAddresses, SegmentDriver } from "./segment-driver.ts";
@@ -25,7 +25,7 @@ export interface NodeParts {
   readonly log: Log;
   /** Larger at each start of this process on this host. */
   readonly incarnation: number;
-  readonly tell: (message: FromPulse) => void;
+  readonly tell: (message: VipNews) => void;
   /** Of ARP and neighbour discovery. */
   readonly tracer: Tracer;
 }

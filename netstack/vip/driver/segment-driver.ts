@@ -11,7 +11,7 @@ import type { Loop } from "../../kernel/loop.ts";
 import { open, type Sign, seal } from "../auth.ts";
 import type { Event, Holding, SegmentConfig, VipConfig, VipId } from "../event.ts";
 import { encode } from "../packet.ts";
-import type { FromPulse, VipReport } from "../plan.ts";
+import type { VipNews, VipReport } from "../plan.ts";
 import { Segment } from "../segment.ts";
 import { type Batched, batched, farewell } from "./batched.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
@@ -27,7 +27,7 @@ export interface SegmentParts {
   readonly loop: Loop;
   readonly sign: Sign;
   readonly holdings: Holdings;
-  readonly tell: (message: FromPulse) => void;
+  readonly tell: (message: VipNews) => void;
   /** Of ARP and neighbour discovery. */
   readonly tracer: Tracer;
   /** Every released address has a successor, or has had the time to find one. */
@@ -58,7 +58,7 @@ export class SegmentDriver implements Disposable {
   #neighbours: NeighbourSocket | undefined;
   #alarm: Disposable | undefined;
   /** What control is to hear; told when everything with a deadline is done. */
-  readonly #news: FromPulse[] = [];
+  readonly #news: VipNews[] = [];
   #busy = false;
   #closed = false;
 
@@ -162,7 +162,7 @@ export class SegmentDriver implements Disposable {
 
   #perform(action: Batched): void {
     const { holdings } = this.#parts;
-    const tell = (message: FromPulse): void => void this.#news.push(message);
+    const tell = (message: VipNews): void => void this.#news.push(message);
     switch (action.kind) {
       case "renew": {
         const lost = holdings.extend(action.holdings, action.span);

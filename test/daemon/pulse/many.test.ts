@@ -1,7 +1,8 @@
 /** A hundred dual-stack virtual IPs on one interface: what is done for all of them must not cost one of them its lease. */
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { formatIp, type Ipv4, ipv4 } from "../../../base/address.ts";
-import type { FromPulse, VipPlan } from "../../../netstack/vip/plan.ts";
+import type { FromPulse } from "../../../daemon/pulse/words.ts";
+import type { VipPlan } from "../../../netstack/vip/plan.ts";
 import { Segment, sweep, UNABLE } from "../../netstack/kernel/segment.ts";
 import { NET } from "../../netstack/kernel/station.ts";
 import { PulseHost } from "./pulse-host.ts";

@@ -2,9 +2,10 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { FromPulse, ToPulse } from "../../../daemon/pulse/words.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { openParentChannel, type ParentChannel } from "../../../netstack/kernel/parent-channel.ts";
-import type { FromPulse, ToPulse, VipReport } from "../../../netstack/vip/plan.ts";
+import type { VipReport } from "../../../netstack/vip/plan.ts";
 
 export class PulseHost implements AsyncDisposable {
   readonly messages: FromPulse[] = [];
