@@ -6,6 +6,7 @@
  * goes on sending under the former key until the peer is heard under the new one, or PATIENCE is over, and accepts both
  * meanwhile.
  */
+import { sameSecret } from "../../base/octets.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import { after, type Instant, seconds } from "../../base/unit.ts";
 import { type AuthSection, type ControlPacket, DIGEST_AT, DIGEST_LENGTH, type DigestType, encode } from "./packet.ts";
@@ -111,7 +112,7 @@ class Receiver {
     if (type !== config.type) return err({ kind: "auth-type-mismatch", got: type });
     if (auth.keyId !== config.keyId) return err({ kind: "auth-key-id", got: auth.keyId });
     if (auth.kind === "simple") {
-      return equal(auth.password, config.key) ? ok(undefined) : err({ kind: "auth-password" });
+      return sameSecret(auth.password, config.key) ? ok(undefined) : err({ kind: "auth-password" });
     }
     return this.#verifyDigest(auth, config.key, packet.multiplier, octets);
   }
@@ -132,7 +133,7 @@ class Receiver {
     }
     const copy = new Uint8Array(octets); // not slice: of a Buffer that is no copy
     copy.set(padded(key, auth.type), DIGEST_AT);
-    if (!equal(hash(this.#digests, auth.type, copy), auth.digest)) return err({ kind: "auth-digest" });
+    if (!sameSecret(hash(this.#digests, auth.type, copy), auth.digest)) return err({ kind: "auth-digest" });
     this.known = auth.sequence;
     return ok(undefined);
   }
@@ -140,7 +141,7 @@ class Receiver {
 
 export function sameAuth(a: AuthConfig | undefined, b: AuthConfig | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.type === b.type && a.keyId === b.keyId && equal(a.key, b.key);
+  return a.type === b.type && a.keyId === b.keyId && sameSecret(a.key, b.key);
 }
 
 function isMeticulous(config: AuthConfig | undefined): boolean {
@@ -156,14 +157,6 @@ function padded(key: Uint8Array, type: DigestType): Uint8Array {
   const field = new Uint8Array(DIGEST_LENGTH[type]);
   field.set(key.subarray(0, field.length));
   return field;
-}
-
-/** No early exit: the time taken must not tell how much of a forgery was right. */
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
-  return difference === 0;
 }
 
 /** Two operators, or one and his tool, change both ends within it. */

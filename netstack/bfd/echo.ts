@@ -5,6 +5,7 @@
  * A deviation: while no echo has ever come back, silence proves that the peer does not return echoes (a host that does
  * not forward), not that its forwarding failed; the session stays up, and `working` says that echo does not.
  */
+import { sameSecret } from "../../base/octets.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import { after, type Instant, type Ms, ms } from "../../base/unit.ts";
 import { Reader, Writer } from "../wire/cursor.ts";
@@ -109,10 +110,8 @@ export function decodeEcho(bytes: Uint8Array, proof: EchoParts["proof"]): Result
   const [magic, discriminator, sequence] = [reader.u32(), reader.u32(), reader.u32()];
   const shown = reader.bytes(PROOF);
   if (reader.short || magic !== MAGIC) return err({ kind: "echo-foreign" });
-  const right = proof(bytes.subarray(0, CONTENT));
-  let difference = 0;
-  for (let index = 0; index < PROOF; index++) difference |= (shown[index] ?? 0) ^ (right[index] ?? 0);
-  return difference === 0 ? ok({ discriminator, sequence }) : err({ kind: "echo-proof" });
+  const right = proof(bytes.subarray(0, CONTENT)).subarray(0, PROOF);
+  return sameSecret(shown, right) ? ok({ discriminator, sequence }) : err({ kind: "echo-proof" });
 }
 
 const MAGIC = 0x4e_76_45_63; // "NvEc"

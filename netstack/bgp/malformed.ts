@@ -4,6 +4,7 @@
  * log, and one that does it once a day is still heard of.
  */
 import { formatPrefix } from "../../base/address.ts";
+import { hex } from "../../base/octets.ts";
 import { type Core, event, type Peer } from "./core.ts";
 import type { Refused, Update } from "./packet/message.ts";
 import { eachPrefix, prefixAt } from "./packet/nlri.ts";
@@ -27,7 +28,7 @@ export function malformedUpdate(
     count,
     why: isUpdate ? found.faults.map(faultText).join("; ") : refusedText(found),
     ...(isUpdate ? { prefixes: prefixesIn(found) } : {}),
-    octets: hexOf(bytes, start, Math.min(end, start + MOST_OCTETS)),
+    octets: hex(bytes.subarray(start, Math.min(end, start + MOST_OCTETS))),
   });
 }
 
@@ -38,9 +39,6 @@ function prefixesIn({ unreach, reach }: Update): readonly string[] {
       if (texts.length < MOST_PREFIXES) texts.push(formatPrefix(prefixAt(octets, at, bits, list.family)));
     });
   return texts;
-}
-function hexOf(bytes: Uint8Array, start: number, end: number): string {
-  return Array.from(bytes.subarray(start, end), (octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
 const MOST_PREFIXES = 100;

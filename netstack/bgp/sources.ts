@@ -1,5 +1,6 @@
 /** Where routes come from: this host, and each peer that has (or had, while its routes are kept) a session. */
 import { type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
+import { hex } from "../../base/octets.ts";
 
 export interface Source {
   /** Name of the peer; "local" for what we originate. */
@@ -43,8 +44,7 @@ export class Sources {
 
 /** IPv4 before IPv6, else by value. */
 export function orderOf(ip: Ip): string {
-  const hex = Array.from(octetsOfIp(ip), (octet) => octet.toString(16).padStart(2, "0")).join("");
-  return `${isIpv4(ip) ? 4 : 6}${hex}`;
+  return `${isIpv4(ip) ? 4 : 6}${hex(octetsOfIp(ip))}`;
 }
 
 /** Sources are kept in 16 bits a path. */

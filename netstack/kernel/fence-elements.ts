@@ -3,10 +3,10 @@
  * fit the 64 KiB of a netlink attribute; all parts may be in one transaction.
  */
 import { type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
+import { join } from "../../base/octets.ts";
 import type { Ms } from "../../base/unit.ts";
 import { type Living, setRef, setsOf } from "./fence-plan.ts";
 import type { Change, Element, SetRef } from "./netlink/nftables-elements.ts";
-import { join } from "./netlink/octets.ts";
 import type { Flow } from "./netlink/socket-diag.ts";
 
 /** A flow's way back after a graceful move: packets for `address` of older flows go to `previous`. */

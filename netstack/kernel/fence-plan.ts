@@ -7,12 +7,12 @@
  */
 import { createHash } from "node:crypto";
 import { formatIp, type Ip, isIpv4, octetsOfIp } from "../../base/address.ts";
+import { hex } from "../../base/octets.ts";
 import type { Ms } from "../../base/unit.ts";
 import { type Chain, chainText, commonChains, FAMILIES, type Family, interfaceChains, SETS } from "./fence-rules.ts";
 import { VIP_TABLE } from "./marks.ts";
 import type { Change, Element, SetRef } from "./netlink/nftables-elements.ts";
 import type { ChainHead, RuleHead, TableHead } from "./netlink/nftables-objects.ts";
-import { hex } from "./netlink/octets.ts";
 
 /** An address that is guarded, and the only interface on which hosts may ask for it. */
 export interface Guard {

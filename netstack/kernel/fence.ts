@@ -17,6 +17,7 @@
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
+import { hex } from "../../base/octets.ts";
 import { type Ms, ms } from "../../base/unit.ts";
 import { changesOf, flowKey, groups, type Handover, handoverElements, permitGroups } from "./fence-elements.ts";
 import {
@@ -41,7 +42,6 @@ import {
   renewal,
   type SetRef,
 } from "./netlink/nftables-elements.ts";
-import { hex } from "./netlink/octets.ts";
 import { RouteSocket } from "./netlink/route-socket.ts";
 import { SetSocket } from "./netlink/set-socket.ts";
 import { SocketDiag } from "./netlink/socket-diag.ts";

@@ -3,6 +3,7 @@
  * octets before it.  Standards: RFC 2104 §5 (truncation), RFC 5082 (TTL 255: the sender is on this link).
  * The hash is a parameter, because node:crypto is not pure.
  */
+import { sameSecret } from "../../base/octets.ts";
 import { err, type Result } from "../../base/result.ts";
 import { decode, type Heartbeat, type Malformed } from "./packet.ts";
 
@@ -31,10 +32,8 @@ export function open(
   if (datagram.length < TRAILER) return err({ kind: "no-trailer", have: datagram.length });
   const content = datagram.subarray(0, datagram.length - TRAILER);
   const trailer = datagram.subarray(content.length);
-  const right = sign(content);
-  let difference = 0; // no early exit: the time taken must not tell how much of a forgery was right
-  for (let index = 0; index < TRAILER; index++) difference |= (trailer[index] ?? 0) ^ (right[index] ?? 0);
-  return difference === 0 ? decode(content) : err({ kind: "mac-mismatch" });
+  const right = sign(content).subarray(0, TRAILER);
+  return sameSecret(trailer, right) ? decode(content) : err({ kind: "mac-mismatch" });
 }
 
 export const TRAILER = 16;

@@ -1,5 +1,6 @@
 /** Messages as a line to be read: for traces and logs, in the words of the RFCs. */
 import { formatIp, formatPrefix } from "../../../base/address.ts";
+import { hex } from "../../../base/octets.ts";
 import { unreachable } from "../../../base/result.ts";
 import type { AttributeName, NextHop, PathAttributes } from "./attribute.ts";
 import type { Capability } from "./capability.ts";
@@ -40,7 +41,7 @@ export function notificationText(message: Parameters<typeof shutdownText>[0]): s
   if (inner !== undefined) return `${message.reason}, ${notificationText(inner)}`;
   const text = shutdownText(message);
   if (text !== undefined) return `${message.reason}: ${JSON.stringify(text)}`;
-  return message.data.length === 0 ? message.reason : `${message.reason}, data ${hex(message.data)}`;
+  return message.data.length === 0 ? message.reason : `${message.reason}, data ${shown(message.data)}`;
 }
 
 export function refusedText({ kind, reason, attribute, data }: Refused): string {
@@ -69,7 +70,7 @@ export function attributesText(attributes: PathAttributes): string {
   add("large communities", attributes.largeCommunities.map(largeCommunityText).join(" "));
   add("originator", originatorId && formatIp(originatorId));
   add("clusters", clusterList.map(formatIp).join(" "));
-  for (const { type, value } of attributes.unknown) add(`attribute ${type}`, hex(value) || "empty");
+  for (const { type, value } of attributes.unknown) add(`attribute ${type}`, shown(value) || "empty");
   return parts.join(", ");
 }
 
@@ -106,7 +107,7 @@ export function capabilityText(capability: Capability): string {
       return `long-lived-graceful-restart${kept.join("")}`;
     }
     case "unknown":
-      return `capability ${capability.code}${capability.value.length === 0 ? "" : ` ${hex(capability.value)}`}`;
+      return `capability ${capability.code}${capability.value.length === 0 ? "" : ` ${shown(capability.value)}`}`;
     default:
       return unreachable(capability);
   }
@@ -142,9 +143,8 @@ function listed(parts: readonly string[], none: string): string {
 function attributeText(attribute: AttributeName): string {
   return typeof attribute === "number" ? `attribute ${attribute}` : attribute;
 }
-function hex(octets: Uint8Array): string {
-  const shown = Array.from(octets.subarray(0, SHOWN_OCTETS), (octet) => octet.toString(16).padStart(2, "0")).join("");
-  return octets.length > SHOWN_OCTETS ? `${shown}…` : shown;
+function shown(octets: Uint8Array): string {
+  return `${hex(octets.subarray(0, SHOWN_OCTETS))}${octets.length > SHOWN_OCTETS ? "…" : ""}`;
 }
 
 const MOST_TEXT = 4096;

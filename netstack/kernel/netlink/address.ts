@@ -3,10 +3,11 @@
  * detection).  Left out on purpose: lifetimes (ours are permanent), anycast and multicast memberships.
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeText, attributeU8, attributeU32, type Malformed } from "./attribute.ts";
-import { join, u8, u8Of, u32, u32Of } from "./octets.ts";
+import { u8, u8Of, u32, u32Of } from "./octets.ts";
 
 export interface Address {
   readonly ip: Ip;

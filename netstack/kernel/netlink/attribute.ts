@@ -2,8 +2,10 @@
  * Netlink attributes: length, type, value, padded to four octets; values may nest.  Standards: RFC 3549 §2.2 (headers),
  * include/uapi/linux/netlink.h (struct nlattr).  Left out on purpose: policies; each object's decoder checks lengths.
  */
+
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
-import { aligned, i32Of, join, text, textOf, u8, u16, u16Of, u32, u32Of, view } from "./octets.ts";
+import { aligned, i32Of, text, textOf, u8, u16, u16Of, u32, u32Of, view } from "./octets.ts";
 
 export type Malformed =
   | { readonly kind: "short"; readonly what: string; readonly have: number; readonly need: number }

@@ -3,9 +3,10 @@
  * Left out on purpose: statistics, per-family settings, queue counts, every kind's own data except what veth needs.
  */
 import { type Mac, macOfOctets } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { Attributes, attribute, attributeText, attributeU32, type Malformed, nested } from "./attribute.ts";
-import { i32Of, join, u16, u16Of, u32, u32Of } from "./octets.ts";
+import { i32Of, u16, u16Of, u32, u32Of } from "./octets.ts";
 
 export type OperState = "unknown" | "not-present" | "down" | "lower-layer-down" | "testing" | "dormant" | "up";
 

@@ -3,9 +3,11 @@
  * Standards: RFC 3549 §2.3; include/uapi/linux/netlink.h.
  * Left out on purpose: NLM_F_ECHO, the policy dump (NLMSGERR_ATTR_POLICY), memory-mapped netlink.
  */
+
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { Attributes, type Malformed } from "./attribute.ts";
-import { aligned, i32Of, join, u16, u16Of, u32, u32Of } from "./octets.ts";
+import { aligned, i32Of, u16, u16Of, u32, u32Of } from "./octets.ts";
 
 export interface Message {
   readonly type: number;

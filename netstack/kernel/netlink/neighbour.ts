@@ -3,10 +3,11 @@
  * RFC 4861 §7.3.2 (states).  Left out on purpose: bridge forwarding entries, proxies, VXLAN destinations.
  */
 import { type Ip, ipOfOctets, isIpv4, type Mac, macOfOctets, octetsOfIp, octetsOfMac } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeU8, type Malformed } from "./attribute.ts";
-import { i32Of, join, u8, u8Of, u16, u16Of, u32 } from "./octets.ts";
+import { i32Of, u8, u8Of, u16, u16Of, u32 } from "./octets.ts";
 
 export type NeighbourState =
   | "none"

@@ -4,12 +4,14 @@
  * Standards: include/uapi/linux/netfilter/{nfnetlink,nf_tables}.h.  Rules and sets themselves are made by nftables.ts.
  * Left out on purpose: intervals, element comments and expressions, and listing verdict maps.
  */
+
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import { Attributes, attribute, decodeAttributes, type Malformed } from "./attribute.ts";
 import { Builder } from "./builder.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST } from "./message.ts";
-import { aligned, join, LITTLE, text, view } from "./octets.ts";
+import { aligned, LITTLE, text, view } from "./octets.ts";
 
 export type Family = "inet" | "ip" | "arp" | "netdev" | "bridge" | "ip6";
 

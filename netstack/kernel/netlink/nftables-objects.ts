@@ -3,10 +3,12 @@
  * Standards: include/uapi/linux/netfilter/nf_tables.h; table comments as libnftnl lays them out in user data.
  * Left out on purpose: what rules say (nftables.ts prints it).
  */
+
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { Attributes, attributeText, decodeAttributes, type Malformed } from "./attribute.ts";
 import { type Family, HEADS } from "./nftables-elements.ts";
-import { join, textOf, u8Of } from "./octets.ts";
+import { textOf, u8Of } from "./octets.ts";
 
 export interface TableHead {
   readonly family: Family;

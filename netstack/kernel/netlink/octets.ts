@@ -42,22 +42,9 @@ export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
-export function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
 /** Netlink aligns messages and attributes to four octets. */
 export function aligned(length: number): number {
   return (length + 3) & ~3;
-}
-/** Lower-case digits, two an octet: octets as a map key. */
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
 const encoder = new TextEncoder();

@@ -3,10 +3,11 @@
  * Left out on purpose: metrics beyond the priority, encapsulation, nexthop objects (their ids are decoded), MPLS.
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeU32, type Malformed } from "./attribute.ts";
-import { i32Of, join, u8, u8Of, u16, u16Of, u32, u32Of } from "./octets.ts";
+import { i32Of, u8, u8Of, u16, u16Of, u32, u32Of } from "./octets.ts";
 
 export type RouteType =
   | "unicast"

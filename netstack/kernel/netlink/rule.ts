@@ -3,10 +3,11 @@
  * Left out on purpose: port ranges, uid ranges, l3mdev, suppressors, goto and nop when adding.
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { Attributes, attribute, attributeText, attributeU8, attributeU32, type Malformed } from "./attribute.ts";
-import { join, u8, u8Of, u32 } from "./octets.ts";
+import { u8, u8Of, u32 } from "./octets.ts";
 
 export interface Rule {
   readonly family: "ip" | "ip6";

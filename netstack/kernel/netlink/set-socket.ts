@@ -4,6 +4,7 @@
  * ruleset in the same namespace, a call waits for it.
  */
 import { Fault } from "../../../base/fault.ts";
+import { hex } from "../../../base/octets.ts";
 import type { Result } from "../../../base/result.ts";
 import type { Malformed } from "./attribute.ts";
 import { ENOENT, NETLINK_NETFILTER, NetlinkClient } from "./client.ts";
@@ -32,7 +33,6 @@ import {
   type RuleHead,
   type TableHead,
 } from "./nftables-objects.ts";
-import { hex } from "./octets.ts";
 
 export class SetSocket implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_NETFILTER, "NFTABLES");

@@ -3,11 +3,12 @@
  * Left out on purpose: listening sockets, TCP information, UDP, closing connections.
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { attribute, type Malformed } from "./attribute.ts";
 import { ENOENT, NetlinkClient } from "./client.ts";
-import { join, u8, u8Of, u16, u32, view } from "./octets.ts";
+import { u8, u8Of, u16, u32, view } from "./octets.ts";
 
 export interface Flow {
   readonly local: Ip;

@@ -3,21 +3,11 @@
  * (AuType 3: 64-bit sequence numbers after the packet, the source address protected).
  */
 import { type Ipv4, octetsOfIp } from "../../../base/address.ts";
+import { join, sameSecret } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { checksum } from "../../wire/checksum.ts";
 import { Reader } from "../../wire/cursor.ts";
-import {
-  type Auth,
-  apad,
-  type Digests,
-  joined,
-  type Key,
-  lengthOf,
-  type Proven,
-  same,
-  sign,
-  type Unproven,
-} from "./auth.ts";
+import { type Auth, apad, type Digests, type Key, lengthOf, type Proven, sign, type Unproven } from "./auth.ts";
 import { HEAD_OCTETS } from "./packet.ts";
 
 /** Fills in what `encode` left zero, and appends the digest. */
@@ -36,12 +26,12 @@ export function sealV2(packet: Uint8Array, auth: Auth, source: Ipv4, sequence: b
     view.setUint32(AUTHENTICATION + 4, key.id);
     const number = new Uint8Array(8);
     new DataView(number.buffer).setBigUint64(0, sequence);
-    const covered = joined(out, number);
-    return joined(covered, digestOf(key, true, covered, source, digests));
+    const covered = join([out, number]);
+    return join([covered, digestOf(key, true, covered, source, digests)]);
   }
   view.setUint8(AUTHENTICATION + 2, key.id);
   view.setUint32(AUTHENTICATION + 4, Number(BigInt.asUintN(32, sequence)));
-  return joined(out, digestOf(key, false, out, source, digests));
+  return join([out, digestOf(key, false, out, source, digests)]);
 }
 
 /** `datagram` without the IP header; `length` is the packet's, which `frame` has checked. */
@@ -60,7 +50,7 @@ export function proveV2(
   if (auth.kind !== "cryptographic") {
     if (checksum(withoutAuthentication(packet)) !== 0) return err({ kind: "checksum" });
     if (auth.kind === "none") return ok({ kind: "none" });
-    return same(packet.subarray(AUTHENTICATION, HEAD_OCTETS[2]), auth.password)
+    return sameSecret(packet.subarray(AUTHENTICATION, HEAD_OCTETS[2]), auth.password)
       ? ok({ kind: "simple" })
       : err({ kind: "auth-password" });
   }
@@ -75,7 +65,7 @@ export function proveV2(
   const covered = length + (auth.extended ? 8 : 0);
   if (datagram.length < covered + size) return err({ kind: "auth-missing" });
   const right = digestOf(key, auth.extended, datagram.subarray(0, covered), source, digests);
-  if (!same(datagram.subarray(covered, covered + size), right)) return err({ kind: "auth-digest" });
+  if (!sameSecret(datagram.subarray(covered, covered + size), right)) return err({ kind: "auth-digest" });
   const after = new Reader(datagram, length);
   const sequence = auth.extended ? (BigInt(after.u32()) << 32n) + BigInt(after.u32()) : BigInt(word);
   return ok({ kind: "cryptographic", keyId: id, sequence });
@@ -85,15 +75,15 @@ function digestOf(key: Key, extended: boolean, bytes: Uint8Array, source: Ipv4, 
   if (key.algorithm === "md5" && !extended) {
     const secret = new Uint8Array(16); // D.4.3: padded with zeros, and no longer
     secret.set(key.secret.subarray(0, 16));
-    return digests.hash("md5", joined(bytes, secret));
+    return digests.hash("md5", join([bytes, secret]));
   }
   const filling = apad(key.algorithm, extended ? octetsOfIp(source) : NOTHING);
-  return sign(key, extended ? PROTOCOL_ID : undefined, joined(bytes, filling), digests);
+  return sign(key, extended ? PROTOCOL_ID : undefined, join([bytes, filling]), digests);
 }
 
 /** RFC 2328 D.4: the checksum leaves the 64 bits of authentication out. */
 function withoutAuthentication(packet: Uint8Array): Uint8Array {
-  return joined(packet.subarray(0, AUTHENTICATION), packet.subarray(HEAD_OCTETS[2]));
+  return join([packet.subarray(0, AUTHENTICATION), packet.subarray(HEAD_OCTETS[2])]);
 }
 
 function typeOf(auth: Auth): number {

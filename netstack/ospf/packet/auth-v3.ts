@@ -5,21 +5,11 @@
  * Left out on purpose: IPsec (RFC 4552), and deferral to peers without the trailer (RFC 7166 §4.1's transition).
  */
 import { type Ipv6, octetsOfIp } from "../../../base/address.ts";
+import { join, sameSecret } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { checksum6 } from "../../wire/checksum.ts";
 import { Reader, Writer } from "../../wire/cursor.ts";
-import {
-  type Auth,
-  apad,
-  type Digests,
-  joined,
-  type Key,
-  lengthOf,
-  type Proven,
-  same,
-  sign,
-  type Unproven,
-} from "./auth.ts";
+import { type Auth, apad, type Digests, type Key, lengthOf, type Proven, sign, type Unproven } from "./auth.ts";
 
 export interface Ends {
   readonly source: Ipv6;
@@ -41,8 +31,8 @@ export function sealV3(packet: Uint8Array, auth: Auth, ends: Ends, sequence: big
     .u16(0)
     .u16(key.id);
   trailer.u32(Number(sequence >> 32n)).u32(Number(BigInt.asUintN(32, sequence)));
-  const covered = joined(packet, trailer.written());
-  return joined(covered, digestOf(key, covered, ends.source, digests));
+  const covered = join([packet, trailer.written()]);
+  return join([covered, digestOf(key, covered, ends.source, digests)]);
 }
 
 /** `length` is the packet's, which `frame` has checked. */
@@ -71,7 +61,7 @@ export function proveV3(
   if (total !== TRAILER + size) return err({ kind: "auth-length", got: total, want: TRAILER + size });
   if (datagram.length < start + total) return err({ kind: "auth-missing" });
   const right = digestOf(key, datagram.subarray(0, start + TRAILER), ends.source, digests);
-  if (!same(datagram.subarray(start + TRAILER, start + total), right)) return err({ kind: "auth-digest" });
+  if (!sameSecret(datagram.subarray(start + TRAILER, start + total), right)) return err({ kind: "auth-digest" });
   return ok({ kind: "cryptographic", keyId: id, sequence });
 }
 
@@ -85,7 +75,7 @@ function signallingLength(datagram: Uint8Array, length: number): number {
 }
 
 function digestOf(key: Key, bytes: Uint8Array, source: Ipv6, digests: Digests): Uint8Array {
-  return sign(key, PROTOCOL_ID, joined(bytes, apad(key.algorithm, octetsOfIp(source))), digests);
+  return sign(key, PROTOCOL_ID, join([bytes, apad(key.algorithm, octetsOfIp(source))]), digests);
 }
 
 /** Room in a datagram beyond the packet. */

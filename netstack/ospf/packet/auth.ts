@@ -2,6 +2,7 @@
  * What the authentication of both versions shares: keys, digests as parameters (node:crypto is not pure), names of what is
  * refused.  Key lifetimes (RFC 7474 §4) are left out: keys change by overlap, as the plan lists them.
  */
+import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { OspfAuth } from "../plan.ts";
 
@@ -86,7 +87,7 @@ export function authOf(
  * from a plain HMAC for keys between that and the block length.
  */
 export function sign(key: Key, protocolId: number | undefined, bytes: Uint8Array, digests: Digests): Uint8Array {
-  const secret = protocolId === undefined ? key.secret : joined(key.secret, octets16(protocolId));
+  const secret = protocolId === undefined ? key.secret : join([key.secret, octets16(protocolId)]);
   const ready = secret.length > lengthOf(key.algorithm) ? digests.hash(key.algorithm, secret) : secret;
   return digests.hmac(key.algorithm, ready, bytes);
 }
@@ -95,23 +96,6 @@ export function sign(key: Key, protocolId: number | undefined, bytes: Uint8Array
 export function apad(algorithm: Algorithm, source: Uint8Array): Uint8Array {
   const out = new Uint8Array(lengthOf(algorithm));
   for (let at = 0; at < out.length; at++) out[at] = source[at] ?? FILL[at % 4] ?? 0;
-  return out;
-}
-
-/** No early exit: the time taken must not tell how much of a forgery was right. */
-export function same(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length;
-  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
-  return difference === 0;
-}
-
-export function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
   return out;
 }
 

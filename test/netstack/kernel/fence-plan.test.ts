@@ -1,11 +1,11 @@
 /** What the fence plans, without a kernel. */
 import { describe, expect, test } from "vitest";
 import { ipv4, ipv6, octetsOfIp } from "../../../base/address.ts";
+import { hex } from "../../../base/octets.ts";
 import { ms } from "../../../base/unit.ts";
 import { type Guard, guardSets, type Have, planFence } from "../../../netstack/kernel/fence-plan.ts";
 import { commonChains, FAMILIES, interfaceChains } from "../../../netstack/kernel/fence-rules.ts";
 import { VIP_TABLE } from "../../../netstack/kernel/marks.ts";
-import { hex } from "../../../netstack/kernel/netlink/octets.ts";
 
 const GUARDS: readonly Guard[] = [
   { ifname: "e0", address: ipv4("192.0.2.1") },

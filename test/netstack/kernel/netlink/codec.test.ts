@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ipv4, ipv6, type Mac, parsePrefix } from "../../../../base/address.ts";
+import { hex, join } from "../../../../base/octets.ts";
 import { ms } from "../../../../base/unit.ts";
 import { decodeAddress, encodeAddress } from "../../../../netstack/kernel/netlink/address.ts";
 import { attribute, attributeU32, decodeAttributes, nested } from "../../../../netstack/kernel/netlink/attribute.ts";
@@ -14,7 +15,7 @@ import {
   decodeRule as decodeNftRule,
   decodeTable,
 } from "../../../../netstack/kernel/netlink/nftables-objects.ts";
-import { hex, join, text, u16, u32 } from "../../../../netstack/kernel/netlink/octets.ts";
+import { text, u16, u32 } from "../../../../netstack/kernel/netlink/octets.ts";
 import { decodeRoute, encodeRoute } from "../../../../netstack/kernel/netlink/route.ts";
 import { decodeRule, encodeRule } from "../../../../netstack/kernel/netlink/rule.ts";
 import { decodeFlow } from "../../../../netstack/kernel/netlink/socket-diag.ts";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Ip, ipOfOctets, type Prefix } from "../../../../base/address.ts";
+import { join } from "../../../../base/octets.ts";
 import {
   encodeMessage,
   NLM_F_ACK,
@@ -9,7 +10,6 @@ import {
   NLM_F_REPLACE,
   NLM_F_REQUEST,
 } from "../../../../netstack/kernel/netlink/message.ts";
-import { join } from "../../../../netstack/kernel/netlink/octets.ts";
 import {
   encodeDeleteRoute,
   encodeRoute,
