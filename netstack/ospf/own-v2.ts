@@ -3,7 +3,7 @@ import { formatPrefix, type Ipv4, isIpv4, masked, type Prefix } from "../../base
 import { summaries } from "./border.ts";
 import type { Desired } from "./dialect.ts";
 import {
-  externalCost,
+  externals,
   hostCost,
   isBorder,
   isBoundary,
@@ -14,7 +14,7 @@ import {
   runningIn,
   transitDr,
 } from "./own.ts";
-import { type ExternalBody, OPTION_E, OPTION_N, type RouterLink, TYPES } from "./packet/lsa.ts";
+import { OPTION_E, OPTION_N, type RouterLink, TYPES } from "./packet/lsa.ts";
 import { maskOfLength } from "./packet/mask.ts";
 import { type Area, fullCount, type Interface, isAdjacent, type State } from "./state.ts";
 
@@ -28,7 +28,9 @@ export function desiredV2(state: State): readonly Desired[] {
       if (network !== undefined) found.push(network);
     }
   }
-  found.push(...externals(state));
+  const outside = networksOf(state).filter((each) => each.as !== "host");
+  const ids = linkStateIds(outside.map((each) => each.prefix));
+  found.push(...externals(state, { idOf: ({ name }) => ids.get(name), isAddress: isIpv4 }));
   found.push(...named(summaries(state)));
   return found;
 }
@@ -100,46 +102,6 @@ function networkLsa(state: State, iface: Interface): Desired | undefined {
     options: headerOptions(iface.area),
     body: { kind: "network", prefix, options: 0, routers: [state.routerId, ...others.sort((a, b) => a - b)] },
   };
-}
-
-/** §12.4.4; in an NSSA type 7 with bit P, unless we are its border ourselves (RFC 3101 §2.4). */
-function externals(state: State): readonly Desired[] {
-  const networks = networksOf(state).filter((each) => each.as !== "host");
-  const ids = linkStateIds(networks.map((each) => each.prefix));
-  const normal = [...state.areas.values()].some((area) => area.kind === "normal");
-  const found: Desired[] = [];
-  for (const network of networks) {
-    const id = ids.get(network.name);
-    if (id === undefined) continue;
-    const body: Omit<ExternalBody, "kind"> = {
-      prefix: network.prefix,
-      prefixOptions: 0,
-      metricType: network.as === "external-1" ? 1 : 2,
-      metric: externalCost(state, network),
-      forwarding: undefined,
-      tag: network.tag,
-      referenced: undefined,
-    };
-    if (normal) {
-      const home = { kind: "as", database: state.database } as const;
-      found.push({ home, type: TYPES[2].external, id, options: OPTION_E, body: { ...body, kind: "external" } });
-    }
-    for (const area of state.areas.values()) {
-      if (area.kind !== "nssa") continue;
-      const forwarding = isBorder(state) ? undefined : ownAddress(state, area);
-      const options = forwarding === undefined ? 0 : OPTION_N;
-      found.push({ home: area.home, type: TYPES[2].nssa, id, options, body: { ...body, kind: "nssa", forwarding } });
-    }
-  }
-  return found;
-}
-
-/** RFC 3101 §2.3: an address of ours that is advertised in the NSSA; of a loopback rather than of a link. */
-function ownAddress(state: State, area: Area): Ipv4 | undefined {
-  const running = [...runningIn(state, area)];
-  const ordered = [...running.filter((each) => each.state === "loopback"), ...running];
-  for (const { link } of ordered) for (const { ip } of link?.addresses ?? []) if (isIpv4(ip)) return ip;
-  return undefined;
 }
 
 /** Link state IDs for summaries and translations, which come with none. */

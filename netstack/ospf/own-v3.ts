@@ -3,24 +3,24 @@
  * Left out: clearing the R bit for max-metric (a router without it is no border router for others either, so what it
  * announces would vanish at once instead of becoming the last choice).
  */
-import { formatPrefix, type Ipv6, ipv6, isIpv4, isLinkLocal, masked } from "../../base/address.ts";
+import { formatPrefix, type Ip, type Ipv6, ipv6, isIpv4, isLinkLocal, masked } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import { summaries } from "./border.ts";
 import type { Desired } from "./dialect.ts";
 import {
-  externalCost,
+  externals,
   hostCost,
   isBorder,
   isBoundary,
   lastingId,
   linkCost,
   networksOf,
+  type OwnNetwork,
   pointLinks,
   runningIn,
   transitDr,
 } from "./own.ts";
 import {
-  type ExternalBody,
   type LinkBody,
   OPTION_E,
   OPTION_N,
@@ -28,7 +28,6 @@ import {
   OPTION_V6,
   PREFIX_LA,
   PREFIX_NU,
-  PREFIX_PROPAGATE,
   type PrefixEntry,
   type RouterLink,
   TYPES,
@@ -54,7 +53,9 @@ export function desiredV3(state: State): readonly Desired[] {
     }
     found.push(...prefixLsas(state, area, distinct(prefixes)));
   }
-  found.push(...externals(state), ...summaries(state).map((each) => ({ ...each, id: idOf(state, each) })));
+  const idOfNetwork = ({ name }: OwnNetwork): number => lastingId(state, name);
+  found.push(...externals(state, { idOf: idOfNetwork, isAddress: isGlobal }));
+  found.push(...summaries(state).map((each) => ({ ...each, id: idOf(state, each) })));
   return found;
 }
 
@@ -159,54 +160,14 @@ function hosts(state: State, area: Area): readonly PrefixEntry[] {
 function loopback(iface: Interface): readonly PrefixEntry[] {
   const addresses = iface.link?.addresses ?? [];
   return addresses
-    .filter((each) => !isIpv4(each.ip) && !isLinkLocal(each.ip) && each.ip !== LOCALHOST)
+    .filter(({ ip }) => isGlobal(ip) && ip !== LOCALHOST)
     .map(({ ip }) => ({ prefix: { ip, length: 128 }, prefixOptions: PREFIX_LA, metric: 0 }));
 }
 
 function globals(iface: Interface): readonly Omit<PrefixEntry, "metric">[] {
   return (iface.link?.addresses ?? [])
-    .filter((each) => !isIpv4(each.ip) && !isLinkLocal(each.ip))
+    .filter(({ ip }) => isGlobal(ip))
     .map(({ ip, length }) => ({ prefix: { ip: masked(ip, length), length }, prefixOptions: 0 }));
-}
-
-/** §4.4.3.6, §4.4.3.7. */
-function externals(state: State): readonly Desired[] {
-  const found: Desired[] = [];
-  const normal = [...state.areas.values()].some((area) => area.kind === "normal");
-  for (const network of networksOf(state)) {
-    if (network.as === "host") continue;
-    const id = lastingId(state, network.name);
-    const body: Omit<ExternalBody, "kind"> = {
-      prefix: network.prefix,
-      prefixOptions: 0,
-      metricType: network.as === "external-1" ? 1 : 2,
-      metric: externalCost(state, network),
-      forwarding: undefined,
-      tag: network.tag,
-      referenced: undefined,
-    };
-    if (normal) {
-      const home = { kind: "as", database: state.database } as const;
-      found.push({ home, type: TYPES[3].external, id, options: 0, body: { ...body, kind: "external" } });
-    }
-    for (const area of state.areas.values()) {
-      if (area.kind !== "nssa") continue;
-      const forwarding = isBorder(state) ? undefined : ownAddress(state, area);
-      const prefixOptions = forwarding === undefined ? 0 : PREFIX_PROPAGATE;
-      const nssa = { ...body, kind: "nssa", forwarding, prefixOptions } as const;
-      found.push({ home: area.home, type: TYPES[3].nssa, id, options: 0, body: nssa });
-    }
-  }
-  return found;
-}
-
-function ownAddress(state: State, area: Area): Ipv6 | undefined {
-  const running = [...runningIn(state, area)];
-  const ordered = [...running.filter((each) => each.state === "loopback"), ...running];
-  for (const { link } of ordered) {
-    for (const { ip } of link?.addresses ?? []) if (!isIpv4(ip) && !isLinkLocal(ip)) return ip;
-  }
-  return undefined;
 }
 
 function idOf(state: State, { body, home }: Desired): number {
@@ -223,6 +184,10 @@ function distinct(entries: readonly PrefixEntry[]): readonly PrefixEntry[] {
     if (!seen.has(name)) seen.set(name, each);
   }
   return [...seen.values()];
+}
+
+function isGlobal(ip: Ip): boolean {
+  return !isIpv4(ip) && !isLinkLocal(ip);
 }
 
 export function optionsV3(area: Area): number {

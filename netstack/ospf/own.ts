@@ -1,6 +1,16 @@
 /** What both versions advertise alike: links, externals, summaries of an area border router. */
-import { formatPrefix, isIpv4, type Prefix, parsePrefix } from "../../base/address.ts";
-import { INFINITY_METRIC, MAX_LINK_METRIC, type RouterLink } from "./packet/lsa.ts";
+import { formatPrefix, type Ip, isIpv4, type Prefix, parsePrefix } from "../../base/address.ts";
+import type { Desired } from "./dialect.ts";
+import {
+  type ExternalBody,
+  INFINITY_METRIC,
+  MAX_LINK_METRIC,
+  OPTION_E,
+  OPTION_N,
+  PREFIX_PROPAGATE,
+  type RouterLink,
+  TYPES,
+} from "./packet/lsa.ts";
 import type { OspfNetwork } from "./plan.ts";
 import { type Area, fullCount, type Interface, isAdjacent, type Neighbor, type State } from "./state.ts";
 
@@ -44,7 +54,7 @@ export function linkCost(state: State, iface: Interface): number {
 export function hostCost(state: State, network: OwnNetwork): number {
   return state.plan.maxMetric ? MAX_LINK_METRIC : Math.min(MAX_LINK_METRIC, network.metric);
 }
-export function externalCost(state: State, network: OwnNetwork): number {
+function externalCost(state: State, network: OwnNetwork): number {
   return state.plan.maxMetric ? INFINITY_METRIC - 1 : Math.min(INFINITY_METRIC - 1, network.metric);
 }
 
@@ -56,6 +66,64 @@ export function transitDr(state: State, iface: Interface): Neighbor | "us" | und
     if (state.dialect.identityOf(neighbor) === iface.dr && isAdjacent(neighbor)) return neighbor;
   }
   return undefined;
+}
+
+export interface OwnWays {
+  /** undefined: there is none left. */
+  readonly idOf: (network: OwnNetwork) => number | undefined;
+  /** One that packets can be sent to. */
+  readonly isAddress: (ip: Ip) => boolean;
+}
+/**
+ * RFC 2328 §12.4.4, RFC 5340 §4.4.3.6, §4.4.3.7; in an NSSA type 7 with bit P, unless we are its border ourselves
+ * (RFC 3101 §2.4).
+ */
+export function externals(state: State, { idOf, isAddress }: OwnWays): readonly Desired[] {
+  const { version } = state.dialect;
+  const v2 = version === 2;
+  const normal = [...state.areas.values()].some((area) => area.kind === "normal");
+  const found: Desired[] = [];
+  for (const network of networksOf(state)) {
+    const id = network.as === "host" ? undefined : idOf(network);
+    if (id === undefined) continue;
+    const body: Omit<ExternalBody, "kind"> = {
+      prefix: network.prefix,
+      prefixOptions: 0,
+      metricType: network.as === "external-1" ? 1 : 2,
+      metric: externalCost(state, network),
+      forwarding: undefined,
+      tag: network.tag,
+      referenced: undefined,
+    };
+    if (normal) {
+      const home = { kind: "as", database: state.database } as const;
+      const options = v2 ? OPTION_E : 0;
+      found.push({ home, type: TYPES[version].external, id, options, body: { ...body, kind: "external" } });
+    }
+    for (const area of state.areas.values()) {
+      if (area.kind !== "nssa") continue;
+      const forwarding = isBorder(state) ? undefined : ownAddress(state, area, isAddress);
+      const propagate = forwarding !== undefined;
+      // Bit P stands in the header of the one version, beside the prefix in the other.
+      const prefixOptions = propagate && !v2 ? PREFIX_PROPAGATE : 0;
+      const nssa = { ...body, kind: "nssa", forwarding, prefixOptions } as const;
+      found.push({
+        home: area.home,
+        type: TYPES[version].nssa,
+        id,
+        options: propagate && v2 ? OPTION_N : 0,
+        body: nssa,
+      });
+    }
+  }
+  return found;
+}
+
+/** RFC 3101 §2.3: an address of ours that is advertised in the NSSA; of a loopback rather than of a link. */
+function ownAddress(state: State, area: Area, isAddress: OwnWays["isAddress"]): Ip | undefined {
+  const running = [...runningIn(state, area)];
+  const ordered = [...running.filter((each) => each.state === "loopback"), ...running];
+  return ordered.flatMap(({ link }) => link?.addresses ?? []).find(({ ip }) => isAddress(ip))?.ip;
 }
 
 export function* runningIn(state: State, area: Area): Iterable<Interface> {
