@@ -5,7 +5,7 @@
  */
 import { ipv4, ipv6, isIpv4, parsePrefix } from "../../base/address.ts";
 import type { AttributeId, AttributeStore } from "./attributes.ts";
-import type { PathAttributes } from "./packet/attribute.ts";
+import { NO_OPTIONAL, type PathAttributes } from "./packet/attribute.ts";
 import { attributesOf } from "./packet/attributes.ts";
 import type { Family } from "./packet/family.ts";
 import { prepended } from "./packet/path.ts";
@@ -81,17 +81,9 @@ function attributesFor(network: BgpNetwork, asn: number): PathAttributes {
     // As long as the exporter shall make it, less what every external peer gets.
     asPath: prepended([], asn, network.prepend),
     nextHop: { global: network.prefix.includes(":") ? ipv6("::") : ipv4("0.0.0.0"), linkLocal: undefined },
+    ...NO_OPTIONAL,
     med: network.med,
     localPref: network.localPref,
-    atomicAggregate: false,
-    aggregator: undefined,
-    communities: [],
-    extendedCommunities: [],
-    largeCommunities: [],
-    originatorId: undefined,
-    clusterList: [],
-    unknown: [],
-    partial: [],
   });
   for (const text of [...network.communities, ...network.extendedCommunities, ...network.largeCommunities])
     attributes = withCommunity(attributes, community(text));

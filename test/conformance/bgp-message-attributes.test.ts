@@ -1,7 +1,7 @@
 /** What UPDATE messages say beyond RFC 4271: every MUST about their octets. */
 import { describe, expect, test } from "vitest";
 import { formatPrefix, type Ip, ipv4, ipv6 } from "../../base/address.ts";
-import { PARTIAL, type PathAttributes } from "../../netstack/bgp/packet/attribute.ts";
+import { NO_OPTIONAL, PARTIAL, type PathAttributes } from "../../netstack/bgp/packet/attribute.ts";
 import { attributesOf } from "../../netstack/bgp/packet/attributes.ts";
 import type { Agreed } from "../../netstack/bgp/packet/message.ts";
 import { nlriOf, pathIdsOf, prefixesOf } from "../../netstack/bgp/packet/nlri.ts";
@@ -33,17 +33,7 @@ const BASE = attributesOf({
   origin: "igp",
   asPath: [{ kind: "sequence", asns: [65001] }],
   nextHop: { global: ipv4("10.0.0.1"), linkLocal: undefined },
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  originatorId: undefined,
-  clusterList: [],
-  unknown: [],
-  partial: [],
+  ...NO_OPTIONAL,
 });
 const IPV4 = nlriOf("ipv4", [{ ip: ipv4("192.0.2.0"), length: 24 }]);
 const IPV6 = nlriOf("ipv6", [{ ip: ipv6("2001:db8::"), length: 32 }]);

@@ -30,6 +30,21 @@ export interface PathAttributes {
   readonly partial: readonly AttributeName[];
 }
 
+/** Those that a route need not have, absent. */
+export const NO_OPTIONAL = {
+  med: undefined,
+  localPref: undefined,
+  atomicAggregate: false,
+  aggregator: undefined,
+  communities: [],
+  extendedCommunities: [],
+  largeCommunities: [],
+  originatorId: undefined,
+  clusterList: [],
+  unknown: [],
+  partial: [],
+} as const satisfies Partial<PathAttributes>;
+
 export type Origin = "igp" | "egp" | "incomplete";
 
 export type AsPath = readonly AsSegment[];

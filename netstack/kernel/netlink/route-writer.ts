@@ -7,7 +7,24 @@ import { type Ip, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from "./message.ts";
 import { LITTLE } from "./octets.ts";
-import { type NewHop, type NewRoute, type OldRoute, RTM_DELROUTE, RTM_NEWROUTE } from "./route.ts";
+import {
+  type NewHop,
+  type NewRoute,
+  type OldRoute,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_MULTIPATH,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_PRIORITY,
+  RTA_TABLE,
+  RTA_VIA,
+  RTM_DELROUTE,
+  RTM_NEWROUTE,
+  RTNH_F_ONLINK,
+  SCOPE_LINK,
+  SCOPE_NOWHERE,
+} from "./route.ts";
 
 export type RouteOrder =
   | { readonly kind: "add" | "replace"; readonly route: NewRoute }
@@ -154,14 +171,3 @@ const FLAGS = {
   delete: NLM_F_REQUEST,
 } as const;
 const TYPES = { unicast: 1, blackhole: 6, unreachable: 7 } as const;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const RTA_PREFSRC = 7;
-const RTA_MULTIPATH = 9;
-const RTA_TABLE = 15;
-const RTA_VIA = 18;
-const RTNH_F_ONLINK = 4;
-const SCOPE_LINK = 253;
-const SCOPE_NOWHERE = 255;

@@ -213,21 +213,21 @@ function via(attributes: Attributes): Ip | undefined {
 
 const RTMSG = 12;
 const RTNEXTHOP = 8;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const RTA_PREFSRC = 7;
-const RTA_MULTIPATH = 9;
-const RTA_TABLE = 15;
-const RTA_VIA = 18;
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PRIORITY = 6;
+export const RTA_PREFSRC = 7;
+export const RTA_MULTIPATH = 9;
+export const RTA_TABLE = 15;
+export const RTA_VIA = 18;
 const RTA_NH_ID = 30;
-const RTNH_F_ONLINK = 4;
+export const RTNH_F_ONLINK = 4;
 const RTM_F_FIB_MATCH = 0x2000;
 const RTNH_F_GONE = 1 | 16;
-const SCOPE_LINK = 253;
+export const SCOPE_LINK = 253;
 /** In a request to delete: any scope. */
-const SCOPE_NOWHERE = 255;
+export const SCOPE_NOWHERE = 255;
 const TYPES: readonly RouteType[] = [
   "other",
   "unicast",

@@ -5,7 +5,7 @@ import { ipv4 } from "../../../base/address.ts";
 import { AttributeStore } from "../../../netstack/bgp/attributes.ts";
 import { type Candidate, decide } from "../../../netstack/bgp/decide.ts";
 import { NextHops } from "../../../netstack/bgp/next-hops.ts";
-import type { PathAttributes } from "../../../netstack/bgp/packet/attribute.ts";
+import { NO_OPTIONAL, type PathAttributes } from "../../../netstack/bgp/packet/attribute.ts";
 import { attributesOf } from "../../../netstack/bgp/packet/attributes.ts";
 import { Rib } from "../../../netstack/bgp/rib.ts";
 import { orderOf, type Source, Sources } from "../../../netstack/bgp/sources.ts";
@@ -16,17 +16,7 @@ function attributes(some: Partial<PathAttributes>): PathAttributes {
     origin: "igp",
     asPath: [{ kind: "sequence", asns: [65001] }],
     nextHop: { global: ipv4("10.0.0.9"), linkLocal: undefined },
-    med: undefined,
-    localPref: undefined,
-    atomicAggregate: false,
-    aggregator: undefined,
-    communities: [],
-    extendedCommunities: [],
-    largeCommunities: [],
-    originatorId: undefined,
-    clusterList: [],
-    unknown: [],
-    partial: [],
+    ...NO_OPTIONAL,
     ...some,
   });
 }

@@ -2,7 +2,7 @@
 import { ipv4, ipv6, parsePrefix } from "../../../base/address.ts";
 import { type Instant, instant, ms } from "../../../base/unit.ts";
 import type { Action, Connection, Event } from "../../../netstack/bgp/event.ts";
-import type { PathAttributes } from "../../../netstack/bgp/packet/attribute.ts";
+import { NO_OPTIONAL, type PathAttributes } from "../../../netstack/bgp/packet/attribute.ts";
 import { attributesOf } from "../../../netstack/bgp/packet/attributes.ts";
 import type { Capability } from "../../../netstack/bgp/packet/capability.ts";
 import { BEFORE_OPEN, decode, encode } from "../../../netstack/bgp/packet/codec.ts";
@@ -167,17 +167,7 @@ export function attributesFor(some: Partial<PathAttributes>): PathAttributes {
     origin: "igp",
     asPath: [{ kind: "sequence", asns: [65002] }],
     nextHop: { global: ipv4("10.0.0.2"), linkLocal: undefined },
-    med: undefined,
-    localPref: undefined,
-    atomicAggregate: false,
-    aggregator: undefined,
-    communities: [],
-    extendedCommunities: [],
-    largeCommunities: [],
-    originatorId: undefined,
-    clusterList: [],
-    unknown: [],
-    partial: [],
+    ...NO_OPTIONAL,
     ...some,
   });
 }

@@ -1,7 +1,7 @@
 /** As many prefixes as fit, and never more. */
 import { describe, expect, test } from "vitest";
 import { ipv4, ipv6 } from "../../../../base/address.ts";
-import type { PathAttributes } from "../../../../netstack/bgp/packet/attribute.ts";
+import { NO_OPTIONAL, type PathAttributes } from "../../../../netstack/bgp/packet/attribute.ts";
 import { attributesOf } from "../../../../netstack/bgp/packet/attributes.ts";
 import type { Agreed } from "../../../../netstack/bgp/packet/message.ts";
 import { nlriOf } from "../../../../netstack/bgp/packet/nlri.ts";
@@ -14,17 +14,7 @@ const said4 = attributesOf({
   origin: "igp",
   asPath: [{ kind: "sequence", asns: [65001] }],
   nextHop: { global: ipv4("10.0.0.1"), linkLocal: undefined },
-  med: undefined,
-  localPref: undefined,
-  atomicAggregate: false,
-  aggregator: undefined,
-  communities: [],
-  extendedCommunities: [],
-  largeCommunities: [],
-  originatorId: undefined,
-  clusterList: [],
-  unknown: [],
-  partial: [],
+  ...NO_OPTIONAL,
 });
 const said6 = attributesOf({ ...said4, nextHop: { global: ipv6("2001:db8::1"), linkLocal: ipv6("fe80::1") } });
 
