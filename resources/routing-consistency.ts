@@ -54,10 +54,11 @@ function bgpConsistency(bgp: BgpSettings, profiles: readonly string[], findings:
   const names = [...peers, ...dynamic].map(({ name }) => name);
   findings.unique(places, names, "peer");
   findings.unique(peers.map(at("peers", "address")), peers.map(placeOf), "peer");
+  const known = { profiles, policies: named, selfish: policies.filter(setsSelf).map(({ name }) => name) };
   for (const [index, peer] of peers.entries()) {
     const here = ["bgp", "peers", index];
     endOf(peer, here, findings);
-    session(peer, here, { profiles, policies: named }, findings);
+    session(peer, here, known, findings);
   }
   findings.unique(
     dynamic.map(at("dynamic", "prefix")),
@@ -65,7 +66,7 @@ function bgpConsistency(bgp: BgpSettings, profiles: readonly string[], findings:
     "prefix",
   );
   for (const [index, each] of dynamic.entries()) {
-    session(each, ["bgp", "dynamic", index], { profiles, policies: named }, findings);
+    session(each, ["bgp", "dynamic", index], known, findings);
   }
   findings.unique(
     networks.map(at("networks", "prefix")),
@@ -102,12 +103,18 @@ function endOf({ address, interface: ifname, multihop, mode }: BgpPeerSettings, 
   }
 }
 
-function session(
-  each: BgpSessionSettings,
-  here: Path,
-  known: { readonly profiles: readonly string[]; readonly policies: readonly string[] },
-  findings: Findings,
-): void {
+interface Known {
+  readonly profiles: readonly string[];
+  readonly policies: readonly string[];
+  /** Policies that set the next hop to this node. */
+  readonly selfish: readonly string[];
+}
+
+function setsSelf({ rules }: BgpSettings["policies"][number]): boolean {
+  return rules.some(({ set }) => set.nextHop === "self");
+}
+
+function session(each: BgpSessionSettings, here: Path, known: Known, findings: Findings): void {
   const { holdTime, keepalive, families, maxPrefixes, addPathReceive } = each;
   findings.one(here, each, ["password", "passwordFile", "ao"], false);
   if (each.ao !== undefined) findings.one([...here, "ao"], each.ao, ["key", "keyFile"], true);
@@ -135,6 +142,13 @@ function session(
       [...here, "import"],
       "`own` is what this node announces; nothing is learnt by it",
       "use all or none",
+    );
+  }
+  if (known.selfish.includes(each.import)) {
+    findings.contradiction(
+      [...here, "import"],
+      `policy ${each.import} sets next hop self: what is learnt by it would lead to this node`,
+      "nextHop: self is for export; write a policy of its own for import",
     );
   }
   findings.refers([...here, "export"], "policy", each.export, policies);

@@ -107,6 +107,11 @@ describe("settings that contradict themselves", () => {
       "CONTRADICTION",
     ],
     ["learning by the policy of what is announced", peer("import: own"), "CONTRADICTION"],
+    [
+      "learning routes that lead to this node itself",
+      "bgp: {peers: [{name: a, address: 10.0.0.1, asn: 1, import: p}], policies: [{name: p, rules: [{name: r, action: accept, set: {nextHop: self}}]}]}",
+      "CONTRADICTION",
+    ],
     ["a policy that is not there", peer("export: ot"), "REFERENCE"],
     ["a BFD profile that is not there", peer("bfd: {profile: p}"), "REFERENCE"],
     ["a policy of a name that is taken", "bgp: {policies: [{name: all}]}", "CONTRADICTION"],
