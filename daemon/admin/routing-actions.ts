@@ -1,6 +1,6 @@
 /** What the calls about routing do. */
 
-import { parsePrefix } from "../../base/address.ts";
+import { contains, isLinkLocal, parseIp, parsePrefix } from "../../base/address.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import { nearest } from "../../resources/nearest.ts";
@@ -29,8 +29,8 @@ export interface RoutingActions {
   ospfDatabase(): Promise<Result<OspfDatabase, Refusal>>;
   ospfRoutes(): Promise<Result<OspfRoutes, Refusal>>;
   bfd(): Promise<BfdStatus>;
-  /** Why there would be nothing to trace. */
-  untraceable(protocol: Traced): Refusal | undefined;
+  /** Why there would be nothing to trace, now or later. */
+  untraceable(protocol: Traced, peer: string | undefined): Refusal | undefined;
   trace(protocol: Traced, peer: string | undefined, line: (line: TraceLine) => void): Disposable;
 }
 export interface RoutesQuery {
@@ -67,8 +67,16 @@ export function routingActions({ routing, bfd, traces }: RoutingActionParts): Ro
       await bfd.refreshed();
       return bfd.status;
     },
-    untraceable: (protocol) =>
-      (protocol === "bgp" || protocol === "ospf") && routing.plan === undefined ? notRouting(routing) : undefined,
+    untraceable: (protocol, peer) => {
+      if (protocol !== "bgp" && protocol !== "ospf") return undefined;
+      if (routing.plan === undefined) return notRouting(routing);
+      if (peer === undefined) return undefined;
+      return protocol === "ospf"
+        ? noNeighbor(routing, peer)
+        : mayCall(routing, peer)
+          ? undefined
+          : unknownPeer(routing, bfd, peer);
+    },
     trace: (protocol, peer, line) => traces.follow(protocol, peer, line),
   };
 }
@@ -91,6 +99,31 @@ function unknownPeer(routing: Routing, bfd: Bfd, peer: string): Refusal | undefi
   const near = nearest(peer, names);
   const hint = near === undefined ? "" : `; did you mean ${near}?`;
   return { code: "NOT_FOUND", message: `there is no BGP peer ${peer}${hint}`, problems: [] };
+}
+
+/** A peer that is not there yet: one that a prefix allows, or what an unnumbered one will turn out to be. */
+function mayCall({ plan }: Routing, peer: string): boolean {
+  const { dynamic = [], peers = [] } = plan?.bgp ?? {};
+  const named = dynamic.find(({ name }) => peer.startsWith(`${name}/`));
+  const ip = parseIp(named === undefined ? peer : peer.slice(named.name.length + 1));
+  if (!ip.ok) return false;
+  const called = (named === undefined ? dynamic : [named]).some(({ prefix }) => {
+    const parsed = parsePrefix(prefix);
+    return parsed.ok && contains(parsed.value, ip.value);
+  });
+  return called || (isLinkLocal(ip.value) && peers.some(({ address }) => address === undefined));
+}
+
+/** Neighbors come and go under names of their own: any address may become one, a word must be an interface. */
+function noNeighbor({ plan }: Routing, word: string): Refusal | undefined {
+  if (parseIp(word).ok) return undefined;
+  const areas = plan?.ospf.flatMap((each) => each.areas) ?? [];
+  const names = areas.flatMap(({ interfaces }) => interfaces.map(({ ifname }) => ifname));
+  if (names.includes(word)) return undefined;
+  const near = nearest(word, names);
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
+  const message = `${word} is neither a router id, nor an address, nor an interface that speaks OSPF${hint}`;
+  return { code: "NOT_FOUND", message, problems: [] };
 }
 
 function noPrefix(text: string): Refusal {

@@ -144,11 +144,12 @@ function events({ events }: AdminParts, query: URLSearchParams, response: Server
 function trace(actions: AdminActions, query: URLSearchParams, response: ServerResponse): void {
   const wanted = z.enum(["bgp", "ospf", "bfd", "arp"]).safeParse(query.get("protocol"));
   if (!wanted.success) return refuse(response, 400, refusal("BAD_REQUEST", "protocol is bgp, ospf, bfd or arp"));
-  const why = actions.untraceable(wanted.data);
+  const peer = query.get("peer") ?? undefined;
+  const why = actions.untraceable(wanted.data, peer);
   if (why !== undefined) return refuse(response, STATUS_OF[why.code] ?? 500, why);
   response.writeHead(200, { "content-type": "application/jsonl" });
   response.flushHeaders();
-  const following = actions.trace(wanted.data, query.get("peer") ?? undefined, (line) => follow(response, line));
+  const following = actions.trace(wanted.data, peer, (line) => follow(response, line));
   response.on("close", () => following[Symbol.dispose]());
 }
 

@@ -1,6 +1,7 @@
 /** Control and the routing process: when it runs, what it is told, what of it stays when it ends. */
 import { describe, expect, it } from "vitest";
 import { ms } from "../../base/unit.ts";
+import { routingActions } from "../../daemon/admin/routing-actions.ts";
 import { controlWorld, Forgetful } from "./control-world.ts";
 import { PEERS } from "./routing-answers.ts";
 import {
@@ -295,6 +296,25 @@ describe("conditions of routing", () => {
 });
 
 describe("questions and traces", () => {
+  it("what will never come is not traced: a BGP peer of no name or prefix, an interface that speaks no OSPF", async () => {
+    const dynamic = "dynamic: [{name: any, prefix: 10.9.0.0/24, asn: 65000}]";
+    const areas = "v2: {areas: [{id: 0, interfaces: [{name: eth0}]}]}";
+    const { bgp, ospf } = settingsOf(`bgp: {asn: 65001, ${dynamic}}\nospf: {${areas}}`);
+    const made = await running(undefined, { bgp, ospf });
+    const { untraceable } = routingActions(made);
+    expect(untraceable("bgp", "10.0.0.11")).toMatchObject({
+      code: "NOT_FOUND",
+      message: "there is no BGP peer 10.0.0.11; did you mean 10.0.0.1?",
+    });
+    for (const peer of [undefined, "10.0.0.1", "10.9.0.7", "any/10.9.0.7"])
+      expect([peer, untraceable("bgp", peer)]).toEqual([peer, undefined]);
+    for (const peer of ["10.9.1.7", "any/10.8.0.7", "any", "fe80::1"])
+      expect([peer, untraceable("bgp", peer)?.code]).toEqual([peer, "NOT_FOUND"]);
+    for (const word of ["eth0", "192.0.2.9", "fe80::1"])
+      expect([word, untraceable("ospf", word)]).toEqual([word, undefined]);
+    expect(untraceable("ospf", "eth1")?.message).toMatch(/did you mean eth0/);
+    expect(untraceable("bfd", "whatever")).toBeUndefined();
+  });
   it("an answer finds its question; without a process, or when it goes, there is none", async () => {
     const made = await running();
     const asked = made.routing.ask({ of: "ospf-lsdb" });
