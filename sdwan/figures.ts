@@ -9,10 +9,15 @@ export interface PathFigures {
   /** RFC 3550 §6.4.1 interarrival jitter, to the peer and back; undefined where only round trips are seen. */
   readonly jitterOut: number | undefined;
   readonly jitterBack: number | undefined;
-  /** Probes and what traffic itself tells (counters of both ends), over the longest window. */
+  /** Of round trips: probes and what traffic itself tells (counters of both ends), over the longest window. */
   readonly loss: LossEstimate;
   readonly lossOut: LossEstimate | undefined;
   readonly lossBack: LossEstimate | undefined;
+  /**
+   * What the newest half second or so tells, of the worse direction, from traffic's counters where there is enough of it,
+   * else from the newest probes: a breach shows here first; `low` over a threshold is sure, `percent` may be chance.
+   */
+  readonly lossRecent?: LossEstimate | undefined;
   /** Share of answers that came after a later one, and of those that came twice, in percent. */
   readonly reordered: number;
   readonly duplicated: number;
