@@ -70,6 +70,18 @@ export function ipv6(text: string): Ipv6 {
   return parsed.value;
 }
 
+/** Of text that was read before, a plan's say: what is no address is a bug of whoever wrote it. */
+export function ipOf(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed.ok) throw new TypeError(`${text} where an address belongs`);
+  return parsed.value;
+}
+export function prefixOf(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new TypeError(`${text} where a prefix belongs`);
+  return parsed.value;
+}
+
 export function formatIp(ip: Ip): string {
   return isIpv4(ip) ? `${ip >>> 24}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}` : ip;
 }
@@ -114,7 +126,7 @@ export function parsePrefix(text: string): Result<Prefix, BadAddress> {
   const slash = text.indexOf("/");
   const ip = parseIp(slash < 0 ? text : text.slice(0, slash));
   if (!ip.ok) return err({ kind: "bad-address", text });
-  const most = isIpv4(ip.value) ? 32 : 128;
+  const most = bitsOf(ip.value);
   const digits = slash < 0 ? String(most) : text.slice(slash + 1);
   if (!/^(0|[1-9][0-9]{0,2})$/.test(digits) || Number(digits) > most) return err({ kind: "bad-address", text });
   const length = Number(digits);
@@ -122,6 +134,14 @@ export function parsePrefix(text: string): Result<Prefix, BadAddress> {
 }
 export function formatPrefix(prefix: Prefix): string {
   return `${formatIp(prefix.ip)}/${prefix.length}`;
+}
+/** How many bits an address of its family has. */
+export function bitsOf(ip: Ip): 32 | 128 {
+  return isIpv4(ip) ? 32 : 128;
+}
+/** That of this address alone. */
+export function hostPrefix(ip: Ip): Prefix {
+  return { ip, length: bitsOf(ip) };
 }
 /** The address with all bits after `length` cleared. */
 export function masked(ip: Ip, length: number): Ip {

@@ -1,5 +1,5 @@
 /** The BGP router of this node: its settings, and what virtual IPs of mode BGP add to them. */
-import { formatIp, formatPrefix, isIpv4, type Prefix, parseIp } from "../base/address.ts";
+import { bitsOf, formatIp, formatPrefix, isIpv4, type Prefix, parseIp } from "../base/address.ts";
 import type { BfdTiming } from "../netstack/bfd/plan.ts";
 import type {
   BgpAuth,
@@ -257,6 +257,6 @@ function range(each: { readonly prefix: Prefix; readonly ge?: number | undefined
   return {
     prefix: formatPrefix(prefix),
     ge: ge ?? prefix.length,
-    le: le ?? (isIpv4(prefix.ip) ? 32 : 128),
+    le: le ?? bitsOf(prefix.ip),
   };
 }

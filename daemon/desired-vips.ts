@@ -1,5 +1,5 @@
 /** Virtual IPs of mode L2ARP → what pulse shall do with them here, and why not where it shall not. */
-import { contains, formatIp, type Ip, isIpv4 } from "../base/address.ts";
+import { bitsOf, contains, formatIp, type Ip, isIpv4 } from "../base/address.ts";
 import type { SegmentPlan, VipPlan, VipSpec } from "../netstack/vip/plan.ts";
 import type { ProxyConfig } from "../proxy/config.ts";
 import type { Allocated } from "../resources/allocate.ts";
@@ -108,7 +108,7 @@ function interfaceOf(
     networks
       .filter((network) => addresses.some((address) => contains(network, address)))
       // A network of one address is no link: an owned VIP's own /32 would otherwise decide.
-      .filter((network) => network.length < (isIpv4(network.ip) ? 32 : 128))
+      .filter((network) => network.length < bitsOf(network.ip))
       .map((network) => ({ name, length: network.length })),
   );
   return around.toSorted((a, b) => b.length - a.length || (a.name < b.name ? -1 : 1))[0]?.name;

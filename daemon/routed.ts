@@ -1,5 +1,5 @@
 /** A virtual IP that routers are told of, meant for this node, with its addresses. */
-import { formatIp, type Ip, isIpv4 } from "../base/address.ts";
+import { bitsOf, formatIp, type Ip } from "../base/address.ts";
 import type { Vip } from "../resources/kinds.ts";
 
 export interface Routed {
@@ -8,5 +8,5 @@ export interface Routed {
 }
 
 export function hostPrefix(ip: Ip): string {
-  return `${formatIp(ip)}/${isIpv4(ip) ? 32 : 128}`;
+  return `${formatIp(ip)}/${bitsOf(ip)}`;
 }

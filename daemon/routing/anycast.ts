@@ -5,7 +5,7 @@
  * A restart takes over what it finds; what nobody wants any more goes.  What a stranger takes away is put back, and what
  * a stranger has put there is used and left to him.
  */
-import { formatIp, type Ip, isIpv4 } from "../../base/address.ts";
+import { bitsOf, formatIp, type Ip, isIpv4 } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
 import { after, ms } from "../../base/unit.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -92,7 +92,7 @@ export class Anycast implements Disposable {
   }
 
   #bind(ip: Ip): Binding {
-    const address = { ip, prefixLength: lengthOf(ip), index: this.#index, protocol: ROUTED_ADDRESS_PROTOCOL };
+    const address = { ip, prefixLength: bitsOf(ip), index: this.#index, protocol: ROUTED_ADDRESS_PROTOCOL };
     try {
       // Many hosts have it: the kernel would call that a duplicate.
       if (this.#route.addAddress(isIpv4(ip) ? address : { ...address, noDad: true })) return BOUND;
@@ -119,7 +119,7 @@ export class Anycast implements Disposable {
   #unbind(ip: Ip, ours: ReadonlySet<Ip>): void {
     this.#leaving.get(ip)?.[Symbol.dispose]();
     this.#leaving.delete(ip);
-    if (ours.has(ip)) this.#route.deleteAddress(ip, lengthOf(ip), this.#index);
+    if (ours.has(ip)) this.#route.deleteAddress(ip, bitsOf(ip), this.#index);
   }
 
   #concerns(ip: Ip, gone: boolean): boolean {
@@ -156,10 +156,6 @@ interface Binding {
 }
 
 const BOUND: Binding = { why: undefined, foreign: false };
-
-function lengthOf(ip: Ip): number {
-  return isIpv4(ip) ? 32 : 128;
-}
 
 /** From the withdrawal on: routers have long stopped to send here then, slow ones too. */
 const LEAVE_AFTER = ms(3000);

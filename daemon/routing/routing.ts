@@ -3,7 +3,7 @@
  * A network of the plan that is the address of a virtual IP is announced while that is eligible and bound, any other
  * always.
  */
-import { formatPrefix, type Ip, type Prefix, parsePrefix } from "../../base/address.ts";
+import { formatPrefix, type Ip, prefixOf } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
@@ -347,11 +347,5 @@ function addressesOf(vip: RoutedVip): readonly Ip[] {
 function canonical(text: string): string {
   return formatPrefix(prefixOf(text));
 }
-function prefixOf(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (!prefix.ok) throw new TypeError(`the plan says ${text} where a prefix belongs`);
-  return prefix.value;
-}
-
 /** Routers need a moment to send elsewhere; the next control waits for this process to end. */
 const LINGER = ms(500);

@@ -7,7 +7,7 @@
  * take theirs along.  The kernel drops what is signed wrongly, or not at all where there is a key, without a word: a peer
  * with another key looks like one that is not there.
  */
-import { formatPrefix, isIpv4, type Prefix } from "../../base/address.ts";
+import { bitsOf, formatPrefix, type Prefix } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
 import { ENOENT, ENOPROTOOPT, errnoName } from "./errno.ts";
 import * as libc from "./libc.ts";
@@ -77,7 +77,7 @@ function setMd5(fd: Fd, peer: Prefix, key: Uint8Array): void {
 
 /** struct tcp_md5sig {address, flags, prefix length, key length, ifindex, key}. */
 function md5(fd: Fd, { ip, length }: Prefix, key: Uint8Array): number {
-  const whole = length === (isIpv4(ip) ? 32 : 128);
+  const whole = length === bitsOf(ip);
   const value = new Uint8Array(STORAGE + 8 + KEY_MAX);
   value.set(encodeInet({ ip, port: 0 }, 0));
   if (!whole) {

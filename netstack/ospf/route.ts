@@ -2,7 +2,7 @@
  * The routing table.  Standards: RFC 2328 §16.1 (intra-area), §16.2 (inter-area), §16.3 is for transit areas of virtual
  * links and left out, §16.4 (external, without RFC 1583 compatibility), §11.1; RFC 3101 §2.5 (type 7); RFC 5340 §4.8.
  */
-import { contains, formatPrefix, type Ip, isIpv4, masked } from "../../base/address.ts";
+import { bitsOf, contains, formatPrefix, type Ip, masked } from "../../base/address.ts";
 import { bodyAs } from "./body.ts";
 import type { NextHop, Route } from "./event.ts";
 import { isBorder } from "./own.ts";
@@ -170,7 +170,7 @@ function pathTo(
   address: Ip,
   nssa: Area | undefined,
 ): Path | undefined {
-  const most = isIpv4(address) ? 32 : 128;
+  const most = bitsOf(address);
   for (let length = most; length >= 0; length--) {
     const route = inner.get(formatPrefix({ ip: masked(address, length), length }));
     if (route === undefined) continue;

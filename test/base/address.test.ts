@@ -5,6 +5,8 @@ import {
   formatIp,
   formatMac,
   formatPrefix,
+  hostPrefix,
+  ipOf,
   ipOfOctets,
   ipv4,
   ipv6,
@@ -16,6 +18,7 @@ import {
   parseIp,
   parseMac,
   parsePrefix,
+  prefixOf,
 } from "../../base/address.ts";
 
 describe("IPv4 text", () => {
@@ -99,5 +102,18 @@ describe("RFC 4291 §2.5.6: link-local addresses", () => {
     for (const text of ["fe7f::1", "fec0::1", "fe8::1", "0fe8::1", "::1", "2001:db8::fe80"])
       expect(isLinkLocal(ipv6(text))).toBe(false);
     expect(isLinkLocal(ipv4("169.254.0.1"))).toBe(false);
+  });
+});
+
+describe("text that was read before", () => {
+  test("is the address and the prefix that it says", () => {
+    expect(ipOf("192.0.2.1")).toBe(ipv4("192.0.2.1"));
+    expect(ipOf("2001:DB8::1")).toBe(ipv6("2001:db8::1"));
+    expect(prefixOf("192.0.2.129/25")).toEqual({ ip: ipv4("192.0.2.128"), length: 25 });
+    for (const text of ["192.0.2.1", "2001:db8::1"]) expect(prefixOf(text)).toEqual(hostPrefix(ipOf(text)));
+  });
+  test("is a bug where it is something else", () => {
+    expect(() => ipOf("eth0")).toThrow(TypeError);
+    expect(() => prefixOf("192.0.2.0/33")).toThrow(TypeError);
   });
 });

@@ -2,7 +2,7 @@
  * From control's plan (text) to what the engine takes (values).  Control validated it; what cannot be read is its bug.
  * Several who ask for the same path share one session (RFC 5882 §2), with the timing of the one who wants to know soonest.
  */
-import { type Ip, type Prefix, parseIp, parsePrefix } from "../../../base/address.ts";
+import { ipOf, type Prefix, prefixOf } from "../../../base/address.ts";
 import { ms } from "../../../base/unit.ts";
 import type { AuthConfig } from "../auth.ts";
 import type { SessionConfig, Timing, UnsolicitedConfig } from "../event.ts";
@@ -75,16 +75,4 @@ function timingOf(timing: BfdTiming): Timing {
 function authOf(auth: BfdAuth | undefined): AuthConfig | undefined {
   if (auth === undefined) return undefined;
   return { type: auth.type, keyId: auth.keyId, key: Uint8Array.from(Buffer.from(auth.key, "hex")) };
-}
-
-function ipOf(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new TypeError(`the plan says ${text} where an address belongs`);
-  return parsed.value;
-}
-
-function prefixOf(text: string): Prefix {
-  const parsed = parsePrefix(text);
-  if (!parsed.ok) throw new TypeError(`the plan says ${text} where a prefix belongs`);
-  return parsed.value;
 }

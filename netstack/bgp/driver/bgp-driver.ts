@@ -2,7 +2,7 @@
  * The hands of the BGP speaker: one event in, its actions out, in order; sockets, time and the kernel behind them.
  * daemon/routing makes one of it for the host.
  */
-import type { Ip } from "../../../base/address.ts";
+import { type Ip, prefixOf } from "../../../base/address.ts";
 import { unreachable } from "../../../base/result.ts";
 import type { TraceLine } from "../../../base/trace.ts";
 import { after, type Instant, type Ms, ms } from "../../../base/unit.ts";
@@ -16,7 +16,7 @@ import { Connections } from "./connections.ts";
 import { Gateways } from "./gateways.ts";
 import { Interfaces } from "./interfaces.ts";
 import { KernelRoutes } from "./kernel-routes.ts";
-import { Listeners, prefixOf } from "./listeners.ts";
+import { Listeners } from "./listeners.ts";
 import { RouterDiscovery } from "./router-discovery.ts";
 import { Shares } from "./shares.ts";
 

@@ -2,7 +2,7 @@
  * All TCP connections of the speaker: calls, callers, and what they say.  Strangers are refused before anything of
  * theirs is read; each refusal has a name and a counter.
  */
-import { formatIp, isIpv4, isLinkLocal } from "../../../base/address.ts";
+import { formatIp, hostPrefix, ipOf, isIpv4, isLinkLocal } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import { errnoText } from "../../kernel/errno.ts";
@@ -14,8 +14,7 @@ import type { BgpPlan, BgpSession } from "../plan.ts";
 import { Link, type Owner } from "./connection.ts";
 import { type DropCounts, dropCounts } from "./drops.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { ipOf } from "./listeners.ts";
-import { connectPatience, hopsOf, hostPrefix, keyOf, NETWORK_CONTROL, sendPatience } from "./session-socket.ts";
+import { connectPatience, hopsOf, keyOf, NETWORK_CONTROL, sendPatience } from "./session-socket.ts";
 import type { Shares } from "./shares.ts";
 
 export interface ConnectionParts {

@@ -3,7 +3,7 @@
  * batches.  What an earlier life left is kept until the speaker has heard its peers again (`converged`): a restart
  * loses no packet.  What a stranger takes away is put back; what a stranger has put in our place is left to him.
  */
-import { formatPrefix, type Ip, isIpv4, type Prefix, parsePrefix } from "../../../base/address.ts";
+import { formatPrefix, type Ip, isIpv4, type Prefix, prefixOf } from "../../../base/address.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../kernel/loop.ts";
 import { BGP_ROUTE_PROTOCOL } from "../../kernel/marks.ts";
@@ -132,7 +132,7 @@ export class KernelRoutes implements Task, Disposable {
     const where = this.#where;
     if (!this.#settling || where === undefined) return false;
     const keys = [...this.#left.keys().take(BATCH)];
-    this.#parts.route.changeRoutes(keys.map((key) => deletion(prefixOf(key), where)));
+    this.#parts.route.changeRoutes(keys.map((key) => deletion(destinationOf(key), where)));
     for (const key of keys) this.#left.delete(key);
     this.#settling = this.#left.size > 0;
     return this.#settling;
@@ -157,7 +157,7 @@ export class KernelRoutes implements Task, Disposable {
     if (where === undefined) return [];
     return keys.flatMap((key): readonly RouteOrder[] => {
       const hops = this.#wanted.get(key)?.hops ?? [];
-      const destination = prefixOf(key);
+      const destination = destinationOf(key);
       const left = this.#left.get(key);
       const there = left !== undefined || !this.#missing.has(key);
       if (hops.length === 0) {
@@ -233,11 +233,9 @@ type Key = number | string;
 function keyOf(prefix: Prefix): Key {
   return isIpv4(prefix.ip) ? prefix.ip * 64 + prefix.length : formatPrefix(prefix);
 }
-function prefixOf(key: Key): Prefix {
+function destinationOf(key: Key): Prefix {
   if (typeof key === "number") return { ip: Math.floor(key / 64), length: key % 64 } as Prefix;
-  const prefix = parsePrefix(key);
-  if (!prefix.ok) throw new TypeError(`${key} is no prefix`);
-  return prefix.value;
+  return prefixOf(key);
 }
 
 function routeTo(destination: Prefix, { table, metric }: Where, hops: readonly NewHop[]): NewRoute {

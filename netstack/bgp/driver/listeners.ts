@@ -7,13 +7,14 @@ import {
   contains,
   formatIp,
   formatPrefix,
+  hostPrefix,
   type Ip,
+  ipOf,
   ipv4,
   ipv6,
   isIpv4,
   type Prefix,
-  parseIp,
-  parsePrefix,
+  prefixOf,
 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
@@ -22,7 +23,7 @@ import { attach, detach, listenTcp } from "../../kernel/sockets.ts";
 import { addTcpKey, removeTcpKey, type TcpKey } from "../../kernel/tcp-options.ts";
 import type { BgpAuth, BgpPlan } from "../plan.ts";
 import { type Distance, distanceFilter } from "./distance-filter.ts";
-import { hostPrefix, keyOf, NETWORK_CONTROL } from "./session-socket.ts";
+import { keyOf, NETWORK_CONTROL } from "./session-socket.ts";
 
 export interface ListenerNotes {
   warn(name: string, fields: Readonly<Record<string, unknown>>): void;
@@ -188,17 +189,6 @@ function keysOf(plan: BgpPlan, discovered: ReadonlyMap<string, Ip>): ReadonlyMap
   }
   for (const { prefix, auth } of plan.dynamic) add(auth, prefixOf(prefix));
   return keys;
-}
-
-export function ipOf(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new TypeError(`the plan says ${text} where an address belongs`);
-  return parsed.value;
-}
-export function prefixOf(text: string): Prefix {
-  const parsed = parsePrefix(text);
-  if (!parsed.ok) throw new TypeError(`the plan says ${text} where a prefix belongs`);
-  return parsed.value;
 }
 
 function covers(peer: Prefix, ip: Ip): boolean {

@@ -2,7 +2,7 @@
  * What a BGP session asks of its TCP sockets.  Standards: RFC 2385, RFC 5925 (keys), RFC 5082 (GTSM), RFC 4271 §8.2.1
  * (external peers are on the link unless multihop says otherwise), RFC 4594 §3.1 (CS6).
  */
-import { type Ip, isIpv4, type Prefix } from "../../../base/address.ts";
+import type { Prefix } from "../../../base/address.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import type { Hops, TcpKey } from "../../kernel/tcp-options.ts";
 import type { BgpAuth, BgpPlan, BgpSession } from "../plan.ts";
@@ -22,10 +22,6 @@ export function keyOf(auth: BgpAuth | undefined, peer: Prefix): TcpKey | undefin
   if (auth === undefined) return undefined;
   if (auth.kind === "md5") return { kind: "md5", peer, key: octets(auth.password) };
   return { kind: "ao", peer, keyId: auth.keyId, algorithm: auth.algorithm, key: octets(auth.key) };
-}
-
-export function hostPrefix(ip: Ip): Prefix {
-  return { ip, length: isIpv4(ip) ? 32 : 128 };
 }
 
 /** While connecting: a peer that says nothing is given up before the speaker calls again, so that there is a reason to tell. */

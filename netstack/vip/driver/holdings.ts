@@ -3,7 +3,7 @@
  * IPv6 addresses are added without the kernel's duplicate address detection (RFC 4862 §5.4): the claim has just done
  * its own, faster, and a tentative address would answer nothing for a second.
  */
-import { type Ip, isIpv4 } from "../../../base/address.ts";
+import { bitsOf, type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { type Ms, ms } from "../../../base/unit.ts";
 import { Fence, type Guard, type Handover, type Installed } from "../../kernel/fence.ts";
@@ -106,7 +106,7 @@ export class Holdings implements Disposable {
       for (const ip of addresses) {
         const added = this.#added.get(ip);
         this.#added.delete(ip);
-        if (added?.ours === true) this.#route.deleteAddress(ip, lengthOf(ip), added.index);
+        if (added?.ours === true) this.#route.deleteAddress(ip, bitsOf(ip), added.index);
       }
     }
   }
@@ -156,7 +156,7 @@ export class Holdings implements Disposable {
     // Held also when it is refused: it is ours to put there as soon as that is possible.
     this.#added.set(ip, { index, ours: true });
     const noDad = isIpv4(ip) ? {} : { noDad: true };
-    if (this.#route.addAddress({ ip, prefixLength: lengthOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad })) return;
+    if (this.#route.addAddress({ ip, prefixLength: bitsOf(ip), index, protocol: ADDRESS_PROTOCOL, ...noDad })) return;
     const there = this.#route.addresses(index).find((each) => each.ip === ip && each.protocol === ADDRESS_PROTOCOL);
     if (there !== undefined) return;
     this.#added.set(ip, { index, ours: false });
@@ -186,8 +186,4 @@ const PERMIT = ms(20);
 
 function refusedAll(holding: Holding, cause: Fault): readonly Refusal[] {
   return holding.addresses.map((ip) => ({ ip, cause }));
-}
-
-function lengthOf(ip: Ip): number {
-  return isIpv4(ip) ? 32 : 128;
 }

@@ -3,7 +3,7 @@
  * is this on a loop (daemon/pulse/main.ts).
  */
 import { createHmac, createSecretKey } from "node:crypto";
-import { formatIp, type Ip } from "../../../base/address.ts";
+import { formatIp, type Ip, ipOf } from "../../../base/address.ts";
 import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
 import type { Tracer } from "../../../base/trace.ts";
@@ -17,7 +17,7 @@ import { watchRuleset } from "../../kernel/netlink/watch-ruleset.ts";
 import type { Sign } from "../auth.ts";
 import type { VipNews, VipPlan } from "../plan.ts";
 import { Holdings } from "./holdings.ts";
-import { configOf, ipOf } from "./plan-reader.ts";
+import { configOf } from "./plan-reader.ts";
 import { type LinkView, ownAddresses, SegmentDriver } from "./segment-driver.ts";
 
 export interface NodeParts {

@@ -1,5 +1,5 @@
 /** From control's plan (text) to what the machines take (values).  Control validated it; what cannot be read is its bug. */
-import { type Ip, isIpv4, parseIp } from "../../../base/address.ts";
+import { type Ip, ipOf, isIpv4 } from "../../../base/address.ts";
 import { ms } from "../../../base/unit.ts";
 import type { SegmentConfig, VipConfig } from "../event.ts";
 import type { SegmentPlan, VipPlan, VipSpec } from "../plan.ts";
@@ -13,12 +13,6 @@ export function configOf(plan: VipPlan, segment: SegmentPlan, incarnation: numbe
     witnesses: segment.witnesses.map(ipOf),
     vips: segment.vips.map(vipOf),
   };
-}
-
-export function ipOf(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new TypeError(`the plan says ${text} where an address belongs`);
-  return parsed.value;
 }
 
 function vipOf(spec: VipSpec): VipConfig {
