@@ -2,11 +2,12 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Diagnostic, formatDiagnostic, isError } from "../resources/diagnostic.ts";
-import { everything } from "../resources/kinds.ts";
+import { everything, type ResourceSet } from "../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../resources/load.ts";
 import { routingTogether } from "../resources/routing-together.ts";
-import { loadSettings } from "../resources/settings.ts";
-import { type Action, CommandError, EXIT, flagOf } from "./command.ts";
+import { keyFor, readSecrets } from "../resources/secret-files.ts";
+import { loadSettings, type Settings } from "../resources/settings.ts";
+import { type Action, CommandError, EXIT, flagOf, isSet } from "./command.ts";
 import { printed } from "./output.ts";
 
 export const check: Action = async (call) => {
@@ -15,7 +16,12 @@ export const check: Action = async (call) => {
   const own = settings === undefined ? undefined : loadSettings(settings);
   const loaded = loadResources(files);
   const diagnostics: Diagnostic[] = [...(own?.diagnostics ?? []), ...loaded.diagnostics];
-  if (own?.settings !== undefined) diagnostics.push(...routingTogether(own.settings, loaded.resources));
+  if (own?.settings !== undefined) {
+    diagnostics.push(...routingTogether(own.settings, loaded.resources));
+    // As the daemon: files that nobody can use tell nothing of those that they name.
+    if (!isSet(call, "no-secrets") && !diagnostics.some(isError))
+      diagnostics.push(...secretProblems(own.settings, loaded.resources));
+  }
   const bad = diagnostics.some(isError);
   const count = everything(loaded.resources).length;
   if (!(await printed(call, { ok: !bad, resources: count, files: files.length, problems: diagnostics }))) {
@@ -27,6 +33,12 @@ export const check: Action = async (call) => {
   }
   return bad ? EXIT.configuration : EXIT.ok;
 };
+
+function secretProblems(settings: Settings, resources: ResourceSet): readonly Diagnostic[] {
+  const key = keyFor(settings, resources);
+  const secrets = readSecrets(settings, resources);
+  return [...(key.ok ? [] : [key.error]), ...(secrets.ok ? [] : secrets.error)];
+}
 
 /** A directory with conf.d/ or novaedge.yaml is a whole configuration, as is a novaedge.yaml; any other holds resources. */
 function filesAt(path: string): { readonly settings: SourceFile | undefined; readonly files: readonly SourceFile[] } {

@@ -234,9 +234,15 @@ export const COMMANDS: readonly Command[] = [
         value: { sample: "FILE|DIR", choices: undefined, complete: "file", many: false },
         about: "file, directory of resources, or directory with novaedge.yaml and conf.d/ (/etc/novaedge)",
       },
+      {
+        name: "no-secrets",
+        short: undefined,
+        value: undefined,
+        about: "open no file that holds a secret: for a copy away from its host",
+      },
       output,
     ],
-    examples: ["novactl check", "novactl check -c ./conf.d"],
+    examples: ["novactl check", "novactl check -c ./conf.d", "novactl check -c ./edge-1 --no-secrets"],
     load: async () => (await import("./check.ts")).check,
   },
   {

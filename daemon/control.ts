@@ -9,13 +9,13 @@ import { after, type Instant, instant, type Ms, ms, seconds } from "../base/unit
 import type { VipReport } from "../netstack/vip/plan.ts";
 import type { Allocated } from "../resources/allocate.ts";
 import type { ResourceSet } from "../resources/kinds.ts";
+import type { Secrets } from "../resources/secret-files.ts";
 import type { Settings } from "../resources/settings.ts";
 import type { Allocations } from "./allocations.ts";
 import type { Bfd } from "./bfd.ts";
 import { Conditions } from "./conditions.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { Live } from "./config/live.ts";
-import type { Secrets } from "./config/secrets.ts";
 import type { Dataplanes } from "./dataplanes.ts";
 import { type Desired, type DesiredCondition, desired } from "./desired.ts";
 import type { Events } from "./events.ts";

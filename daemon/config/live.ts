@@ -2,9 +2,7 @@
  * The configuration in force: what the files said when they were last right.  A file that is wrong changes nothing but
  * `problems`.  Everything here is synchronous, so an apply and a reload never meet half-way.
  */
-import { readFileSync, statSync } from "node:fs";
-import { dirname } from "node:path";
-import { errnoWords } from "../../base/errno.ts";
+import { statSync } from "node:fs";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 import { isError, placeOf } from "../../resources/diagnostic.ts";
@@ -14,6 +12,7 @@ import { readDirectory, type SourceFile } from "../../resources/load.ts";
 import { KIND_NAMES, kindOf } from "../../resources/names.ts";
 import { routingTogether } from "../../resources/routing-together.ts";
 import { HIDDEN, SECRET_FIELDS } from "../../resources/routing-values.ts";
+import { keyFor, readSecrets, type Secrets } from "../../resources/secret-files.ts";
 import { withoutSecrets } from "../../resources/secrets.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, FieldChange, Refusal, ReloadAnswer } from "../admin/api.ts";
 import type { DesiredCondition } from "../desired.ts";
@@ -23,7 +22,6 @@ import { fieldChanges, sameContent } from "./canonical.ts";
 import { type Edit, planApply, planDelete } from "./edit.ts";
 import type { Places } from "./places.ts";
 import { type Configuration, type NamedSettings, readConfiguration, readSettings } from "./read.ts";
-import { readSecrets, type Secrets } from "./secrets.ts";
 import { commit, recover } from "./transaction.ts";
 
 export interface LiveParts {
@@ -224,31 +222,6 @@ export function readKeyed(places: Places, flags: Flags): Result<KeyedConfigurati
   if (!key.ok) return err([key.error]);
   const secrets = readSecrets(settings, resources);
   return secrets.ok ? ok({ ...read.value, key: key.value, secrets: secrets.value }) : secrets;
-}
-
-/** Empty while there is nothing that needs one: routers do not know it. */
-function keyFor({ l2 }: NamedSettings, { vips }: ResourceSet): Result<string, Diagnostic> {
-  return vips.some(({ spec }) => spec.mode === "L2ARP") ? readKey(l2.keyFile) : ok("");
-}
-
-function readKey(file: string): Result<string, Diagnostic> {
-  const problem = (message: string, hint: string): Result<string, Diagnostic> =>
-    err({ severity: "error", file, line: 0, column: 0, code: "FILE_READ", message, hint });
-  const write = `mkdir -p ${dirname(file)} && (umask 077; openssl rand -hex 32 > ${file})`;
-  const make = `the same file on all nodes of the segment: ${write}`;
-  try {
-    const key = readFileSync(file, "utf8").trim();
-    if (!/^[0-9a-fA-F]{64}$/.test(key)) return problem("the key is not 64 hexadecimal digits", make);
-    if ((statSync(file).mode & 0o007) !== 0) return problem("the key is readable by everybody", `chmod 600 ${file}`);
-    return ok(key.toLowerCase());
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    return problem(
-      `virtual IPs need the key of their segment (l2.keyFile), and it cannot be read: ${errnoWords(code)}`,
-      make,
-    );
-  }
 }
 
 /** Labels, priorities, l2, routing and the log's level follow the file; the rest shapes processes that run. */

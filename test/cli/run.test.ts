@@ -284,6 +284,25 @@ describe("novactl check", () => {
       "novactl: error: /nonexistent/a.yaml: no such file or directory [FILE]\n",
     ]);
   });
+  it("secrets are read as the daemon reads them, unless they are elsewhere", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "nv-check-"));
+    try {
+      const peer = `{name: a, address: 10.0.0.1, asn: 65000, passwordFile: ${dir}/bgp.key}`;
+      writeFileSync(join(dir, "novaedge.yaml"), `bgp: {asn: 65001, peers: [${peer}]}\nl2: {keyFile: ${dir}/l2.key}\n`);
+      const vip = "kind: ProxyVIP\nmetadata: {name: v}\nspec: {mode: L2ARP, address: 192.0.2.1, ports: [80]}";
+      writeFileSync(join(dir, "a.yaml"), `apiVersion: novaedge.io/v1alpha1\n${vip}\n`);
+      const { exit, err } = await novactl(["check", "-c", dir]);
+      expect(exit).toBe(EXIT.configuration);
+      expect(err).toMatch(/l2\.key: error: virtual IPs need the key of their segment/);
+      expect(err).toMatch(/bgp\.key: error: a secret cannot be read: no such file/);
+      expect((await novactl(["check", "-c", dir, "--no-secrets"])).exit).toBe(EXIT.ok);
+      writeFileSync(join(dir, "bgp.key"), "hush\n", { mode: 0o600 });
+      writeFileSync(join(dir, "l2.key"), `${"5a".repeat(32)}\n`, { mode: 0o600 });
+      expect((await novactl(["check", "-c", dir])).exit).toBe(EXIT.ok);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
   it("a place that is not there", async () => {
     expect((await novactl(["check", "-c", "/nonexistent"])).exit).toBe(EXIT.configuration);
   });
