@@ -154,6 +154,7 @@ export interface LinkReport {
   readonly since: number;
   readonly carrier: boolean;
   readonly addresses: readonly string[];
+  /** Next hops; "0.0.0.0" and "::" = on the interface itself (point to point); undefined = none known. */
   readonly gateway4: string | undefined;
   readonly gateway6: string | undefined;
   readonly mtu: number | undefined;

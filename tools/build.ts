@@ -30,6 +30,7 @@ const PROGRAMS = {
   pulse: { entry: "daemon/pulse/main.ts", command: false },
   dataplane: { entry: "proxy/main.ts", command: false },
   routing: { entry: "daemon/routing/main.ts", command: false },
+  wan: { entry: "daemon/wan/main.ts", command: false },
   novactl: { entry: "cli/main.ts", command: true },
 } as const;
 

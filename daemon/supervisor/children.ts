@@ -11,6 +11,7 @@ import type { DataplanesParts } from "../dataplanes.ts";
 import type { Events } from "../events.ts";
 import type { RoutingParts } from "../routing.ts";
 import type { VipsParts } from "../vips.ts";
+import type { FromWan, ToWan } from "../wan/words.ts";
 import { type Message, type Spawn, Supervised } from "./child.ts";
 import { parseFromDataplane } from "./dataplane-words.ts";
 import type { Early } from "./early.ts";
@@ -31,6 +32,7 @@ export interface Children {
   readonly dataplanes: Pick<DataplanesParts, "workers" | "supervise" | "open" | "close">;
   readonly pulse: VipsParts["supervise"];
   readonly routing: RoutingParts["supervise"];
+  readonly wan: (received: (message: FromWan) => void, moved: (to: Phase) => void) => Supervised<ToWan, FromWan>;
 }
 
 const POLICY: ChildPolicy = {
@@ -47,6 +49,9 @@ const POLICY: ChildPolicy = {
 /** A table of a hundred thousand routes is more than one turn's work: less hurry to call it dead. */
 const ROUTING_POLICY: ChildPolicy = { ...POLICY, silentAfter: seconds(3), killAfter: seconds(10) };
 
+/** It waits for programs that it starts, and for the kernel's lists of flows. */
+const WAN_POLICY: ChildPolicy = ROUTING_POLICY;
+
 export function childrenOf(parts: ChildrenParts): Children {
   const { settings, events, early } = parts;
   const { workers, engine } = settings.dataplane;
@@ -61,6 +66,11 @@ export function childrenOf(parts: ChildrenParts): Children {
     routing: (received, moved) => {
       const spawn = early.routing.spawning({ args: level, said: sayer(parts.log, "routing") });
       return supervised(parts, "routing", spawn, (message) => message, received, moved, ROUTING_POLICY);
+    },
+    wan: (received, moved) => {
+      const args = [...level, "--state", settings.paths.state];
+      const spawn = early.wan.spawning({ args, said: sayer(parts.log, "wan") });
+      return supervised(parts, "wan", spawn, (message) => message, received, moved, WAN_POLICY);
     },
     dataplanes: {
       workers: workers === "auto" ? availableParallelism() : workers,

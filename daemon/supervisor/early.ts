@@ -11,6 +11,7 @@ import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
 import type { FromPulse, ToPulse } from "../pulse/words.ts";
 import { ROUTING_FLAGS } from "../routing/flags.ts";
 import type { FromRouting, ToRouting } from "../routing/words.ts";
+import type { FromWan, ToWan } from "../wan/words.ts";
 import type { Message, Spawn } from "./child.ts";
 import { Process, type Program, type Task } from "./spawn.ts";
 
@@ -19,6 +20,7 @@ export interface Programs {
   readonly pulse: readonly string[];
   readonly dataplane: readonly string[];
   readonly routing: readonly string[];
+  readonly wan: readonly string[];
 }
 
 /** In the sources a child is a module of its own; a bundle has its programs beside it. */
@@ -31,6 +33,7 @@ export const PROGRAMS: Programs = {
   pulse: program("../pulse/main.ts", "./pulse.cjs"),
   dataplane: program("../../proxy/main.ts", "./dataplane.cjs"),
   routing: [...ROUTING_FLAGS, ...program("../routing/main.ts", "./routing.cjs")],
+  wan: program("../wan/main.ts", "./wan.cjs"),
 };
 
 /** Processes of one program. */
@@ -67,11 +70,14 @@ export class Early implements AsyncDisposable {
   readonly dataplane: Stock<ToDataplane, FromDataplane>;
   /** Never early: most hosts route nothing. */
   readonly routing: Stock<ToRouting, FromRouting>;
+  /** Nor this one: most hosts have no WAN links. */
+  readonly wan: Stock<ToWan, FromWan>;
 
   constructor(programs: Programs, dataplanes: number) {
     this.pulse = new Stock({ script: programs.pulse, sockets: false }, 1);
     this.dataplane = new Stock({ script: programs.dataplane, sockets: true }, dataplanes);
     this.routing = new Stock({ script: programs.routing, sockets: false }, 0);
+    this.wan = new Stock({ script: programs.wan, sockets: false }, 0);
   }
 
   /** Ends those that still wait, and resolves when they are gone. */

@@ -49,12 +49,12 @@ export class ChildRegister {
 }
 
 /**
- * They have seen the end of their control and are ending; pulse and routing must be gone before others begin (they take
- * addresses away as they go), a data plane may finish its requests.  What does not end in time is killed.
+ * They have seen the end of their control and are ending; pulse, routing and wan must be gone before others begin (they
+ * change the kernel as they go), a data plane may finish its requests.  What does not end in time is killed.
  */
 export async function outlive(left: readonly RegisteredChild[], clock: Clock, events: Events): Promise<void> {
   for (const child of left) events.emit("child.left-over", { child: child.name, pid: child.pid }, "warn");
-  const first = left.filter(({ name }) => name === "pulse" || name === "routing");
+  const first = left.filter(({ name }) => ["pulse", "routing", "wan"].includes(name));
   for (let waited = 0; waited < PATIENCE && first.some(alive); waited += STEP) await pause(clock, ms(STEP));
   for (const child of first) end(child);
   for (const child of left.filter((each) => !first.includes(each))) {

@@ -153,15 +153,23 @@ export class RouteSocket implements Disposable {
     return this.#delete("delete address", RTM_DELADDR, encodeAddress({ ip, prefixLength, index }), absent);
   }
 
-  /** Of both families; of one table or one protocol when given. */
-  routes(filter: { readonly table?: number; readonly protocol?: number } = {}): readonly Route[] {
-    const { table = 0, protocol = 0 } = filter;
+  /** Of both families; of one table, one protocol, or with a next hop by one interface when given. */
+  routes(
+    filter: { readonly table?: number; readonly protocol?: number; readonly oif?: number } = {},
+  ): readonly Route[] {
+    const { table = 0, protocol = 0, oif = 0 } = filter;
     const found = [AF_INET, AF_INET6].flatMap((family) =>
       // A table that was never used does not exist, and a strict dump of it says ENOENT.
-      this.#list("list routes", RTM_GETROUTE, encodeGetRoutes(family, table, protocol), decodeRoute, [ENOENT]),
+      this.#list("list routes", RTM_GETROUTE, encodeGetRoutes(family, table, protocol, oif), decodeRoute, [
+        ENOENT,
+        ENODEV,
+      ]),
     );
     return found.filter(
-      (each) => (table === 0 || each.table === table) && (protocol === 0 || each.protocol === protocol),
+      (each) =>
+        (table === 0 || each.table === table) &&
+        (protocol === 0 || each.protocol === protocol) &&
+        (oif === 0 || each.hops.some((hop) => hop.oif === oif)),
     );
   }
 

@@ -110,10 +110,12 @@ export function encodeDeleteRoute(route: OldRoute): Uint8Array {
   return encode(route, SCOPE_NOWHERE, route.type === undefined ? 0 : TYPES.indexOf(route.type));
 }
 
-/** Dump of one family; table and protocol filter in the kernel (strict checking), 0 = all. */
-export function encodeGetRoutes(family: number, table = 0, protocol = 0): Uint8Array {
-  const head = [u8(family), u8(0), u8(0), u8(0), u8(table < 256 ? table : 0), u8(protocol), u8(0), u8(0), u32(0)];
-  return join(table === 0 ? head : [...head, attributeU32(RTA_TABLE, table)]);
+/** Dump of one family; table, protocol and interface filter in the kernel (strict checking), 0 = all. */
+export function encodeGetRoutes(family: number, table = 0, protocol = 0, oif = 0): Uint8Array {
+  const parts = [u8(family), u8(0), u8(0), u8(0), u8(table < 256 ? table : 0), u8(protocol), u8(0), u8(0), u32(0)];
+  if (table !== 0) parts.push(attributeU32(RTA_TABLE, table));
+  if (oif !== 0) parts.push(attributeU32(RTA_OIF, oif));
+  return join(parts);
 }
 
 /** Which route a packet to `ip` would take, as it is in the table (FIB match), not the cached result. */

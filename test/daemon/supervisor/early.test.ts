@@ -13,6 +13,7 @@ const PROGRAMS = {
   pulse: script("fake-pulse.ts"),
   dataplane: script("fake-dataplane.ts"),
   routing: script("fake-routing.ts"),
+  wan: script("fake-routing.ts"),
 };
 const TASK = { args: [], said: () => undefined };
 

@@ -1,0 +1,72 @@
+/**
+ * The wan process: follows the WAN links and keeps tunnels, marks, rules and link tables as the plan has them, on a loop
+ * and a heap of its own.  Started by control with the channel on fd 3, when the configuration has links or remote sites.
+ *
+ * When the channel ends, control is dead: everything stays in the kernel and goes on carrying traffic, and the process
+ * ends, so that the next control can start a new one.
+ *
+ * It keeps its privileges: it starts wireguard-go, which needs them, and nft's rules name what root alone may see.
+ */
+import { LEVELS, type Level, logTo } from "../../base/log.ts";
+import { childArguments } from "../../netstack/kernel/arguments.ts";
+import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
+import type { Loop } from "../../netstack/kernel/loop.ts";
+import { openLoop } from "../../netstack/kernel/open-loop.ts";
+import { nameProcess } from "../../netstack/kernel/privileges.ts";
+import { Wan } from "./wan.ts";
+import type { FromWan, ToWan } from "./words.ts";
+
+class Process {
+  readonly #loop: Loop;
+  readonly #channel: ChildChannel;
+  readonly #wan: Wan;
+
+  constructor(loop: Loop, least: Level, state: string | undefined) {
+    this.#loop = loop;
+    this.#channel = openChildChannel(loop, {
+      received: (message) => this.#received(message as ToWan),
+      ended: () => this.#wan.orphaned(),
+    });
+    const log = logTo((level, name, fields) => this.#event(name, { ...fields, level }), least);
+    this.#wan = new Wan({
+      loop,
+      log,
+      state,
+      wall: Date.now,
+      tell: (message) => this.#channel.send(message),
+      ended: () => loop.stop(),
+    });
+    this.#channel.send({ kind: "hello", pid: process.pid } satisfies FromWan);
+  }
+
+  run(): void {
+    this.#loop.run();
+    this.#loop[Symbol.dispose]();
+  }
+
+  #received(message: ToWan): void {
+    if (message.kind === "ping") this.#channel.send({ kind: "pong", n: message.n } satisfies FromWan);
+    else this.#wan.command(message);
+  }
+
+  #event(name: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#channel.send({ kind: "event", name, fields } satisfies FromWan);
+  }
+}
+
+function flag(args: readonly string[], name: string): string | undefined {
+  const at = args.indexOf(name);
+  return at < 0 ? undefined : args[at + 1];
+}
+
+/** The ring walks through all of them, used or not: 2 MiB. */
+const CHUNKS = 64;
+
+nameProcess("novaedge: wan");
+// A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+const loop = openLoop({ engine: "auto", chunks: CHUNKS, log: logTo(() => undefined, "error") });
+const args = childArguments();
+const level = LEVELS.find((each) => each === flag(args, "--log-level")) ?? "info";
+new Process(loop, level, flag(args, "--state")).run();
+process.exit(0);
