@@ -27,6 +27,7 @@ import type { RoutingMemory } from "./routing-memory.ts";
 import type { Supervised } from "./supervisor/child.ts";
 import type { Phase } from "./supervisor/machine.ts";
 import { levelOf } from "./vips.ts";
+import { Withdrawal } from "./withdrawal.ts";
 
 export type RoutingChild = Supervised<ToRouting, FromRouting>;
 
@@ -53,6 +54,7 @@ export class Routing {
   readonly #parts: RoutingParts;
   readonly #child: RoutingChild;
   readonly #questions: Questions;
+  readonly #withdrawal: Withdrawal;
   readonly #vips = new Map<string, RoutedReported>();
   readonly #peers = new Map<string, BgpPeerReport>();
   readonly #interfaces = new Map<string, OspfInterfaceReport>();
@@ -62,13 +64,13 @@ export class Routing {
   #left: boolean;
   #restarting = false;
   #routerId: string | undefined;
-  #withdrawn: (() => void) | undefined;
   /** Withdrawn is withdrawn: a new plan could bring the routes back. */
   #leaving = false;
 
   constructor(parts: RoutingParts) {
     this.#parts = parts;
     this.#left = parts.memory.wasRunning;
+    this.#withdrawal = new Withdrawal(parts.clock);
     this.#questions = new Questions(parts.clock, (message) => this.tell(message));
     this.#child = parts.supervise(
       (message) => this.#received(message),
@@ -146,20 +148,12 @@ export class Routing {
   withdraw(grace: Ms, within: Ms): Promise<void> {
     this.#leaving = true;
     if (this.#child.phase !== "up") return Promise.resolve();
-    return new Promise((resolve) => {
-      const { clock, events } = this.#parts;
-      const alarm = clock.wakeAt(after(after(clock.now(), grace), within), () => {
-        events.emit("routing.withdrawal-unconfirmed", { within }, "warn");
-        done();
-      });
-      const done = (): void => {
-        alarm[Symbol.dispose]();
-        this.#withdrawn = undefined;
-        resolve();
-      };
-      this.#withdrawn = done;
-      this.#child.send({ kind: "withdraw", grace });
-    });
+    const { clock, events } = this.#parts;
+    const over = this.#withdrawal.wait(after(after(clock.now(), grace), within), () =>
+      events.emit("routing.withdrawal-unconfirmed", { within }, "warn"),
+    );
+    this.#child.send({ kind: "withdraw", grace });
+    return over;
   }
 
   /** Nothing is planned any more: what is announced stays as it is until `stop`. */
@@ -214,7 +208,7 @@ export class Routing {
       this.#peers.clear();
       this.#interfaces.clear();
       this.#questions.ended();
-      this.#withdrawn?.();
+      this.#withdrawal.over();
     }
     // Wanted again while it was ending.
     if (to === "stopped" && this.#plan !== undefined && !this.#leaving) queueMicrotask(() => this.#again());
@@ -254,7 +248,7 @@ export class Routing {
         return traced(message);
       case "withdrawn":
         events.emit("routing.withdrawn");
-        return this.#withdrawn?.();
+        return this.#withdrawal.over();
       case "event":
         return events.emit(message.name, message.fields, levelOf(message.fields));
       case "pong":

@@ -10,6 +10,7 @@ import type { Events } from "./events.ts";
 import type { FromPulse, FromPulseOnPaths, ToPulse } from "./pulse/words.ts";
 import type { Supervised } from "./supervisor/child.ts";
 import type { Phase } from "./supervisor/machine.ts";
+import { Withdrawal } from "./withdrawal.ts";
 
 export type Pulse = Supervised<ToPulse, FromPulse>;
 
@@ -35,6 +36,7 @@ export interface Reported {
 export class Vips {
   readonly #parts: VipsParts;
   readonly #child: Pulse;
+  readonly #withdrawal: Withdrawal;
   readonly #reports = new Map<string, Reported>();
   readonly #peers = new Map<string, PeerReport>();
   /** Kept over restarts of pulse: it counts for metrics. */
@@ -45,12 +47,12 @@ export class Vips {
   #plan: VipPlan | undefined;
   #sent: VipPlan | undefined;
   #scheduling = "";
-  #withdrawn: (() => void) | undefined;
   /** Withdrawn is withdrawn: a new plan could bring the addresses back. */
   #leaving = false;
 
   constructor(parts: VipsParts) {
     this.#parts = parts;
+    this.#withdrawal = new Withdrawal(parts.clock);
     this.#child = parts.supervise(
       (message) => this.#received(message),
       (to) => this.#moved(to),
@@ -107,20 +109,12 @@ export class Vips {
   withdraw(handover: Ms, within: Ms): Promise<void> {
     this.#leaving = true;
     if (this.#child.phase !== "up") return Promise.resolve();
-    return new Promise((resolve) => {
-      const { clock, events } = this.#parts;
-      const alarm = clock.wakeAt(after(clock.now(), within), () => {
-        events.emit("vip.withdrawal-unconfirmed", { within }, "warn");
-        done();
-      });
-      const done = (): void => {
-        alarm[Symbol.dispose]();
-        this.#withdrawn = undefined;
-        resolve();
-      };
-      this.#withdrawn = done;
-      this.#child.send({ kind: "withdraw", handover });
-    });
+    const { clock, events } = this.#parts;
+    const over = this.#withdrawal.wait(after(clock.now(), within), () =>
+      events.emit("vip.withdrawal-unconfirmed", { within }, "warn"),
+    );
+    this.#child.send({ kind: "withdraw", handover });
+    return over;
   }
 
   async stop(within: Ms): Promise<void> {
@@ -146,7 +140,7 @@ export class Vips {
       this.#sent = undefined;
       this.#reports.clear();
       this.#peers.clear();
-      this.#withdrawn?.();
+      this.#withdrawal.over();
     }
     this.#parts.changed();
   }
@@ -176,7 +170,7 @@ export class Vips {
         return events.emit(message.name, message.fields, levelOf(message.fields));
       case "withdrawn":
         events.emit("vip.withdrawn");
-        return this.#withdrawn?.();
+        return this.#withdrawal.over();
       case "bfd":
       case "bfd-gone":
       case "bfd-strays":
