@@ -18,6 +18,11 @@ export interface PathFigures {
    * else from the newest probes: a breach shows here first; `low` over a threshold is sure, `percent` may be chance.
    */
   readonly lossRecent?: LossEstimate | undefined;
+  /**
+   * Packets whose fate is known, probes and traffic together, since the path was first measured: differences of two
+   * readings are new packets, which is what evidence is gathered from (sdwan/choose).  undefined: the windows must do.
+   */
+  readonly counted?: CountedPackets | undefined;
   /** Share of answers that came after a later one, and of those that came twice, in percent. */
   readonly reordered: number;
   readonly duplicated: number;
@@ -53,3 +58,16 @@ export type PathLife =
   /** Not measured long enough to say. */
   | { readonly kind: "unknown"; readonly why: string }
   | { readonly kind: "dead"; readonly why: string };
+
+/** By direction; `round` where the two are not told apart. */
+export interface CountedPackets {
+  readonly out: PacketCount | undefined;
+  readonly back: PacketCount | undefined;
+  readonly round: PacketCount | undefined;
+}
+
+/** Grows; a late answer may take a loss back. */
+export interface PacketCount {
+  readonly of: number;
+  readonly lost: number;
+}
