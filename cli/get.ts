@@ -5,6 +5,7 @@ import { type Action, type Call, CommandError, EXIT, flagOf, isSet } from "./com
 import { idOf, kindFrom, nameFrom, qualified } from "./kind.ts";
 import { ageOf, formatOf, paint, printed, table } from "./output.ts";
 import { healthy, state, told } from "./status.ts";
+import { WAN_COLUMNS } from "./wan-columns.ts";
 
 export const get: Action = async (call) => {
   const [word = "", name] = call.arguments;
@@ -182,6 +183,7 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     column("ALLOCATED", (each) => plain(each.status["allocated"])),
     column("AVAILABLE", (each) => plain(each.status["available"])),
   ],
+  ...WAN_COLUMNS,
 };
 
 function plain(value: unknown): string | number | undefined {

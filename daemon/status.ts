@@ -232,5 +232,9 @@ function statusOfResource(
         conditions,
       };
     }
+    case "ProxyWANLink":
+    case "ProxyWANPolicy":
+    case "NovaEdgeRemoteCluster":
+      return { conditions };
   }
 }

@@ -4,6 +4,7 @@ import { diagnosticAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { AnyResource, Backend, Gateway, Pool, Route, Vip } from "./kinds.ts";
 import { announcement } from "./vip-consistency.ts";
+import { remoteCluster, wanLink, wanPolicy } from "./wan-consistency.ts";
 import type { Path } from "./yaml.ts";
 
 export function consistency(resource: AnyResource): readonly Diagnostic[] {
@@ -18,6 +19,12 @@ export function consistency(resource: AnyResource): readonly Diagnostic[] {
       return vip(resource);
     case "ProxyIPPool":
       return pool(resource);
+    case "ProxyWANLink":
+      return wanLink(resource);
+    case "ProxyWANPolicy":
+      return wanPolicy(resource);
+    case "NovaEdgeRemoteCluster":
+      return remoteCluster(resource);
   }
 }
 

@@ -15,6 +15,11 @@ export class Findings {
   contradiction(path: Path, message: string, hint?: string): void {
     this.#add(path, "key", "CONTRADICTION", message, hint);
   }
+  /** It will not do what it looks like. */
+  warning(path: Path, message: string, hint?: string): void {
+    const found = diagnosticAt(this.#document, path, "key", "NEVER_MATCHES", message, { hint });
+    this.list.push({ ...found, severity: "warning" });
+  }
   missing(path: Path, message: string, hint?: string): void {
     this.#add(path, "value", "FIELD_MISSING", message, hint);
   }

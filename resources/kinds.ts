@@ -5,8 +5,11 @@ import { type GatewaySpec, gatewaySpec } from "./gateway.ts";
 import { clusterMetadata, type Metadata, namespacedMetadata } from "./metadata.ts";
 import { API_VERSION, KIND_NAMES, type Kind } from "./names.ts";
 import { type PoolSpec, poolSpec } from "./pool.ts";
+import { type RemoteClusterSpec, remoteClusterSpec } from "./remote-cluster.ts";
 import { type RouteSpec, routeSpec } from "./route.ts";
 import { type VipSpec, vipSpec } from "./vip.ts";
+import { type WanLinkSpec, wanLinkSpec } from "./wan-link.ts";
+import { type WanPolicySpec, wanPolicySpec } from "./wan-policy.ts";
 import type { Positioned } from "./yaml.ts";
 
 export interface Specs {
@@ -15,6 +18,9 @@ export interface Specs {
   readonly ProxyBackend: BackendSpec;
   readonly ProxyVIP: VipSpec;
   readonly ProxyIPPool: PoolSpec;
+  readonly ProxyWANLink: WanLinkSpec;
+  readonly ProxyWANPolicy: WanPolicySpec;
+  readonly NovaEdgeRemoteCluster: RemoteClusterSpec;
 }
 
 export interface Resource<K extends Kind> {
@@ -29,7 +35,10 @@ export type Route = Resource<"ProxyRoute">;
 export type Backend = Resource<"ProxyBackend">;
 export type Vip = Resource<"ProxyVIP">;
 export type Pool = Resource<"ProxyIPPool">;
-export type AnyResource = Gateway | Route | Backend | Vip | Pool;
+export type WanLink = Resource<"ProxyWANLink">;
+export type WanPolicy = Resource<"ProxyWANPolicy">;
+export type RemoteCluster = Resource<"NovaEdgeRemoteCluster">;
+export type AnyResource = Gateway | Route | Backend | Vip | Pool | WanLink | WanPolicy | RemoteCluster;
 
 /** Each list in the order of namespaces and names, whatever the order of files. */
 export interface ResourceSet {
@@ -38,6 +47,9 @@ export interface ResourceSet {
   readonly backends: readonly Backend[];
   readonly vips: readonly Vip[];
   readonly pools: readonly Pool[];
+  readonly wanLinks: readonly WanLink[];
+  readonly wanPolicies: readonly WanPolicy[];
+  readonly remoteClusters: readonly RemoteCluster[];
 }
 
 export const SPECS: Readonly<Record<Kind, z.ZodType>> = {
@@ -46,6 +58,9 @@ export const SPECS: Readonly<Record<Kind, z.ZodType>> = {
   ProxyBackend: backendSpec,
   ProxyVIP: vipSpec,
   ProxyIPPool: poolSpec,
+  ProxyWANLink: wanLinkSpec,
+  ProxyWANPolicy: wanPolicySpec,
+  NovaEdgeRemoteCluster: remoteClusterSpec,
 };
 
 export type DocumentSchema = z.ZodType<{ readonly metadata: Metadata; readonly spec: unknown }>;
@@ -73,6 +88,9 @@ const DOCUMENTS: Readonly<Record<Kind, DocumentSchema>> = {
   ProxyBackend: made("ProxyBackend"),
   ProxyVIP: made("ProxyVIP"),
   ProxyIPPool: made("ProxyIPPool"),
+  ProxyWANLink: made("ProxyWANLink"),
+  ProxyWANPolicy: made("ProxyWANPolicy"),
+  NovaEdgeRemoteCluster: made("NovaEdgeRemoteCluster"),
 };
 
 /** "default/web", or "edge" of a kind without namespaces. */
@@ -86,5 +104,14 @@ export function idOf(resource: AnyResource): string {
 }
 
 export function everything(set: ResourceSet): readonly AnyResource[] {
-  return [...set.gateways, ...set.routes, ...set.backends, ...set.vips, ...set.pools];
+  return [
+    ...set.gateways,
+    ...set.routes,
+    ...set.backends,
+    ...set.vips,
+    ...set.pools,
+    ...set.wanLinks,
+    ...set.wanPolicies,
+    ...set.remoteClusters,
+  ];
 }

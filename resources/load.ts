@@ -152,5 +152,8 @@ function sorted(found: readonly AnyResource[]): ResourceSet {
     backends: of("ProxyBackend"),
     vips: of("ProxyVIP"),
     pools: of("ProxyIPPool"),
+    wanLinks: of("ProxyWANLink"),
+    wanPolicies: of("ProxyWANPolicy"),
+    remoteClusters: of("NovaEdgeRemoteCluster"),
   };
 }

@@ -1,7 +1,15 @@
 /** The kinds and what they are called, without their schemas: novactl knows names and starts fast. */
 export const API_VERSION = "novaedge.io/v1alpha1";
 
-export type Kind = "ProxyGateway" | "ProxyRoute" | "ProxyBackend" | "ProxyVIP" | "ProxyIPPool";
+export type Kind =
+  | "ProxyGateway"
+  | "ProxyRoute"
+  | "ProxyBackend"
+  | "ProxyVIP"
+  | "ProxyIPPool"
+  | "ProxyWANLink"
+  | "ProxyWANPolicy"
+  | "NovaEdgeRemoteCluster";
 
 export interface KindNames {
   readonly kind: Kind;
@@ -41,6 +49,24 @@ export const KIND_NAMES: Readonly<Record<Kind, KindNames>> = {
     names: ["ippools", "ippool", "pools", "pool"],
     namespaced: false,
     about: "Addresses that virtual IPs are given.",
+  },
+  ProxyWANLink: {
+    kind: "ProxyWANLink",
+    names: ["wanlinks", "wanlink", "wl"],
+    namespaced: true,
+    about: "A way of a site into the world: its interface, what it carries and costs, and where tunnels reach it.",
+  },
+  ProxyWANPolicy: {
+    kind: "ProxyWANPolicy",
+    names: ["wanpolicies", "wanpolicy", "wp"],
+    namespaced: true,
+    about: "A class of traffic, what it needs of a path, and how its path is chosen.",
+  },
+  NovaEdgeRemoteCluster: {
+    kind: "NovaEdgeRemoteCluster",
+    names: ["remoteclusters", "remotecluster", "nerc"],
+    namespaced: true,
+    about: "Another site: its key, its networks and how tunnels reach it.",
   },
 };
 

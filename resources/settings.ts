@@ -10,6 +10,7 @@ import { labels } from "./metadata.ts";
 import { ospfSettings } from "./ospf.ts";
 import { routingConsistency } from "./routing-consistency.ts";
 import { absoluteFile, duration, integer, interfaceName, ip, nodeName, port, unicast } from "./scalar.ts";
+import { sdwanSettings } from "./sdwan.ts";
 import { parseYaml } from "./yaml.ts";
 
 const heartbeat = z.strictObject({
@@ -67,6 +68,7 @@ export const settingsSchema = z
     bgp: bgpSettings.optional().describe("The BGP router of this node; virtual IPs of mode BGP add to it."),
     ospf: ospfSettings.optional().describe("The OSPF routers of this node; virtual IPs of mode OSPF add to them."),
     bfd: bfdSettings.prefault({}).describe("BFD: profiles, and sessions beside those of BGP and OSPF."),
+    sdwan: sdwanSettings.prefault({}).describe("SD-WAN: this host's site, its tunnels, and how paths are judged."),
     routing: z
       .strictObject({
         onStop: z

@@ -6,10 +6,7 @@
 export const UNSUPPORTED_KINDS: readonly string[] = [
   "ProxyPolicy",
   "ProxyCertificate",
-  "ProxyWANLink",
-  "ProxyWANPolicy",
   "NovaEdgeCluster",
-  "NovaEdgeRemoteCluster",
   "NovaEdgeFederation",
 ];
 
@@ -40,12 +37,22 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
       .split(" ")
       .map((name) => `spec.${name}`),
   ProxyVIP: ["spec.tolerations"],
+  ProxyWANPolicy: ["spec.match.paths", "spec.match.headers"],
+  NovaEdgeRemoteCluster: [
+    "spec.agent",
+    "spec.routing",
+    "spec.healthCheck",
+    ..."controllerEndpoint tls reconnectInterval timeout".split(" ").map((name) => `spec.connection.${name}`),
+    "spec.connection.tunnel.wireGuard.privateKeySecretRef",
+  ],
 };
 
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   "ProxyGateway spec.listeners.protocol": ["HTTPS", "HTTP3", "TCP", "TLS", "UDP"],
   "ProxyGateway spec.accessLog.format": ["custom"],
   "ProxyRoute spec.rules.filters.type": ["RequestMirror"],
+  "NovaEdgeRemoteCluster spec.connection.mode": ["Direct"],
+  "NovaEdgeRemoteCluster spec.connection.tunnel.type": ["SSH", "WebSocket"],
   "ProxyBackend spec.lbPolicy": ["P2C", "EWMA", "RingHash", "Maglev", "LeastConn", "SourceHash", "Sticky"],
 };
 
@@ -55,6 +62,14 @@ const INSTEAD: Readonly<Record<string, string>> = {
   "ProxyBackend spec.protocol": "leave it out: backends are spoken to in HTTP/1.1",
   "ProxyBackend spec.lbPolicy": "use RoundRobin",
   "ProxyVIP spec.tolerations": "use spec.nodeSelector",
+  "NovaEdgeRemoteCluster spec.connection.controllerEndpoint":
+    "leave it out: sites need no controller to be joined by tunnels",
+  "NovaEdgeRemoteCluster spec.connection.mode": "use Tunnel",
+  "NovaEdgeRemoteCluster spec.connection.tunnel.type": "use WireGuard",
+  "NovaEdgeRemoteCluster spec.connection.tunnel.wireGuard.privateKeySecretRef":
+    "use sdwan.privateKeyFile in the settings of that site",
+  "ProxyWANPolicy spec.match.paths": "use hosts, destinations or ports",
+  "ProxyWANPolicy spec.match.headers": "use hosts, destinations or ports",
   "ProxyGateway spec.listeners.protocol": "use HTTP",
   "ProxyGateway spec.accessLog.format": "use json or clf",
 };

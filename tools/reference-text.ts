@@ -1,5 +1,7 @@
 /** What the configuration reference says beside the fields: examples (a test loads them) and the rules of the files. */
+
 import type { Kind } from "../resources/names.ts";
+import { WAN_EXAMPLES } from "./reference-wan.ts";
 
 export const INTRODUCTION = `# Configuration reference
 
@@ -78,6 +80,18 @@ numeric order. It keeps it as long as it exists, also over restarts (\`paths.sta
 same address as long as they saw the same files from the beginning; where that cannot be promised (a node joins later,
 files were applied in another order), write the addresses.
 `,
+  ProxyWANLink: `Links of all sites may stand in one directory that every site reads: those of \`sdwan.site\` are this host's own, the others
+are where its tunnels lead. A site's links count in the order of their names: tunnel k of a link leads to the k-th link of
+every other site and listens on \`tunnelEndpoint.port\` + k.
+
+\`maxPacketLoss: "1%"\` is plain. Bare numbers were documented as a ratio and used as percent elsewhere: below 1 it is read as a
+ratio (0.01 is 1 %), from 1 on as percent, and a warning says which.
+`,
+  ProxyWANPolicy: `Flows are classified once, when they begin; the highest \`priority\` that matches decides. Unmatched traffic to other sites
+takes the best path by latency; unmatched traffic to the internet is left to the host's main routing table.
+`,
+  NovaEdgeRemoteCluster: `Both sites name each other: each has the other's public key (\`novactl wan keys\` shows one's own) and \`overlayCIDR\`.
+`,
 };
 
 /** Further documents of a kind, each with a word about it. */
@@ -109,6 +123,7 @@ spec:
 };
 
 export const EXAMPLES: Readonly<Record<Kind | "settings", string>> = {
+  ...WAN_EXAMPLES,
   settings: `node:
   name: edge-1
   labels: {rack: a}

@@ -1,0 +1,123 @@
+/** ProxyWANPolicy: a class of traffic, what it needs of a path, and how its path is chosen. */
+import * as z from "zod";
+import { routePrefix } from "./routing-values.ts";
+import { flag, hostname, integer, interfaceName, pattern, subdomain } from "./scalar.ts";
+import { dscp, siteName, slaShape } from "./wan-values.ts";
+
+const PORTS_ERROR = "a port or a range of ports such as 443 or 5060-5090";
+const ports: z.ZodType<readonly [number, number], string | number> = z
+  .union([integer(1, 65_535), z.string().max(11)], { error: PORTS_ERROR })
+  .transform((value, context): readonly [number, number] => {
+    const [, first = "", last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(String(value)) ?? [];
+    const range = [Number(first), Number(last)] as const;
+    if (range[0] >= 1 && range[0] <= range[1] && range[1] <= 65_535) return range;
+    context.issues.push({ code: "custom", message: PORTS_ERROR, input: value });
+    return z.NEVER;
+  })
+  .meta({ title: "port or range" });
+
+const PROTOCOL_ERROR = "tcp, udp, icmp, or a protocol number from 0 to 255";
+const protocol: z.ZodType<string, string | number> = z
+  .union([z.enum(["tcp", "udp", "icmp"]), integer(0, 255)], { error: PROTOCOL_ERROR })
+  .transform(String)
+  .meta({ title: "protocol" });
+
+const USER_ERROR = "a user's name or number";
+const user: z.ZodType<string | number, string | number> = z
+  .union([integer(0, 4_294_967_294), pattern("user", USER_ERROR, /^[a-z_][a-z0-9_-]*\$?$/, 32)], { error: USER_ERROR })
+  .meta({ title: "user" });
+
+const host = hostname.refine((name) => name !== "*" && !name.endsWith(".*") && !name.startsWith("["), {
+  error: "a host name such as www.example.com or *.example.com",
+});
+const most = (of: string) => `at most 256 ${of}`;
+
+const match = z.strictObject({
+  hosts: z
+    .array(host)
+    .max(256, most("hosts"))
+    .default([])
+    .describe("Names; addresses that DNS answers passing through this host give for them are taken for theirs."),
+  sources: z.array(routePrefix).max(256, most("sources")).default([]).describe("Networks that packets come from."),
+  destinations: z.array(routePrefix).max(256, most("destinations")).default([]).describe("Networks that they go to."),
+  protocols: z.array(protocol).max(16, "at most 16 protocols").default([]).describe("Protocols."),
+  ports: z
+    .array(ports)
+    .max(64, "at most 64 ports")
+    .default([])
+    .describe("Destination ports of TCP and UDP, single ones and ranges."),
+  dscp: z.array(dscp).max(64, "at most 64 code points").default([]).describe("Code points that packets come with."),
+  interfaces: z.array(interfaceName).max(32, "at most 32 interfaces").default([]).describe("Interfaces they come by."),
+  users: z
+    .array(user)
+    .max(32, "at most 32 users")
+    .default([])
+    .describe("Users whose processes on this host send them, by name or number."),
+});
+
+const SLA_CLASSES = ["voice", "video", "interactive", "bulk"] as const;
+/** Milliseconds and percent; what `sla.class` stands for where a limit is not written. */
+export const SLA_CLASS_LIMITS: Readonly<
+  Record<(typeof SLA_CLASSES)[number], { latency?: number; jitter?: number; loss?: number; mos?: number }>
+> = {
+  // ITU-T G.114: 150 ms one way is the most that goes unnoticed; MOS 3.6 is "some users dissatisfied" (G.107 Annex B).
+  voice: { latency: 300, jitter: 30, loss: 1, mos: 3.6 },
+  video: { latency: 400, jitter: 50, loss: 1 },
+  interactive: { latency: 200, jitter: 100, loss: 2 },
+  bulk: { loss: 5 },
+};
+
+const pathSelection = z.strictObject({
+  strategy: z
+    .enum(["lowest-latency", "highest-bandwidth", "most-reliable", "lowest-cost", "weighted"])
+    .describe("What is best among paths that are good enough; `weighted` spreads flows over links by their weights."),
+  failover: flag
+    .default(true)
+    .describe("Whether a path that breaks the SLA is left; one that is dead is left in any case."),
+  dscpClass: dscp
+    .optional()
+    .describe("Code point that packets of the class get, in tunnels also the outer header. Without it: left alone."),
+  sla: z
+    .strictObject({
+      class: z.enum(SLA_CLASSES).optional().describe("Limits that are usual for such traffic, where none is written."),
+      ...slaShape,
+      minMOS: z
+        .number({ error: "a number from 1 to 4.5" })
+        .min(1, "a number from 1 to 4.5")
+        .max(4.5, "a number from 1 to 4.5")
+        .optional()
+        .meta({ title: "number from 1 to 4.5" })
+        .describe("Least quality of speech (ITU-T G.107)."),
+    })
+    .prefault({})
+    .describe("What a path must keep to be good enough for this class."),
+  links: z
+    .array(subdomain)
+    .max(32, "at most 32 links")
+    .default([])
+    .describe("Names of this site's links that may carry it; empty: all."),
+  breakout: z
+    .union([z.enum(["local", "none"]), siteName], { error: "local, none, or a site's name" })
+    .default("local")
+    .describe(
+      "How it reaches the internet: by this site's links, not at all, or through another site, whose links then hide it (NAT).",
+    ),
+  killSwitch: flag
+    .default(false)
+    .describe("While none of its paths is alive it is refused, rather than left to the host's main routing table."),
+  balance: flag
+    .default(true)
+    .describe("Whether its flows are spread over links of role loadbalance, where there are several."),
+});
+
+export const wanPolicySpec = z.strictObject({
+  match: match
+    .prefault({})
+    .describe("What belongs to the class: all fields that are there, any value of each. Empty: everything."),
+  pathSelection: pathSelection.describe("How its path is chosen."),
+  priority: integer(0, 1000)
+    .default(100)
+    .describe("Policies are tried from the highest number down, equal ones by name; the first that matches decides."),
+});
+export type WanPolicySpec = z.output<typeof wanPolicySpec>;
+export type WanMatch = WanPolicySpec["match"];
