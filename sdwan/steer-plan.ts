@@ -134,6 +134,8 @@ export interface CandidateSpec {
   readonly tier: number;
   /** For `weighted`: 1–1000. */
   readonly weight: number;
+  /** What this one must keep instead of the choice's `sla`: the limits of its link are in it.  Absent: the choice's. */
+  readonly sla?: Sla;
   /** Device of its routes: the path's own, or its twin for another DSCP. */
   readonly ifname: string;
   /** Next hops; undefined = on the device itself (tunnels).  A family with `usable: false` is left out. */
