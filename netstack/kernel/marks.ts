@@ -36,3 +36,15 @@ export const MARK_MASK = 0x3f00_0000;
 export const INTERFACE_PREFIX = "nv";
 /** … and carry this alias, which is what decides. */
 export const INTERFACE_ALIAS = "novaedge";
+
+/** The packet mark of a value of ours (1–63), as SO_MARK, `ip rule` and WireGuard's fwmark take it: MARK_MASK goes with it. */
+export function packetMark(value: number): number {
+  if (!(value >= 1 && value <= MARK_MASK / MARK_UNIT)) throw new TypeError(`a mark of value ${value}`);
+  return Math.trunc(value) * MARK_UNIT;
+}
+/** The value in a packet or connection mark; 0 = none of ours. */
+export function markValue(mark: number): number {
+  return Math.trunc(((mark >>> 0) & MARK_MASK) / MARK_UNIT);
+}
+/** Lowest bit of the mask. */
+const MARK_UNIT = 0x0100_0000;
