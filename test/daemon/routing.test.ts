@@ -301,7 +301,8 @@ describe("questions and traces", () => {
     const areas = "v2: {areas: [{id: 0, interfaces: [{name: eth0}]}]}";
     const { bgp, ospf } = settingsOf(`bgp: {asn: 65001, ${dynamic}}\nospf: {${areas}}`);
     const made = await running(undefined, { bgp, ospf });
-    const { untraceable } = routingActions(made);
+    const actions = routingActions(made);
+    const untraceable = (of: "bgp" | "ospf" | "bfd", peer: string | undefined) => actions.untraceable(of, peer);
     expect(untraceable("bgp", "10.0.0.11")).toMatchObject({
       code: "NOT_FOUND",
       message: "there is no BGP peer 10.0.0.11; did you mean 10.0.0.1?",

@@ -162,7 +162,7 @@ export const ROUTERS: object = {
               prepend: 2,
               addCommunities: ["65001:2"],
               removeCommunities: ["65000:3"],
-              nextHop: "self",
+              nextHop: "192.0.2.9",
             },
           },
           { name: "last", action: "accept" },
