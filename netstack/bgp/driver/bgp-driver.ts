@@ -69,6 +69,7 @@ export class BgpDriver implements Disposable {
   #wake: { readonly at: Instant; readonly timer: Disposable } | undefined;
   #reporting: Disposable | undefined;
   #withdrawn: (() => void) | undefined;
+  #epoch = 0;
 
   constructor(parts: BgpParts) {
     this.#parts = parts;
@@ -296,13 +297,20 @@ export class BgpDriver implements Disposable {
   #report(): void {
     this.#reporting?.[Symbol.dispose]();
     this.#reporting = undefined;
-    const { loop, notes, speaker } = this.#parts;
-    const epoch = Date.now() - loop.now();
+    const { notes, speaker } = this.#parts;
+    const epoch = this.#epochNow();
     for (const peer of this.#changed) {
       const report = speaker.report(peer, epoch);
       if (report !== undefined) notes.peer(report);
     }
     this.#changed.clear();
+  }
+
+  /** Taken anew when somebody has set the clock, not for its last digits: a moment that is told twice is the same one. */
+  #epochNow(): number {
+    const epoch = Date.now() - this.#parts.loop.now();
+    if (Math.abs(epoch - this.#epoch) > CLOCK_SET) this.#epoch = epoch;
+    return this.#epoch;
   }
 
   #traced(peer: string, direction: TraceLine["direction"], text: string): void {
@@ -331,5 +339,7 @@ function isRoutes(question: { readonly of: string }): question is BgpQuestion {
 
 /** Changes of a busy peer's counters come by the turn; nobody reads as fast. */
 const REPORT_AFTER = ms(50);
+/** Milliseconds; slewing takes hours for it. */
+const CLOCK_SET = 1000;
 /** Milliseconds for the peers to take our last words. */
 const STOP_WITHIN = 1500;

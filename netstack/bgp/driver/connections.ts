@@ -275,7 +275,9 @@ interface Called {
 function hintOf(before: DropCounts, session: BgpSession): string {
   const now = dropCounts();
   const far = now.far - before.far;
-  if (far > 0) return `; ${far} segments came from further away than ${session.ttlSecurity ?? 0} hops and were dropped`;
+  const hops = session.ttlSecurity ?? 0;
+  if (far > 0)
+    return `; ${far} segments came from further away than ${hops} hop${hops === 1 ? "" : "s"} and were dropped`;
   if (session.auth === undefined) return "";
   const wrong = now.wrong - before.wrong;
   if (wrong > 0) return `; ${wrong} segments with a wrong signature were dropped: the peer's password differs`;

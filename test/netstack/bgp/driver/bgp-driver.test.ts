@@ -57,6 +57,17 @@ describe.skipIf(UNABLE !== undefined).each(ENGINES)("the BGP driver on %s", (eng
     ]);
   });
 
+  test("a moment is the same in every report, though the two clocks never agree on the last digit", () => {
+    script.answer = ({ kind }) => (kind === "clear" ? [{ kind: "changed", peer: "b" }] : []);
+    script.names = ["b"];
+    for (let reports = 1; reports <= 4; reports++) {
+      driven.driver.clear("b", "hard");
+      until(loop, "a report", () => script.epochs.length === reports);
+    }
+    expect(new Set(script.epochs).size).toBe(1);
+    expect(Math.abs((script.epochs[0] ?? 0) + loop.now() - Date.now())).toBeLessThan(1000);
+  });
+
   test("an expected caller is told of with both ends, our addresses there, and no virtual ones among them", () => {
     a.route.addAddress({ ip: ipv4("192.0.2.99"), prefixLength: 24, index: a.index, protocol: ADDRESS_PROTOCOL });
     script.known = (remote) => (remote === B4 ? expected : undefined);

@@ -17,11 +17,14 @@ import type { Host } from "../../kernel/segment.ts";
 
 export class Script implements BgpSpeaker {
   readonly events: Event[] = [];
+  /** What the loop's clock is in wall time, as each report was told. */
+  readonly epochs: number[] = [];
   /** What follows from an event. */
   answer: (event: Event) => readonly Action[] = () => [];
   pull: (connection: Connection, room: number) => readonly Uint8Array[] = () => [];
   known: (remote: Ip) => Expected | undefined = () => undefined;
   wakeAt: Instant | undefined = undefined;
+  names: readonly string[] = [];
   #connections = 0;
 
   handle(event: Event): readonly Action[] {
@@ -40,11 +43,12 @@ export class Script implements BgpSpeaker {
   nextRoutes(): readonly RouteChange[] {
     return [];
   }
-  report(): BgpPeerReport | undefined {
+  report(_peer: string, epoch: number): BgpPeerReport | undefined {
+    this.epochs.push(epoch);
     return undefined;
   }
   peers(): readonly string[] {
-    return [];
+    return this.names;
   }
   stats(): Stats {
     return { prefixes: 0, paths: 0, attributeSets: 0 };
