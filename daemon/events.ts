@@ -19,7 +19,9 @@ export class Events {
     this.#wall = wall;
   }
 
-  emit(name: string, fields: Fields = {}, level: Level = "info"): void {
+  emit(name: string, told: Fields = {}, level: Level = "info"): void {
+    // A child names the weight of an event among its fields: said once, it is not one of them.
+    const { level: _weight, ...fields } = told;
     const event: AdminEvent = { seq: ++this.#seq, at: this.#wall(), level, name, fields };
     this.#ring.push(event);
     if (this.#ring.length > RING_SIZE) this.#ring.shift();
