@@ -188,8 +188,19 @@ function routingTable({ io }: Call, routing: Status["routing"]): string {
 function routingRows({ bgp, ospf, bfd }: Status["routing"]): readonly Row[] {
   const share = (up: number, all: number): ReturnType<typeof toned> =>
     toned(`${up}/${all}`, up === all ? "good" : up === 0 ? "bad" : "warn");
+  const last = (about: string, is: boolean, how: string): string | ReturnType<typeof toned> =>
+    is ? toned(`${about}; the last choice (${how})`, "warn") : about;
   return [
-    ...(bgp === undefined ? [] : [["BGP", bgp.routerId, share(bgp.established, bgp.peers), `peers, AS ${bgp.asn}`]]),
+    ...(bgp === undefined
+      ? []
+      : [
+          [
+            "BGP",
+            bgp.routerId,
+            share(bgp.established, bgp.peers),
+            last(`peers, AS ${bgp.asn}`, bgp.gracefulShutdown, "graceful shutdown"),
+          ],
+        ]),
     ...(ospf === undefined
       ? []
       : [
@@ -197,7 +208,11 @@ function routingRows({ bgp, ospf, bfd }: Status["routing"]): readonly Row[] {
             "OSPF",
             ospf.routerId,
             share(ospf.full, ospf.neighbors),
-            `neighbors on ${ospf.interfaces} interface${ospf.interfaces === 1 ? "" : "s"}`,
+            last(
+              `neighbors on ${ospf.interfaces} interface${ospf.interfaces === 1 ? "" : "s"}`,
+              ospf.maxMetric,
+              "max-metric",
+            ),
           ],
         ]),
     ...(bfd.sessions === 0 ? [] : [["BFD", "", share(bfd.up, bfd.sessions), "sessions"]]),

@@ -81,7 +81,7 @@ function peerConditions(
     const subject = `bgp/${spec.name}`;
     if (report?.state === "established") {
       const bare = report.bfd !== undefined && unguarded(report.bfd) && lasting(`${subject} bfd`, BFD_PATIENCE);
-      return [...limits(spec, report, subject), ...(bare ? [unguardedOf(subject)] : [])];
+      return [...limits(spec, report, subject), ...(bare ? [unguardedOf(subject, "established", "peer")] : [])];
     }
     const fresh = (report?.established ?? 0) === 0;
     if (!lasting(subject, fresh ? PEER_PATIENCE : ms(0))) return [];
@@ -131,10 +131,13 @@ function afterTooMany({ name, families }: BgpPeerSpec, error: string): string {
   return [...(most.length === 0 ? [] : [`allowed: ${most.join(", ")}`]), `${again}${alone}`].join("; ");
 }
 
-/** RFC 5882 §4.2 lets the session live; who asked for BFD must know that a dead path is noticed by the hold time only. */
-function unguardedOf(subject: string): DesiredCondition {
-  const message =
-    "established, but its BFD session has never come up: does the peer run BFD for this host, single or multihop as here?";
+/** RFC 5882 §4.2 lets the session live; who asked for BFD must know that a dead path is noticed by the slow timer only. */
+function unguardedOf(subject: string, what: string, where: "peer" | "interface"): DesiredCondition {
+  const asked =
+    where === "peer"
+      ? "its BFD session has never come up: does the peer run BFD for this host, single or multihop as here?"
+      : "BFD is not up: does the router run it on its interface?";
+  const message = `${what}, but ${asked}`;
   return { code: "BFD_DOWN", severity: "warning", subject, message };
 }
 
@@ -165,7 +168,15 @@ function interfaceConditions(
   const subject = `ospf/${spec.ifname}`;
   const report = reports.find((each) => each.version === version && each.ifname === spec.ifname);
   const neighbors = report?.neighbors ?? [];
-  if (neighbors.some(({ state }) => state === "full")) return [];
+  const full = neighbors.filter(({ state }) => state === "full");
+  if (full.length > 0) {
+    if (spec.bfd === undefined) return [];
+    const bare = full.filter(
+      ({ routerId, bfd }) => bfd !== "up" && lasting(`${subject}/${version} ${routerId} bfd`, BFD_PATIENCE),
+    );
+    const who = `full with ${bare.map(({ routerId }) => routerId).join(", ")}`;
+    return bare.length === 0 ? [] : [unguardedOf(`${subject}/v${version}`, who, "interface")];
+  }
   // An adjacency may take a dead interval (the wait for a designated router) and an exchange.
   if (!lasting(`${subject}/${version}`, ms(spec.dead + EXCHANGE))) return [];
   const best = neighbors.map(({ routerId, state, lastError }) =>

@@ -105,6 +105,7 @@ export function routingSummary(routing: Routing, bfd: Bfd): RoutingSummary {
             routerId: plan.bgp.routerId,
             peers: peers.length,
             established: peers.filter(({ state }) => state === "established").length,
+            gracefulShutdown: plan.bgp.gracefulShutdown,
           },
     ospf:
       ospf === undefined
@@ -114,6 +115,7 @@ export function routingSummary(routing: Routing, bfd: Bfd): RoutingSummary {
             interfaces: interfaces.length,
             neighbors: neighbors.length,
             full: neighbors.filter(({ state }) => state === "full").length,
+            maxMetric: plan?.ospf.some(({ maxMetric }) => maxMetric) === true,
           },
     bfd: { sessions: sessions.length, up: sessions.filter(({ state }) => state === "up").length },
   };

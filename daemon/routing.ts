@@ -283,7 +283,9 @@ export class Routing {
       const { version, ifname } = report;
       this.#parts.events.emit("ospf.moved", { version, ifname, neighbor, from, to }, to === "full" ? "info" : "warn");
     }
-    if (before === undefined || before.state !== report.state || !sameContent([...was], [...is])) this.#parts.changed();
+    const guards = (one: OspfInterfaceReport | undefined) => one?.neighbors.map(({ bfd }) => bfd);
+    const same = sameContent([...was], [...is]) && sameContent(guards(before), guards(report));
+    if (before?.state !== report.state || !same) this.#parts.changed();
   }
 
   #vipMoved(report: RoutedVipReport, at: number): void {

@@ -85,10 +85,14 @@ interface BgpSummary {
   readonly routerId: string;
   readonly peers: number;
   readonly established: number;
+  /** Everything is announced as the last choice. */
+  readonly gracefulShutdown: boolean;
 }
 interface OspfSummary {
   readonly routerId: string;
   readonly interfaces: number;
   readonly neighbors: number;
   readonly full: number;
+  /** This host is the last choice for everything. */
+  readonly maxMetric: boolean;
 }

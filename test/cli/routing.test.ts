@@ -143,7 +143,8 @@ describe("routing elsewhere", () => {
     await using one = await new FakeDaemon({ status: () => ({ ...STATUS, vips: [edge, vip] }) }).listen();
     const { out } = await one.novactl(["status"]);
     expect(out).toContain("any    192.0.2.10/32,2001:db8::10/128   BGP    announced   1/2 tor1   yes\n");
-    expect(out).toContain("BGP        192.0.2.7   1/2   peers, AS 65001\n");
+    expect(out).toContain("BGP        192.0.2.7   1/2   peers, AS 65001; the last choice (graceful shutdown)\n");
+    expect(out).toContain("OSPF       192.0.2.7   1/2   neighbors on 1 interface; the last choice (max-metric)\n");
     // Sessions go on without it.
     const withdrawn = { ...vip, state: "withdrawn" as const };
     await using other = await new FakeDaemon({ status: () => ({ ...STATUS, vips: [withdrawn] }) }).listen();

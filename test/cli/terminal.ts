@@ -107,8 +107,8 @@ export const STATUS: Status = {
     },
   ],
   routing: {
-    bgp: { asn: 65001, routerId: "192.0.2.7", peers: 2, established: 1 },
-    ospf: { routerId: "192.0.2.7", interfaces: 1, neighbors: 2, full: 1 },
+    bgp: { asn: 65001, routerId: "192.0.2.7", peers: 2, established: 1, gracefulShutdown: true },
+    ospf: { routerId: "192.0.2.7", interfaces: 1, neighbors: 2, full: 1, maxMetric: true },
     bfd: { sessions: 2, up: 1 },
   },
   peers: [{ node: "edge-2", ifname: "eth0", state: "up", address: "192.0.2.2" }],

@@ -117,6 +117,31 @@ describe("BFD between routing and pulse", () => {
     await without.clock.pass(1);
     expect(codes(without).filter((each) => each.includes("BFD"))).toEqual([]);
   });
+  it("a full neighbor whose BFD session does not come up is told after half a minute", async () => {
+    const made = await running(
+      undefined,
+      settingsOf(
+        "bfd: {profiles: [{name: p}]}\nospf: {v2: {areas: [{id: 0, interfaces: [{name: eth0, bfd: {profile: p}}]}]}}",
+      ),
+    );
+    const [first] = INTERFACES;
+    if (first === undefined) throw new TypeError("no interface");
+    const says = async (bfd: string | undefined): Promise<void> => {
+      const neighbors = first.neighbors.map((each) => ({ ...each, state: "full" as const, bfd }));
+      made.router.say({ kind: "ospf-interface", interface: { ...first, version: 2, ifname: "eth0", neighbors } });
+      await made.clock.pass(1);
+    };
+    const told = (): readonly string[] => codes(made).filter((each) => each.includes("BFD"));
+    await says(undefined);
+    await made.clock.pass(20_000);
+    await says("down");
+    await made.clock.pass(9_000);
+    expect(told()).toEqual([]);
+    await made.clock.pass(1_100);
+    expect(told()).toEqual(["warning BFD_DOWN ospf/eth0/v2"]);
+    await says("up");
+    expect(told()).toEqual([]);
+  });
   it("an established BGP session whose BFD session never came up is told after half a minute", async () => {
     const made = await running();
     const [peer] = PEERS;
