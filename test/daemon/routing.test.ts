@@ -296,6 +296,13 @@ describe("conditions of routing", () => {
 });
 
 describe("questions and traces", () => {
+  it("an event of the process has its weight once", async () => {
+    const made = await running();
+    made.router.say({ kind: "event", name: "bgp.route-refused", fields: { prefix: "10.0.0.0/8", level: "warn" } });
+    const [told] = made.events.since(0).filter(({ name }) => name === "bgp.route-refused");
+    expect(told).toMatchObject({ level: "warn", fields: { prefix: "10.0.0.0/8" } });
+    expect(told?.fields).not.toHaveProperty("level");
+  });
   it("what will never come is not traced: a BGP peer of no name or prefix, an interface that speaks no OSPF", async () => {
     const dynamic = "dynamic: [{name: any, prefix: 10.9.0.0/24, asn: 65000}]";
     const areas = "v2: {areas: [{id: 0, interfaces: [{name: eth0}]}]}";
