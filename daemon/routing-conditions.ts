@@ -4,6 +4,7 @@ import { after, type Instant, type Ms, ms, seconds } from "../base/unit.ts";
 import type { BgpPeerReport, BgpPeerSpec } from "../netstack/bgp/plan.ts";
 import type { OspfInterfaceReport, OspfInterfaceSpec } from "../netstack/ospf/plan.ts";
 import type { DesiredCondition } from "./desired.ts";
+import type { RoutedVipReport } from "./routing/words.ts";
 import type { Routing } from "./routing.ts";
 
 export class RoutingConditions {
@@ -46,11 +47,7 @@ export class RoutingConditions {
           .flatMap(({ interfaces }) => interfaces)
           .flatMap((each) => interfaceConditions(version, each, routing.interfaces, lasting)),
       ),
-      ...[...routing.vips.values()].flatMap(({ report: { name, state, why } }): readonly DesiredCondition[] =>
-        state === "failed"
-          ? [{ code: "VIP_NOT_ANNOUNCED", severity: "error", subject: `ProxyVIP/${name}`, message: why }]
-          : [],
-      ),
+      ...[...routing.vips.values()].flatMap(({ report }) => vipConditions(report, lasting)),
     ];
     for (const key of this.#since.keys()) if (!seen.has(key)) this.#since.delete(key);
     this.#alarm?.[Symbol.dispose]();
@@ -66,6 +63,17 @@ function downOf(status: ReturnType<Routing["status"]>): DesiredCondition | undef
   const how = status.state === "silent" ? "does not answer" : `ended: ${status.lastEnd ?? "unknown"}; a restart is due`;
   const message = `${how}; nothing is announced meanwhile, but to peers that keep our routes (bgp.gracefulRestart)`;
   return { code: "ROUTING_DOWN", severity: "error", subject: "routing", message };
+}
+
+function vipConditions({ name, state, why }: RoutedVipReport, lasting: Lasting): readonly DesiredCondition[] {
+  const subject = `ProxyVIP/${name}`;
+  const code = "VIP_NOT_ANNOUNCED";
+  if (state === "failed") return [{ code, severity: "error", subject, message: why }];
+  // Without any peer it is the peers that are told of; this one looks as if all were well.
+  const unheard = state === "bound" && why.startsWith(PARTLY) ? why.slice(PARTLY.length) : undefined;
+  if (unheard === undefined || !lasting(subject, FAMILY_PATIENCE)) return [];
+  const message = `nobody hears of ${unheard}: no peer or neighbor is there that takes routes of this family from us`;
+  return [{ code, severity: "warning", subject, message }];
 }
 
 function peerConditions(
@@ -196,6 +204,9 @@ function interfaceConditions(
 }
 
 const PEER_PATIENCE = seconds(10);
+/** The two families come by sessions of their own, OSPF's after two waits for a designated router. */
+const FAMILY_PATIENCE = seconds(60);
+const PARTLY = "NO_PEER ";
 /** FRR begins its BFD session when BGP is established, at a packet a second. */
 const BFD_PATIENCE = seconds(30);
 const EXCHANGE = 10_000;

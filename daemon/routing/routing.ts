@@ -15,6 +15,7 @@ import { OspfDriver } from "../../netstack/ospf/driver/ospf-driver.ts";
 import type { OspfInterfaceReport, OspfPlan } from "../../netstack/ospf/plan.ts";
 import { Anycast } from "./anycast.ts";
 import type { EngineNotes, RoutingEngine } from "./engine.ts";
+import { Hearers } from "./hearers.ts";
 import type {
   FromRouting,
   RoutedVip,
@@ -44,11 +45,9 @@ export class Routing implements Disposable {
   /** BFD sessions by who wants them. */
   readonly #bfd = new Map<string, readonly BfdSpec[]>();
   readonly #traces = new Map<number, Traced>();
-  /** BGP peers, and interfaces of OSPF with a neighbour, that hear what we announce. */
-  readonly #listeners = new Map<"bgp" | "ospf", Set<string>>([
-    ["bgp", new Set()],
-    ["ospf", new Set()],
-  ]);
+  readonly #hearers = new Hearers(() => {
+    if (!this.#stopping) this.#reportVips();
+  });
   readonly #reported = new Map<string, string>();
   #plan: RoutingPlan | undefined;
   #withdrawing: "no" | "under way" | "done" = "no";
@@ -159,7 +158,7 @@ export class Routing implements Disposable {
     if (plan === undefined) {
       this.#bgp?.[Symbol.dispose]();
       if (this.#bgp !== undefined) this.#wantBfd("bgp", []);
-      this.#listeners.get("bgp")?.clear();
+      this.#hearers.noPeers();
       this.#bgp = undefined;
       return;
     }
@@ -181,11 +180,11 @@ export class Routing implements Disposable {
         ...this.#notes("bgp"),
         peer: (peer) => {
           tell({ kind: "bgp-peer", peer });
-          this.#listens("bgp", peer.name, peer.state === "established");
+          this.#hearers.peer(peer);
         },
         peerGone: (name) => {
           tell({ kind: "bgp-peer-gone", name });
-          this.#listens("bgp", name, false);
+          this.#hearers.peerGone(name);
         },
       },
     });
@@ -216,12 +215,11 @@ export class Routing implements Disposable {
       ...this.#notes(`ospf${plan.version}`),
       report: (report: OspfInterfaceReport): void => {
         tell({ kind: "ospf-interface", interface: report });
-        const full = report.neighbors.some(({ state }) => state === "full");
-        this.#listens("ospf", `${report.version} ${report.ifname}`, full);
+        this.#hearers.interface(report);
       },
       reportGone: (version: 2 | 3, ifname: string): void => {
         tell({ kind: "ospf-interface-gone", version, ifname });
-        this.#listens("ospf", `${version} ${ifname}`, false);
+        this.#hearers.interfaceGone(version, ifname);
       },
     };
     return new OspfDriver(loop, plan, notes, () => Date.now());
@@ -237,14 +235,6 @@ export class Routing implements Disposable {
   #wantBfd(engine: string, sessions: readonly BfdSpec[]): void {
     this.#bfd.set(engine, sessions);
     this.#parts.tell({ kind: "bfd", sessions: [...this.#bfd.values()].flat() });
-  }
-
-  #listens(protocol: "bgp" | "ospf", who: string, now: boolean): void {
-    const listeners = this.#listeners.get(protocol);
-    if (listeners === undefined || listeners.has(who) === now) return;
-    if (now) listeners.add(who);
-    else listeners.delete(who);
-    if (!this.#stopping) this.#reportVips();
   }
 
   #isReady(vip: RoutedVip): boolean {
@@ -271,19 +261,14 @@ export class Routing implements Disposable {
     if (!vip.eligible) return { name, state: "withdrawn", why: vip.why };
     const hindered = addressesOf(vip).flatMap((ip) => this.#anycast.hindrance(ip) ?? []);
     if (hindered.length > 0) return { name, state: "failed", why: hindered.join("; ") };
-    const prefixes = new Set(vip.addresses.map(canonical));
-    const carries = (networks: readonly { readonly prefix: string }[]): boolean =>
-      networks.some(({ prefix }) => prefixes.has(canonical(prefix)));
-    const told = (["bgp", "ospf"] as const).filter((protocol) =>
-      carries(
-        protocol === "bgp"
-          ? (this.#plan?.bgp?.networks ?? [])
-          : (this.#plan?.ospf ?? []).flatMap((each) => each.networks),
-      ),
-    );
-    if (told.length === 0) return { name, state: "bound", why: "NO_NETWORK" };
-    const heard = told.some((protocol) => (this.#listeners.get(protocol)?.size ?? 0) > 0);
-    return heard ? { name, state: "announced", why: vip.why } : { name, state: "bound", why: "NO_PEER" };
+    const plan = this.#plan;
+    const prefixes = vip.addresses.map(canonical);
+    const are = prefixes.map((prefix) => (plan === undefined ? "not told" : this.#hearers.of(prefix, plan)));
+    if (are.every((each) => each === "not told")) return { name, state: "bound", why: "NO_NETWORK" };
+    if (are.every((each) => each === "heard")) return { name, state: "announced", why: vip.why };
+    if (!are.includes("heard")) return { name, state: "bound", why: "NO_PEER" };
+    const silent = prefixes.filter((_, index) => are[index] !== "heard");
+    return { name, state: "bound", why: `NO_PEER ${silent.join(", ")}` };
   }
 
   #answer(question: RoutingQuestion): RoutingAnswer {

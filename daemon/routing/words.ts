@@ -69,6 +69,8 @@ export type FromRouting =
 
 export interface RoutedVipReport {
   readonly name: string;
+  /** `announced`: all its addresses are, each to somebody who takes routes of its family. */
   readonly state: "announced" | "bound" | "withdrawn" | "failed";
+  /** Of `bound`: NO_NETWORK, NO_PEER, or NO_PEER and those of its addresses that nobody hears of. */
   readonly why: string;
 }

@@ -295,6 +295,22 @@ describe("conditions of routing", () => {
   });
 });
 
+describe("one of two families", () => {
+  it("an address that nobody hears of is told after a minute, though the other one is announced", async () => {
+    const made = await running();
+    const says = (why: string): void => made.router.say({ kind: "vip", vip: { name: "web", state: "bound", why } });
+    const told = (): readonly string[] => codes(made).filter((each) => each.includes("VIP_NOT"));
+    says("NO_PEER 2001:db8::10/128");
+    await made.clock.pass(59_000);
+    expect(told()).toEqual([]);
+    await made.clock.pass(1_100);
+    expect(told()).toEqual(["warning VIP_NOT_ANNOUNCED ProxyVIP/web"]);
+    says("NO_PEER"); // that its peer is down is said of the peer
+    await made.clock.pass(61_000);
+    expect(told()).toEqual([]);
+  });
+});
+
 describe("questions and traces", () => {
   it("an event of the process has its weight once", async () => {
     const made = await running();
