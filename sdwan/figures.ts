@@ -9,6 +9,8 @@ export interface PathFigures {
   /** RFC 3550 §6.4.1 interarrival jitter, to the peer and back; undefined where only round trips are seen. */
   readonly jitterOut: number | undefined;
   readonly jitterBack: number | undefined;
+  /** The same of round trips; what there is of paths where only those are seen. */
+  readonly jitterRound?: number | undefined;
   /** Of round trips: probes and what traffic itself tells (counters of both ends), over the longest window. */
   readonly loss: LossEstimate;
   readonly lossOut: LossEstimate | undefined;
