@@ -4,9 +4,9 @@ import { basename, dirname, join } from "node:path";
 import { type Diagnostic, formatDiagnostic, isError } from "../resources/diagnostic.ts";
 import { everything, type ResourceSet } from "../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../resources/load.ts";
-import { routingTogether } from "../resources/routing-together.ts";
 import { keyFor, readSecrets } from "../resources/secret-files.ts";
 import { loadSettings, type Settings } from "../resources/settings.ts";
+import { together } from "../resources/together.ts";
 import { type Action, CommandError, EXIT, flagOf, isSet } from "./command.ts";
 import { printed } from "./output.ts";
 
@@ -17,7 +17,7 @@ export const check: Action = async (call) => {
   const loaded = loadResources(files);
   const diagnostics: Diagnostic[] = [...(own?.diagnostics ?? []), ...loaded.diagnostics];
   if (own?.settings !== undefined) {
-    diagnostics.push(...routingTogether(own.settings, loaded.resources));
+    diagnostics.push(...together(own.settings, loaded.resources));
     // As the daemon: files that nobody can use tell nothing of those that they name.
     if (!isSet(call, "no-secrets") && !diagnostics.some(isError))
       diagnostics.push(...secretProblems(own.settings, loaded.resources));

@@ -32,7 +32,7 @@ export const DIAGNOSTICS = {
   DUPLICATE: "two things have the same name or address",
   REFERENCE: "a reference leads nowhere",
   NEVER_MATCHES: "a part of the configuration can never take effect",
-  OVERLAP: "address pools overlap",
+  OVERLAP: "address pools, networks of sites, or ports overlap",
 } as const;
 
 export function formatDiagnostic(diagnostic: Diagnostic): string {

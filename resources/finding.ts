@@ -15,6 +15,12 @@ export class Findings {
   contradiction(path: Path, message: string, hint?: string): void {
     this.#add(path, "key", "CONTRADICTION", message, hint);
   }
+  duplicate(path: Path, message: string, hint?: string): void {
+    this.#add(path, "value", "DUPLICATE", message, hint);
+  }
+  overlap(path: Path, message: string, hint?: string): void {
+    this.#add(path, "value", "OVERLAP", message, hint);
+  }
   /** It will not do what it looks like. */
   warning(path: Path, message: string, hint?: string): void {
     const found = diagnosticAt(this.#document, path, "key", "NEVER_MATCHES", message, { hint });

@@ -47,7 +47,7 @@ function readKey(file: string): Result<string, Diagnostic> {
   }
 }
 
-function readSecret({ file, most }: SecretFile): Result<string, Diagnostic> {
+function readSecret({ file, most, wireGuard }: SecretFile): Result<string, Diagnostic> {
   const problem = (message: string, hint: string): Result<string, Diagnostic> =>
     err({ severity: "error", file, line: 0, column: 0, code: "FILE_READ", message, hint });
   try {
@@ -58,6 +58,12 @@ function readSecret({ file, most }: SecretFile): Result<string, Diagnostic> {
         `(umask 077; printf %s SECRET > ${file})`,
       );
     }
+    if (wireGuard === true && !WIREGUARD_KEY.test(text)) {
+      return problem(
+        "not a key of 32 octets in base64",
+        `the same file on both sites: (umask 077; wg genpsk > ${file})`,
+      );
+    }
     if ((statSync(file).mode & 0o007) !== 0) return problem("the secret is readable by everybody", `chmod 600 ${file}`);
     return ok(text);
   } catch (error) {
@@ -66,3 +72,5 @@ function readSecret({ file, most }: SecretFile): Result<string, Diagnostic> {
     return problem(`a secret cannot be read: ${errnoWords(code)}`, "the field that ends in File names it");
   }
 }
+
+const WIREGUARD_KEY = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;

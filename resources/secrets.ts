@@ -9,9 +9,14 @@ export interface SecretFile {
   readonly file: string;
   /** Characters that its secret may have. */
   readonly most: number;
+  /** A key of WireGuard: 32 octets in base64. */
+  readonly wireGuard?: true;
 }
 
-export function secretFiles({ bgp, ospf, bfd }: Settings, { vips }: ResourceSet): readonly SecretFile[] {
+export function secretFiles(
+  { bgp, ospf, bfd }: Settings,
+  { vips, remoteClusters }: ResourceSet,
+): readonly SecretFile[] {
   const sessions = [...(bgp?.peers ?? []), ...(bgp?.dynamic ?? [])];
   const auths = [...(ospf?.v2?.areas ?? []), ...(ospf?.v3?.areas ?? [])].flatMap(({ interfaces }) =>
     interfaces.flatMap(({ auth }): readonly OspfAuthSettings[] => (auth === undefined ? [] : [auth])),
@@ -20,6 +25,11 @@ export function secretFiles({ bgp, ospf, bfd }: Settings, { vips }: ResourceSet)
     ...sessions.flatMap(({ passwordFile, ao }) => [...named(passwordFile, 80), ...named(ao?.keyFile, 80)]),
     ...auths.flatMap(ospfFiles),
     ...bfd.sessions.flatMap(({ auth }) => (auth === undefined ? [] : named(auth.keyFile, BFD_KEY_LENGTH[auth.type]))),
+    ...remoteClusters.flatMap(({ spec }): readonly SecretFile[] => {
+      const { presharedKeyFile } = spec.connection.tunnel.wireGuard;
+      if (presharedKeyFile === undefined || spec.paused) return [];
+      return [{ file: presharedKeyFile, most: 44, wireGuard: true }];
+    }),
     ...vips.flatMap(({ spec }) => named(spec.ospfConfig.authKeyFile, ospfMost(spec.ospfConfig.authType))),
   ];
 }

@@ -83,8 +83,10 @@ export const wanLinkSpec = z.strictObject({
         .optional()
         .describe("Address at which others reach it. Without it: found by NAT traversal, or it calls the others."),
       port: port
-        .default(51_820)
-        .describe("First UDP port of its tunnels; as many follow as another site has links, and more for DSCP."),
+        .optional()
+        .describe(
+          "First UDP port of its tunnels. Without it: 51820, plus 8 for each link of the site before it in the order of names.",
+        ),
     })
     .prefault({})
     .describe("Where tunnels reach it."),
@@ -103,7 +105,9 @@ export const wanLinkSpec = z.strictObject({
   mtu: integer(576, 65_535).optional().describe("Largest packet. Without it: measured."),
   metered: flag
     .default(false)
-    .describe("Taken after all others of its role, and probed sparingly. A quota or a tariff has the same effect."),
+    .describe(
+      "Taken after all others, and probed sparingly, but for the policies in `reservedFor`. A quota or a tariff does the same.",
+    ),
   quota: z
     .strictObject({
       size: size.describe("Octets both ways per month."),

@@ -10,10 +10,10 @@ import type { ResourceSet } from "../../resources/kinds.ts";
 import { everything, idOf } from "../../resources/kinds.ts";
 import { readDirectory, type SourceFile } from "../../resources/load.ts";
 import { KIND_NAMES, kindOf } from "../../resources/names.ts";
-import { routingTogether } from "../../resources/routing-together.ts";
 import { HIDDEN, SECRET_FIELDS } from "../../resources/routing-values.ts";
 import { keyFor, readSecrets, type Secrets } from "../../resources/secret-files.ts";
 import { withoutSecrets } from "../../resources/secrets.ts";
+import { together } from "../../resources/together.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, FieldChange, Refusal, ReloadAnswer } from "../admin/api.ts";
 import type { DesiredCondition } from "../desired.ts";
 import type { Events } from "../events.ts";
@@ -127,8 +127,8 @@ export class Live {
 
   /** What a reload would find beyond the resources themselves. */
   #wrong(settings: NamedSettings, resources: ResourceSet): readonly Diagnostic[] | undefined {
-    const together = routingTogether(settings, resources);
-    if (together.length > 0) return together;
+    const found = together(settings, resources);
+    if (found.some(isError)) return found;
     const key = keyFor(settings, resources);
     if (!key.ok) return [key.error];
     const secrets = readSecrets(settings, resources);

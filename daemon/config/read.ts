@@ -8,8 +8,8 @@ import { err, ok, type Result } from "../../base/result.ts";
 import { type Diagnostic, inOrder, isError } from "../../resources/diagnostic.ts";
 import { everything, idOf, type ResourceSet } from "../../resources/kinds.ts";
 import { loadResources, readDirectory, readSource, type SourceFile } from "../../resources/load.ts";
-import { routingTogether } from "../../resources/routing-together.ts";
 import { DEFAULT_SETTINGS, loadSettings, nodeNameFrom, type Settings } from "../../resources/settings.ts";
+import { together } from "../../resources/together.ts";
 import { type Flags, withFlags } from "../flags.ts";
 import { contentHash } from "./canonical.ts";
 import type { Places } from "./places.ts";
@@ -33,7 +33,7 @@ export function readConfiguration(places: Places, flags: Flags): Result<Configur
   const files = attempt(() => readResources(places, resourceDir));
   if (!files.ok) return files;
   const { resources, diagnostics: own } = loadResources(files.value);
-  const diagnostics = inOrder([...own, ...routingTogether(settings.value, resources)]);
+  const diagnostics = inOrder([...own, ...together(settings.value, resources)]);
   if (diagnostics.some(isError)) return err(diagnostics);
   return ok({
     settings: settings.value,

@@ -6,8 +6,8 @@ import { type Allocated, allocate } from "../../resources/allocate.ts";
 import { formatDiagnostic, isError } from "../../resources/diagnostic.ts";
 import type { ResourceSet } from "../../resources/kinds.ts";
 import { loadResources } from "../../resources/load.ts";
-import { routingTogether } from "../../resources/routing-together.ts";
 import { loadSettings, type Settings } from "../../resources/settings.ts";
+import { together } from "../../resources/together.ts";
 
 export type Document = { readonly kind: string; readonly metadata: object; readonly spec: object };
 export const API = "novaedge.io/v1alpha1";
@@ -235,8 +235,8 @@ export function world(
 ): World | { readonly why: string } {
   const loaded = loadedFrom(documents);
   const own = settingsFrom(settings);
-  const together = own.settings === undefined ? [] : routingTogether(own.settings, loaded.resources);
-  const problems = [...loaded.diagnostics, ...own.diagnostics, ...together].filter(isError);
+  const found = own.settings === undefined ? [] : together(own.settings, loaded.resources);
+  const problems = [...loaded.diagnostics, ...own.diagnostics, ...found].filter(isError);
   if (problems.length > 0 || own.settings === undefined) return { why: problems.map(formatDiagnostic).join("\n") };
   const allocated = allocatedFor(loaded.resources);
   return {
