@@ -78,6 +78,8 @@ export interface TunnelPeerSpec {
   readonly link: string;
   /** Base64. */
   readonly publicKey: string;
+  /** The site is about to change to it: both are let in, and the one that shook hands last carries the packets. */
+  readonly nextPublicKey?: string | undefined;
   readonly presharedKey: string | undefined;
   /** "192.0.2.1:51820" or "name:51820"; undefined: found by NAT traversal, or it calls us. */
   readonly endpoint: string | undefined;
