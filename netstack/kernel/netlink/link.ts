@@ -72,6 +72,7 @@ export interface LinkChange {
 
 export type LinkKind =
   | { readonly kind: "bridge" }
+  | { readonly kind: "wireguard" }
   | { readonly kind: "veth"; readonly peer: LinkChange & { readonly name: string } };
 
 export function encodeLinkChange(index: number, change: LinkChange): Uint8Array {
