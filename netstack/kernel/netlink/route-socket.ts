@@ -68,6 +68,7 @@ import {
   RTM_NEWRULE,
   type Rule,
 } from "./rule.ts";
+import { type Counters, decodeCounters, encodeGetCounters, RTM_GETSTATS } from "./statistics.ts";
 
 export interface RouteRefusal {
   /** Of the change. */
@@ -90,6 +91,12 @@ export class RouteSocket implements Disposable {
     const payload = typeof which === "string" ? encodeGetLink(0, which) : encodeGetLink(which);
     const found = this.#client.get(`get link ${which}`, RTM_GETLINK, payload, [ENODEV]);
     return found === undefined ? undefined : this.#read(decodeLink(found));
+  }
+
+  /** undefined when there is no such interface. */
+  counters(index: number): Counters | undefined {
+    const found = this.#client.get(`get counters of ${index}`, RTM_GETSTATS, encodeGetCounters(index), [ENODEV]);
+    return found === undefined ? undefined : this.#read(decodeCounters(found));
   }
 
   /** The index of an interface that must be there. */
