@@ -31,14 +31,16 @@ export function linkOf(peer: Peer, config: SessionConfig, incoming: boolean): Li
 
 /** An event at one session, and all that follows.  True: the message that it stands for may be looked at. */
 export function feed(core: Core, link: Link, what: SessionEvent, now: Instant): boolean {
-  const [session, actions] = step(link.session, what, now, core.jitter());
+  const before = link.session;
+  const [session, actions] = step(before, what, now, core.jitter());
   link.session = session;
   let deliver = false;
   for (const action of actions) {
     if (action.kind === "deliver") deliver = true;
     else perform(core, link, action, now);
   }
-  core.on.settled(link, now);
+  // Most updates change nothing but routes.
+  if (link.session !== before || actions.length > (deliver ? 1 : 0)) core.on.settled(link, now);
   return deliver;
 }
 

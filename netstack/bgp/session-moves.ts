@@ -18,7 +18,10 @@ export function draftOf(session: Session, now: Instant, jitter: number): Draft {
 }
 
 export function set(d: Draft, timer: Timer, span: Ms): void {
-  d.session = { ...d.session, timers: { ...d.session.timers, [timer]: after(d.now, span) } };
+  const at = after(d.now, span);
+  // Of many messages that are read at once each begins the hold time anew.
+  if (d.session.timers[timer] === at) return;
+  d.session = { ...d.session, timers: { ...d.session.timers, [timer]: at } };
 }
 export function clear(d: Draft, ...gone: readonly Timer[]): void {
   const timers = { ...d.session.timers };
@@ -91,7 +94,7 @@ export function keepalive(d: Draft): void {
   d.out.push({ kind: "send-keepalive" });
   const { keepaliveEvery } = d.session;
   if (keepaliveEvery === undefined) clear(d, "keepalive-expired");
-  else set(d, "keepalive-expired", ms(keepaliveEvery * d.jitter));
+  else set(d, "keepalive-expired", ms(keepaliveEvery * Math.max(d.jitter, LEAST_JITTER + KEEPALIVE_EARLY)));
 }
 /** The peer was heard. */
 export function held(d: Draft): void {
@@ -157,6 +160,10 @@ function strike(d: Draft, cause: Cause): number {
   return Math.min(FIRST_IDLE * 2 ** Math.min(count - 1, 16), MOST_IDLE);
 }
 
+/** Part of its interval by which a KEEPALIVE may go with others, rather than be waited for by itself. */
+export const KEEPALIVE_EARLY = 0.05;
+/** §10: no interval is shortened to less. */
+const LEAST_JITTER = 0.75;
 const EMPTY = new Uint8Array(0);
 /** §8.2.2: "a HoldTimer value of 4 minutes is suggested". */
 const LARGE_HOLD = ms(240_000);

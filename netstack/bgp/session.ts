@@ -7,9 +7,9 @@
  * OPEN.  Departures, as every implementation has them: a connection attempt that fails leads to Active and not to Idle,
  * where the peer's own call would be refused; a NOTIFICATION is never answered by one (§6.4).
  */
-import type { Instant } from "../../base/unit.ts";
+import { after, type Instant, ms } from "../../base/unit.ts";
 import { CELLS } from "./session-cells.ts";
-import { draftOf } from "./session-moves.ts";
+import { draftOf, KEEPALIVE_EARLY } from "./session-moves.ts";
 import type { Session, SessionAction, SessionConfig, SessionEvent, Timer } from "./session-state.ts";
 
 export function sessionOf(config: SessionConfig): Session {
@@ -39,17 +39,41 @@ export function step(
   return [draft.session, draft.out];
 }
 
-/** Those that have expired, in the order of their deadlines; each gets one `step`, unless the one before stopped it. */
-export function expired(session: Session, now: Instant): Timer | undefined {
-  const [first] = running(session).filter(([, at]) => at <= now);
-  return first?.[0];
+/**
+ * The timer that has expired first; it gets a `step`, and so the next one, unless that stopped it.  A KEEPALIVE that is
+ * almost due counts: somebody is awake, and of hundreds of sessions each would wake us by itself.
+ */
+export function expired({ timers, keepaliveEvery }: Session, now: Instant): Timer | undefined {
+  const first = firstOf(timers);
+  if (first !== undefined && (timers[first] ?? now) <= now) return first;
+  const keepalive = timers["keepalive-expired"];
+  if (keepalive === undefined || keepaliveEvery === undefined) return undefined;
+  return keepalive <= after(now, ms(keepaliveEvery * KEEPALIVE_EARLY)) ? "keepalive-expired" : undefined;
 }
 
-export function nextWake(session: Session): Instant | undefined {
-  return running(session)[0]?.[1];
+export function nextWake({ timers }: Session): Instant | undefined {
+  const first = firstOf(timers);
+  return first === undefined ? undefined : timers[first];
 }
 
-function running(session: Session): readonly (readonly [Timer, Instant])[] {
-  const all = Object.entries(session.timers) as [Timer, Instant | undefined][];
-  return all.filter((each): each is [Timer, Instant] => each[1] !== undefined).toSorted((a, b) => a[1] - b[1]);
+/** Asked for at every message: no list is made. */
+function firstOf(timers: Session["timers"]): Timer | undefined {
+  let first: Timer | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const timer of TIMERS) {
+    const at = timers[timer];
+    if (at === undefined || at >= least) continue;
+    first = timer;
+    least = at;
+  }
+  return first;
 }
+
+const TIMERS: readonly Timer[] = [
+  "hold-expired",
+  "keepalive-expired",
+  "send-hold-expired",
+  "connect-retry-expired",
+  "delay-open-expired",
+  "idle-hold-expired",
+];

@@ -42,6 +42,7 @@ import { peerReport, routesFor } from "./report.ts";
 import { advanceDrain, converge, deferralWake, expireDeferral, startDrain, stopAll } from "./restart.ts";
 import { Rib } from "./rib.ts";
 import { expired } from "./session.ts";
+import { KEEPALIVE_EARLY } from "./session-moves.ts";
 import { LOCAL, Sources } from "./sources.ts";
 import { isSparse, sweepTables } from "./sweep.ts";
 import { isWaiting, pull } from "./updates.ts";
@@ -253,7 +254,7 @@ export class Speaker implements BgpSpeaker {
     const core = this.#core;
     core.wakeSoon = undefined;
     for (const peer of core.peers.values()) {
-      if (peer.wakeAt === undefined || peer.wakeAt > now) continue;
+      if (peer.wakeAt === undefined || peer.wakeAt > soon(peer, now)) continue;
       for (const link of linksOf(peer)) {
         for (;;) {
           const timer = expired(link.session, now);
@@ -369,6 +370,11 @@ export class Speaker implements BgpSpeaker {
     if (discover !== this.#toldDiscover) core.out.push({ kind: "discover", ifnames });
     this.#toldDiscover = discover;
   }
+}
+
+/** What may go along: see `expired`. */
+function soon({ main }: Peer, now: Instant): Instant {
+  return after(now, ms((main.session.keepaliveEvery ?? 0) * KEEPALIVE_EARLY));
 }
 
 const SWEEP_EVERY = 30_000;

@@ -263,6 +263,7 @@ export class BgpDriver implements Disposable {
       case "route":
       case "address":
         if (change.gone) this.#kernel.check();
+        else if (change.kind === "route") this.#kernel.touched(change.route);
         return this.#gateways.changed();
       case "link":
       case "resync":

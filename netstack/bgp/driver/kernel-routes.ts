@@ -13,6 +13,7 @@ import type { RouteOrder } from "../../kernel/netlink/route-writer.ts";
 import type { RouteChange } from "../event.ts";
 import type { BgpPlan } from "../plan.ts";
 import type { Gateway } from "./gateways.ts";
+import { Refusals } from "./refusals.ts";
 import type { Shares, Task } from "./shares.ts";
 
 export interface KernelRouteParts {
@@ -43,7 +44,7 @@ export class KernelRoutes implements Task, Disposable {
   #begun = false;
   #keep = false;
   #checking: Disposable | undefined;
-  readonly #said = new Set<string>();
+  readonly #refused = new Refusals<Key>();
 
   constructor(parts: KernelRouteParts) {
     this.#parts = parts;
@@ -103,6 +104,16 @@ export class KernelRoutes implements Task, Disposable {
     });
   }
 
+  /**
+   * Somebody has changed a route.  The kernel makes one of two IPv6 routes of the same table and metric when the second is
+   * appended, and then half of the packets would go a way that BGP has not learnt.
+   */
+  touched({ destination, table, metric }: Route): void {
+    const key = keyOf(destination);
+    if (table !== this.#where?.table || metric !== this.#where.metric) return;
+    if (this.#wanted.has(key) && !this.#missing.has(key)) this.check();
+  }
+
   /** What is in the kernel stays there when this is disposed. */
   keep(): void {
     this.#keep = true;
@@ -147,6 +158,7 @@ export class KernelRoutes implements Task, Disposable {
       return this.#orders([key]);
     }
     const there = this.#wanted.delete(key) && !this.#missing.delete(key);
+    this.#refused.delete(key);
     const left = this.#left.delete(key);
     return this.#where !== undefined && (there || left) ? [deletion(prefix, this.#where)] : [];
   }
@@ -174,31 +186,47 @@ export class KernelRoutes implements Task, Disposable {
   }
 
   #apply(orders: readonly RouteOrder[]): void {
-    for (const { index, error, kernel } of this.#parts.route.changeRoutes(orders)) {
+    const failures = this.#parts.route.changeRoutes(orders);
+    if (this.#refused.size > 0) {
+      const failed = new Set(failures.map(({ index }) => index));
+      for (const [index, { route }] of orders.entries())
+        if (!failed.has(index)) this.#refused.delete(keyOf(route.destination));
+    }
+    for (const { index, error, kernel } of failures) {
       const order = orders[index];
       if (order === undefined) continue;
-      if (order.kind !== "delete") this.#missing.add(keyOf(order.route.destination));
-      const prefix = formatPrefix(order.route.destination);
+      const { destination } = order.route;
+      const key = keyOf(destination);
+      if (order.kind !== "delete") this.#missing.add(key);
       const why = error === "EEXIST" ? "somebody else has a route of the same table and metric" : (kernel ?? error);
-      if (this.#said.has(why)) continue;
-      this.#said.add(why);
-      this.#parts.warn("bgp.route-refused", { prefix, order: order.kind, why });
+      const refused = this.#refused.add(key, why);
+      if (refused === undefined) continue;
+      const prefix = formatPrefix(destination);
+      this.#parts.warn("bgp.route-refused", { prefix, order: order.kind, why, refused });
     }
   }
 
   #restore(): void {
     const where = this.#where;
     if (where === undefined) return;
-    const there = new Set<Key>();
+    const there = new Map<Key, string>();
     for (const route of this.#parts.route.routes({ table: where.table, protocol: BGP_ROUTE_PROTOCOL })) {
-      if (route.metric === where.metric) there.add(keyOf(route.destination));
+      if (route.metric === where.metric) there.set(keyOf(route.destination), mergedText(route, hopsOf(route)));
     }
-    const absent = [...this.#wanted.keys()].filter((key) => !there.has(key));
-    const taken = absent.filter((key) => !this.#missing.has(key)).length;
     for (const way of this.#ways.values()) way.hops = this.#resolve(way.nextHops);
-    for (const key of absent) this.#missing.add(key);
-    this.#apply(this.#orders(absent));
-    if (taken > 0) this.#parts.warn("bgp.routes-restored", { routes: taken });
+    const absent: Key[] = [];
+    const joined: Key[] = [];
+    let taken = 0;
+    for (const [key, { hops }] of this.#wanted) {
+      const found = there.get(key);
+      if (found === undefined) {
+        absent.push(key);
+        if (!this.#missing.has(key)) taken++;
+        this.#missing.add(key);
+      } else if (hops.length > 0 && found !== mergedText({ destination: prefixOf(key) }, hops)) joined.push(key);
+    }
+    this.#apply(this.#orders([...absent, ...joined]));
+    if (taken + joined.length > 0) this.#parts.warn("bgp.routes-restored", { routes: taken + joined.length });
   }
 
   #way(nextHops: RouteChange["nextHops"]): Way {
@@ -263,6 +291,12 @@ function hopsOf(route: Route): readonly NewHop[] {
 function textOf(hops: readonly NewHop[]): string {
   const weights = hops.length > 1;
   return hops.map(({ gateway, oif, weight }) => `${gateway} ${oif} ${weights ? (weight ?? 1) : 1}`).join(",");
+}
+
+/** Where routes can be merged (IPv6); the kernel gives next hops in an order of its own. */
+function mergedText({ destination }: { readonly destination: Prefix }, hops: readonly NewHop[]): string {
+  if (isIpv4(destination.ip)) return "";
+  return hops.length === 1 ? textOf(hops) : textOf(hops).split(",").toSorted().join(",");
 }
 
 /** Changes in one step: a millisecond or two. */
