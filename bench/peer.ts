@@ -40,6 +40,19 @@ export function cpuMicroseconds(pid: number): number {
     .reduce((sum, each) => sum + each, 0);
 }
 
+/** How often its threads have gone to sleep. */
+export function sleeps(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((task) => /^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${task}/status`, "utf8")))
+    .reduce((sum, found) => sum + Number(found?.[1] ?? 0), 0);
+}
+
+/** Memory in MiB; what is shared with others counts in part. */
+export function pssMiB(pid: number): number {
+  const kib = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
+  return Number(kib ?? 0) / 1024;
+}
+
 /** Peak resident set in MiB. */
 export function peakMiB(pid: number): number {
   const line = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
