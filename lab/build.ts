@@ -55,8 +55,8 @@ export async function buildLab(description: Description, options: LabOptions = {
     await run("ip", ["-batch", "-"], { input: cables(description, { of }) });
     await everywhere((name) => hostScript(name, spec(name), description), fabricScript(description));
     await everywhere(hostSettles, fabricSettles());
-    const hosts = new Map(names.map((name) => [name, hostIn(name, of(name), guardian.directory)]));
-    const fabric = hostIn("fabric", fabricName, guardian.directory);
+    const hosts = new Map(names.map((name) => [name, hostIn({ name, ...spec(name) }, of(name), guardian.directory)]));
+    const fabric = hostIn({ name: "fabric" }, fabricName, guardian.directory);
     const relay = await startRelay(fabric, description, options.seed ?? 1);
     return labOf({ id, description, hosts, fabric, relay, guardian });
   } catch (error) {

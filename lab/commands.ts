@@ -144,6 +144,7 @@ table bridge lab {
 
 function natRules(nat: NatSpec): string {
   const masquerade = nat.mapping === "endpoint-independent" ? "masquerade" : "masquerade random,fully-random";
+  const udp = udpPorts(nat);
   const cone = nat.filtering === "endpoint-independent";
   // Without the input drop, an early packet from outside makes a local conntrack entry that takes the port, and the
   // mapping of the inside host then needs another one: hole punching fails (RFC 4787 REQ-3 would be broken).
@@ -170,11 +171,24 @@ table ip lab_nat {
   chain postrouting {
     type nat hook postrouting priority 100
     ${cone ? `oifname "${nat.outside}" meta l4proto udp add @cone { udp sport : ip saddr }` : ""}
+    ${udp === undefined ? "" : `oifname "${nat.outside}" meta l4proto udp masquerade to :${udp}`}
     oifname "${nat.outside}" ${masquerade}
   }
 }
 `;
 }
+
+/** Which outside port a new mapping gets; undefined: what `masquerade` takes by itself. */
+function udpPorts({ mapping, ports }: NatSpec): string | undefined {
+  const table = Array.from({ length: OUTSIDE_PORTS }, (_, index) => `${index} : ${FIRST_OUTSIDE_PORT + index}`);
+  const among = (what: string): string => `${what} mod ${OUTSIDE_PORTS} map { ${table.join(", ")} }`;
+  if (ports === "next") return among("numgen inc");
+  if (mapping === "address-dependent") return among("jhash ip saddr . udp sport . ip daddr");
+  if (mapping === "endpoint-independent" && ports === "other") return among("jhash ip saddr . udp sport");
+  return undefined;
+}
+const FIRST_OUTSIDE_PORT = 40_000;
+const OUTSIDE_PORTS = 4096;
 
 function sysctls(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)

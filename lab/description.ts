@@ -23,6 +23,8 @@ export interface HostSpec {
   readonly nat?: NatSpec;
   /** "net.ipv4.conf.all.arp_ignore" → "1"; written after the addresses. */
   readonly sysctl?: Readonly<Record<string, string>>;
+  /** Directories of which this host has its own: they are made, empty, and go with the lab. */
+  readonly own?: readonly string[];
 }
 export interface RouteSpec {
   /** A prefix or "default". */
@@ -34,8 +36,13 @@ export interface RouteSpec {
 /** RFC 4787 behaviours of a gateway; it forwards, and refuses what nobody inside asked for. */
 export interface NatSpec {
   readonly outside: string;
-  /** §4.1. Endpoint-independent keeps the port where it is free. */
-  readonly mapping: "endpoint-independent" | "address-and-port-dependent";
+  /** §4.1 */
+  readonly mapping: "endpoint-independent" | "address-dependent" | "address-and-port-dependent";
+  /**
+   * §4.2.1, of UDP: the inside port where it is free (the default where the mapping is endpoint-independent), another one
+   * (the default elsewhere), or, where the mapping depends on the port too, the next one in a row.
+   */
+  readonly ports?: "preserved" | "other" | "next";
   /** §5. Endpoint-independent ("full cone") is for UDP, and only with an endpoint-independent mapping. */
   readonly filtering: "endpoint-independent" | "address-and-port-dependent";
 }
@@ -89,6 +96,12 @@ export function describe(description: Description): Description {
     }
     if (spec.nat?.filtering === "endpoint-independent" && spec.nat.mapping !== "endpoint-independent")
       throw new TypeError(`lab: ${host}: filtering cannot be looser than its mapping`);
+    if (spec.nat?.filtering === "endpoint-independent" && (spec.nat.ports ?? "preserved") !== "preserved")
+      throw new TypeError(`lab: ${host}: only a port that is kept is open for all`);
+    if (spec.nat?.ports === "preserved" && spec.nat.mapping !== "endpoint-independent")
+      throw new TypeError(`lab: ${host}: a port that is always kept is one mapping for all`);
+    if (spec.nat?.ports === "next" && spec.nat.mapping !== "address-and-port-dependent")
+      throw new TypeError(`lab: ${host}: ports in a row are for mappings that depend on address and port`);
   }
   for (const name of description.switches) {
     named("switch", name, 12);

@@ -1,5 +1,5 @@
 /** One host of a lab: a network namespace in which programs run. */
-import { readdirSync, readlinkSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Finished, type Running, run, type SpawnOptions, send, start } from "./process.ts";
 
@@ -20,11 +20,16 @@ export interface Host {
   signalAll(signal: NodeJS.Signals): readonly number[];
 }
 
-export function hostIn(name: string, namespace: string, directory: string): Host {
+/** `own`: directories (absolute) of which the host has its own. */
+export function hostIn(
+  { name, own = [] }: { readonly name: string; readonly own?: readonly string[] },
+  namespace: string,
+  directory: string,
+): Host {
+  const privately = own.flatMap((path) => bound(path, join(directory, `own-${name}`, path)));
   const inside = (command: string, args: readonly string[]): readonly string[] => [
-    "netns",
-    "exec",
-    namespace,
+    ...["netns", "exec", namespace],
+    ...privately,
     command,
     ...args,
   ];
@@ -43,6 +48,13 @@ export function hostIn(name: string, namespace: string, directory: string): Host
       return pids;
     },
   };
+}
+
+/** Each `ip netns exec` has a mount namespace of its own: what is mounted there is seen by that program alone. */
+function bound(path: string, instead: string): readonly string[] {
+  mkdirSync(path, { recursive: true });
+  mkdirSync(instead, { recursive: true });
+  return ["sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', instead, path];
 }
 
 function pidsIn(namespace: string): readonly number[] {

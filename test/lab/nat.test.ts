@@ -54,6 +54,28 @@ describe.skipIf(process.getuid?.() !== 0)("a gateway (needs root)", () => {
     expect(unasked).toBe(false);
   });
 
+  test("RFC 4787 §4.1, §4.2.1: endpoint-independent mapping to another port, the same for all", async () => {
+    await using lab = await buildLab(behind({ ...CONE, ports: "other" }));
+    const { first, second, unasked } = observed(lab);
+    expect(first).toBe(second);
+    expect(first).toMatch(/^203\.0\.113\.11:4[0-4][0-9]{3}$/);
+    expect(unasked).toBe(false);
+  });
+
+  test("RFC 4787 §4.1: address-dependent mapping has a port for each host, and only one", async () => {
+    await using lab = await buildLab(behind({ ...CONE, mapping: "address-dependent" }));
+    const { first, second, again } = observed(lab);
+    expect(first).not.toBe(second);
+    expect(again).toBe(first);
+  });
+
+  test("RFC 4787 §4.1: address-and-port-dependent mapping, one port after the other", async () => {
+    await using lab = await buildLab(behind({ ...CONE, mapping: "address-and-port-dependent", ports: "next" }));
+    const { first, second, again } = observed(lab);
+    const [port = 0, ...others] = [first, second, again].map((each) => Number(each?.split(":")[1]));
+    expect(others).toEqual([port + 1, port + 2]);
+  });
+
   test("RFC 4787 §5: endpoint-independent filtering lets anyone answer", async () => {
     await using lab = await buildLab(behind({ ...CONE, filtering: "endpoint-independent" }));
     const { first, second, unasked } = observed(lab);
@@ -89,7 +111,10 @@ function observed(lab: Lab) {
   other.send("203.0.113.11", Number(mapped.split(":")[1]));
   turnFor(loop, 100);
   expect(inner.heard).toContain("203.0.113.1:5000");
-  return { first: mapped, second: second.heard[0], unasked: inner.heard.includes("203.0.113.1:5001") };
+  const unasked = inner.heard.includes("203.0.113.1:5001");
+  inner.send("203.0.113.1", 5001);
+  turnFor(loop, 100);
+  return { first: mapped, second: second.heard[0], again: other.heard[0], unasked };
 }
 
 function socketOn(lab: Lab, loop: Loop, host: string, address: string, port: number) {

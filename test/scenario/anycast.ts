@@ -38,6 +38,8 @@ export interface Scene extends AsyncDisposable {
 export interface Wanted {
   readonly router: "frr" | "bird";
   readonly protocol: "bgp" | "ospf";
+  /** Restarts are graceful ones, and the router helps. */
+  readonly keeps?: boolean;
   /** More lines of novaedge.yaml. */
   readonly settings?: string;
 }
@@ -119,22 +121,32 @@ async function owner(lab: Lab, gateway: string): Promise<string> {
   return gateway;
 }
 
-function routerSpec({ protocol }: Wanted): RouterSpec {
+function routerSpec({ router, protocol, keeps = false }: Wanted): RouterSpec {
   if (protocol === "ospf") {
-    const one = { ifname: "eth0", hello: 1, dead: 4, bfd: BFD, priority: 1 };
+    // BIRD takes the goodbye of BFD for a failure of the neighbor, whatever is said beside it.
+    const one = { ifname: "eth0", hello: 1, dead: 4, priority: 1, ...(keeps ? {} : { bfd: BFD }) };
     const area = { id: "0.0.0.0", interfaces: [one] };
+    const helps = keeps ? { gracefulRestart: { restartTime: 60 } } : {};
     return {
       routerId: ROUTER4,
       ospf: [
-        { version: 2, areas: [area] },
-        { version: 3, areas: [area] },
+        { version: 2, areas: [area], ...helps },
+        { version: 3, areas: [area], ...helps },
       ],
+      // Grace LSAs of version 2 are opaque LSAs.
+      ...(keeps && router === "frr" ? { extra: "router ospf\n capability opaque\nexit" } : {}),
     };
   }
   const neighbors = (["a", "b"] as const).flatMap((name) => {
     const { v4, v6 } = front(name);
     const asn = name === "a" ? 65_001 : 65_002;
-    const session = { asn, bfd: BFD, announces: false, gracefulRestart: { restartTime: 60 } };
+    const session = {
+      asn,
+      bfd: BFD,
+      announces: false,
+      gracefulRestart: { restartTime: 60 },
+      ...(keeps && router === "bird" ? { extra: ["bfd graceful;"] } : {}),
+    };
     return [
       { ...session, name: `${name}4`, address: v4, local: ROUTER4 },
       { ...session, name: `${name}6`, address: v6, local: ROUTER6 },
@@ -143,10 +155,12 @@ function routerSpec({ protocol }: Wanted): RouterSpec {
   return { routerId: ROUTER4, bgp: { asn: 65_000, neighbors, multipath: 8 } };
 }
 
-function settingsOf(name: AnycastHost, { protocol, settings = "" }: Wanted): string {
+function settingsOf(name: AnycastHost, { protocol, keeps = false, settings: more = "" }: Wanted): string {
+  const settings = `${keeps ? "routing: { onStop: keep }\n" : ""}${more}`;
   const bfd = `bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }\n`;
   if (protocol === "ospf") {
-    const one = "{ name: eth0, hello: 1s, dead: 4s, priority: 0, bfd: { profile: fast } }";
+    const guard = keeps ? "" : ", bfd: { profile: fast }";
+    const one = `{ name: eth0, hello: 1s, dead: 4s, priority: 0${guard} }`;
     const version = `{ areas: [{ id: 0.0.0.0, interfaces: [${one}] }] }`;
     return `${bfd}ospf:
   routerId: ${front(name).v4}

@@ -8,6 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { err, ok, type Result } from "../../../base/result.ts";
 import { declare } from "../libc.ts";
 import { answersAt, listenerAt } from "./uapi-door.ts";
@@ -18,6 +19,7 @@ export function startWireguardGo(ifname: string, log: string | undefined): Resul
   // Left behind by a killed process; wireguard-go itself refuses to start where one answers.
   if (existsSync(socket) && !answersAt(socket)) rmSync(socket, { force: true });
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 });
+  if (log !== undefined) mkdirSync(dirname(log), { recursive: true, mode: 0o755 });
   const output = log === undefined ? "ignore" : openSync(log, "w", 0o600);
   try {
     const child = spawn(PROGRAM, [ifname], {
@@ -44,15 +46,12 @@ export function wireguardGoOf(ifname: string): number | undefined {
 
 /** Asks it to end; false when there is none. */
 export function endWireguardGo(ifname: string): boolean {
-  const pid = wireguardGoOf(ifname);
-  if (pid === undefined) return false;
-  try {
-    process.kill(pid, "SIGTERM");
-    return true;
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ESRCH") return false;
-    throw cause;
-  }
+  return signal(ifname, "SIGTERM");
+}
+
+/** For one that does not hear. */
+export function killWireguardGo(ifname: string): boolean {
+  return signal(ifname, "SIGKILL");
 }
 
 /**
@@ -74,6 +73,18 @@ export function lastWords(log: string | undefined): string | undefined {
 export function socketOf(ifname: string): string {
   if (!/^[A-Za-z0-9_.-]{1,15}$/.test(ifname) || ifname.startsWith(".")) throw new TypeError(`not a name: ${ifname}`);
   return `${DIRECTORY}/${ifname}.sock`;
+}
+
+function signal(ifname: string, which: "SIGTERM" | "SIGKILL"): boolean {
+  const pid = wireguardGoOf(ifname);
+  if (pid === undefined) return false;
+  try {
+    process.kill(pid, which);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ESRCH") return false;
+    throw cause;
+  }
 }
 
 /** A number may have passed to another process since. */

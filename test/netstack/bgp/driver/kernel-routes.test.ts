@@ -36,6 +36,7 @@ describe.skipIf(UNABLE !== undefined)("routes learnt by BGP in the kernel", () =
   class Life implements Disposable {
     readonly route = host.do(() => new RouteSocket());
     readonly warnings: string[] = [];
+    readonly refused: number[] = [];
     readonly reached = new Map<Ip, number | undefined>();
     readonly #queue: RouteChange[] = [];
     readonly #shares = new Shares(loop, () => undefined);
@@ -56,12 +57,16 @@ describe.skipIf(UNABLE !== undefined)("routes learnt by BGP in the kernel", () =
         shares: this.#shares,
         next: (most) => this.#queue.splice(0, most),
         gateway: (ip, ifname) => this.gateways.of(ip, ifname),
-        warn: (name, fields) => this.warnings.push(`${name} ${String(fields["why"] ?? fields["routes"])}`),
+        warn: (name, fields) => {
+          this.warnings.push(`${name} ${String(fields["why"] ?? fields["routes"])}`);
+          if (typeof fields["refused"] === "number") this.refused.push(fields["refused"]);
+        },
       });
       const topics = ["links", "addresses", "routes"] as const;
       const changed = (change: Parameters<Interfaces["changed"]>[0]): void => {
         this.#interfaces.changed(change);
         if (change.kind === "link" || (change.kind === "route" && change.gone)) this.kernel.check();
+        else if (change.kind === "route") this.kernel.touched(change.route);
         this.gateways.changed();
       };
       this.#watch = host.do(() => watch(loop, topics, { changed }, this.route.port));
@@ -167,6 +172,52 @@ describe.skipIf(UNABLE !== undefined)("routes learnt by BGP in the kernel", () =
     // Gone is the stranger's: our own takes its place at the next look.
     host.route.deleteRoute(foreign);
     until(loop, "in its place", () => life.there.length === 3);
+    life[Symbol.dispose]();
+  });
+
+  test("next hops that a stranger appends to an IPv6 route of ours are taken out again; beside it they are his", async () => {
+    const append = async (prefix: string, metric: string): Promise<void> => {
+      const words = ["-6", "route", "append", prefix, "via", "2001:db8::3", "metric", metric, "proto", "static"];
+      const { code, stderr } = await host.exec("ip", words);
+      expect([code, stderr]).toEqual([0, ""]);
+    };
+    const life = new Life();
+    const R7 = ipv6("2001:db8::4");
+    life.learn(["2001:db8:1::/48", R6], ["2001:db8:2::/48", R6, R7]);
+    const ours = ["2001:db8:1::/48 20 2001:db8::2", "2001:db8:2::/48 20 2001:db8::2,2001:db8::4"];
+    expect(life.there).toEqual(ours);
+    await append("2001:db8:1::/48", "20");
+    await append("2001:db8:2::/48", "20");
+    expect(life.there).toEqual([
+      "2001:db8:1::/48 20 2001:db8::2,2001:db8::3",
+      "2001:db8:2::/48 20 2001:db8::2,2001:db8::4,2001:db8::3",
+    ]);
+    until(loop, "put right", () => life.warnings.length === 1);
+    expect([life.there, life.warnings]).toEqual([ours, ["bgp.routes-restored 2"]]);
+    await append("2001:db8:1::/48", "30");
+    await append("2001:db8:3::/48", "20");
+    life.learn(["2001:db8:1::/48"], ["2001:db8:2::/48"], ["2001:db8:3::/48", R6]);
+    const strange = host.route.routes({ table: 254, protocol: 4 });
+    expect(strange.map(({ destination }) => formatIp(destination.ip))).toEqual(["2001:db8:1::", "2001:db8:3::"]);
+    expect(life.there).toEqual([]);
+    expect(life.warnings.at(-1)).toBe("bgp.route-refused somebody else has a route of the same table and metric");
+    life[Symbol.dispose]();
+    expect(host.route.routes({ table: 254, protocol: 4 })).toHaveLength(2);
+  });
+
+  test("refused routes are told by reason, the first, the second, the fourth; again when the reason comes back", () => {
+    const life = new Life();
+    const all = [0, 1, 2, 3, 4].map((n) => `198.51.${n}.0/24`);
+    const foreign = all.map((text) => ({ destination: prefix(text), table: 254, metric: 20, protocol: 4, gateway: R2 }));
+    for (const each of foreign) host.route.addRoute(each);
+    life.learn(...all.map((text) => [text, R1] as const));
+    expect(life.refused).toEqual([1, 2, 4]);
+    for (const each of foreign) host.route.deleteRoute(each);
+    until(loop, "in their place", () => life.there.length === 5);
+    life.learn(...all.map((text) => [text] as const));
+    for (const each of foreign) host.route.addRoute(each);
+    life.learn(...all.map((text) => [text, R1] as const));
+    expect(life.refused).toEqual([1, 2, 4, 1, 2, 4]);
     life[Symbol.dispose]();
   });
 

@@ -1,0 +1,28 @@
+/** Interarrival jitter.  Standards: RFC 3550 §6.4.1, §A.8. */
+
+/** Of one direction: needs no common clock, only that both run equally fast. */
+export class Jitter {
+  #transit: number | undefined;
+  #jitter: number | undefined;
+
+  /** undefined before there were two packets. */
+  get value(): number | undefined {
+    return this.#jitter;
+  }
+
+  /** Received less sent, by whatever clocks: in the order of arrival.  Returns how much it differs from the last. */
+  add(transit: number): number | undefined {
+    const last = this.#transit;
+    this.#transit = transit;
+    if (last === undefined) return undefined;
+    const difference = transit - last;
+    this.#jitter =
+      this.#jitter === undefined ? Math.abs(difference) : this.#jitter + (Math.abs(difference) - this.#jitter) / 16;
+    return difference;
+  }
+
+  /** The next packet is compared with nothing: a clock was set, or another target answers. */
+  restart(): void {
+    this.#transit = undefined;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Loss of traffic itself, from the packet counters of both ends' devices.  Standards: RFC 8972 §4.5; RFC 6374 §2.2 (direct
+ * loss measurement: counters compared at the same packet, so that what is under way counts for neither).
+ *
+ * Each sample says how many packets had been sent when a probe left, and how many had come when it arrived; what is
+ * missing grows by each packet lost.  Its slope over the packets sent, by least squares, is the share lost: one sample
+ * that was taken askew (reordering, a busy host) moves it little, and the residuals tell how much to believe it.
+ */
+import { type Instant, type Ms, since } from "../../base/unit.ts";
+import type { LossEstimate } from "../figures.ts";
+import { lossOf, Z } from "./loss.ts";
+
+/** One direction, as counters modulo 2^32 tell it at one probe. */
+export interface Sample {
+  readonly at: Instant;
+  readonly sent: number;
+  readonly received: number;
+  /** From the arrival of the probe until `received` was read: more packets came meanwhile. */
+  readonly held: Ms;
+}
+
+/** Of one direction. */
+export class Traffic {
+  #points: Point[] = [];
+  #last: Sample | undefined;
+
+  /** In the order of their probes; one that comes after a later one is left out. */
+  add(sample: Sample): void {
+    const last = this.#last;
+    if (last !== undefined && sample.at <= last.at) return;
+    this.#last = sample;
+    const before = this.#points.at(-1);
+    if (last === undefined || before === undefined) {
+      this.#points = [{ at: sample.at, held: sample.held, sent: 0, received: 0 }];
+      return;
+    }
+    const sent = forward(last.sent, sample.sent);
+    const received = forward(last.received, sample.received);
+    // A counter that went back belongs to another device, or to the same one after a restart.
+    if (sent === undefined || received === undefined || received > sent * MOST_GAIN + SLACK) {
+      this.#points = [{ at: sample.at, held: sample.held, sent: 0, received: 0 }];
+      return;
+    }
+    this.#points.push({
+      at: sample.at,
+      held: sample.held,
+      sent: before.sent + sent,
+      received: before.received + received,
+    });
+    while (this.#points.length > MOST || since(this.#points[0]?.at ?? sample.at, sample.at) > OLDEST)
+      this.#points.shift();
+  }
+
+  /** What was lost over the last `window` before `now`; undefined: fewer packets than `least` were sent. */
+  loss(now: Instant, window: Ms, least: number): LossEstimate | undefined {
+    const from = this.#points.findIndex(({ at }) => since(at, now) <= window);
+    if (from < 0) return undefined;
+    // The sample before begins the window: otherwise its first packets were nobody's.
+    const points = this.#points.slice(Math.max(0, from - 1));
+    const [first, last] = [points[0], points.at(-1)];
+    if (first === undefined || last === undefined) return undefined;
+    const of = last.sent - first.sent;
+    if (of < least || points.length < 2) return undefined;
+    const rate = of / Math.max(1, since(first.at, last.at));
+    const { slope, error } = line(points.map(({ sent, received, held }) => [sent, sent - received + rate * held]));
+    return lossOf(slope * of, of, Z * error);
+  }
+
+  /** What comes next is not to be compared with what was. */
+  restart(): void {
+    this.#points = [];
+    this.#last = undefined;
+  }
+}
+
+interface Point {
+  readonly at: Instant;
+  readonly held: Ms;
+  /** Since the first. */
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** Least squares, and the standard error of the slope. */
+function line(points: readonly (readonly [number, number])[]): { readonly slope: number; readonly error: number } {
+  const n = points.length;
+  const mean = (index: 0 | 1): number => points.reduce((sum, point) => sum + point[index], 0) / n;
+  const [mx, my] = [mean(0), mean(1)];
+  let [xx, xy, yy] = [0, 0, 0];
+  for (const [x, y] of points) {
+    xx += (x - mx) ** 2;
+    xy += (x - mx) * (y - my);
+    yy += (y - my) ** 2;
+  }
+  if (xx === 0) return { slope: 0, error: 0 };
+  const slope = xy / xx;
+  const error = n > 2 ? Math.sqrt(Math.max(0, yy - slope * xy) / (n - 2) / xx) : 0;
+  return { slope, error };
+}
+
+/** How far a counter of 32 bits went; undefined: it went back. */
+function forward(from: number, to: number): number | undefined {
+  const by = (to - from) >>> 0;
+  return by < 2 ** 31 ? by : undefined;
+}
+
+const MOST = 1024;
+const OLDEST = 60_000;
+/** Packets that were under way and come all at once are no gain; half as many again, and some, are none to believe. */
+const MOST_GAIN = 1.5;
+const SLACK = 2000;
