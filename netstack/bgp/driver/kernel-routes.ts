@@ -211,7 +211,8 @@ export class KernelRoutes implements Task, Disposable {
     if (where === undefined) return;
     const there = new Map<Key, string>();
     for (const route of this.#parts.route.routes({ table: where.table, protocol: BGP_ROUTE_PROTOCOL })) {
-      if (route.metric === where.metric) there.set(keyOf(route.destination), mergedText(route, hopsOf(route)));
+      if (route.metric === where.metric)
+        there.set(keyOf(route.destination), mergedText(isIpv4(route.destination.ip), hopsOf(route)));
     }
     for (const way of this.#ways.values()) way.hops = this.#resolve(way.nextHops);
     const absent: Key[] = [];
@@ -223,7 +224,7 @@ export class KernelRoutes implements Task, Disposable {
         absent.push(key);
         if (!this.#missing.has(key)) taken++;
         this.#missing.add(key);
-      } else if (hops.length > 0 && found !== mergedText({ destination: prefixOf(key) }, hops)) joined.push(key);
+      } else if (hops.length > 0 && found !== mergedText(typeof key === "number", hops)) joined.push(key);
     }
     this.#apply(this.#orders([...absent, ...joined]));
     if (taken + joined.length > 0) this.#parts.warn("bgp.routes-restored", { routes: taken + joined.length });
@@ -294,8 +295,8 @@ function textOf(hops: readonly NewHop[]): string {
 }
 
 /** Where routes can be merged (IPv6); the kernel gives next hops in an order of its own. */
-function mergedText({ destination }: { readonly destination: Prefix }, hops: readonly NewHop[]): string {
-  if (isIpv4(destination.ip)) return "";
+function mergedText(v4: boolean, hops: readonly NewHop[]): string {
+  if (v4) return "";
   return hops.length === 1 ? textOf(hops) : textOf(hops).split(",").toSorted().join(",");
 }
 
