@@ -20,7 +20,7 @@ fi
 
 case "${1:-}" in
   run) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl" ;;
-  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2" ;;
+  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2 wireguard-go:wireguard-go wg:wireguard-tools turnserver:coturn conntrack:conntrack dnsmasq:dnsmasq-base" ;;
   *) exit 0 ;;
 esac
 
@@ -45,12 +45,12 @@ fi
 say "installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
 
-# Routing daemons are wanted as programs for tests, not as services of this machine: while they are installed, nothing is
+# Routing daemons and servers are wanted as programs for tests, not as services of this machine: while they are installed, nothing is
 # started, and the services that came with them do not start at the next boot either.  What was installed before stays
 # as it was.
 policy=/usr/sbin/policy-rc.d
 quiet_services=""
-case "$missing" in *frr* | *bird2*) quiet_services=yes ;; esac
+case "$missing" in *frr* | *bird2* | *coturn*) quiet_services=yes ;; esac
 if [ -n "$quiet_services" ] && [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"
   chmod 755 "$policy"
@@ -66,6 +66,7 @@ for package in $missing; do
   case "$package" in
     frr) service=frr ;;
     bird2) service=bird ;;
+    coturn) service=coturn ;;
     *) continue ;;
   esac
   if command -v systemctl >/dev/null 2>&1 && systemctl disable --quiet "$service" 2>/dev/null; then
