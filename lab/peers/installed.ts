@@ -9,6 +9,11 @@ export const PROGRAMS = {
   gobgp: { paths: ["/usr/bin/gobgpd"], debian: "gobgpd" },
   exabgp: { paths: ["/usr/sbin/exabgp", "/usr/bin/exabgp"], debian: "exabgp" },
   openbgpd: { paths: ["/usr/sbin/bgpd"], debian: "openbgpd" },
+  coturn: { paths: ["/usr/bin/turnserver"], debian: "coturn" },
+  wireguardGo: { paths: ["/usr/bin/wireguard-go"], debian: "wireguard-go" },
+  wg: { paths: ["/usr/bin/wg"], debian: "wireguard-tools" },
+  conntrack: { paths: ["/usr/sbin/conntrack"], debian: "conntrack" },
+  dnsmasq: { paths: ["/usr/sbin/dnsmasq"], debian: "dnsmasq-base" },
   keepalived: { paths: ["/usr/sbin/keepalived"], debian: "keepalived" },
 } as const satisfies Readonly<Record<string, { readonly paths: readonly string[]; readonly debian: string }>>;
 
