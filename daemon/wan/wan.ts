@@ -2,6 +2,7 @@
  * The wan process on a loop: links, tunnels and classification, joined.  Each has its part of the plan; what one finds
  * out the others are told here.
  */
+import { join } from "node:path";
 import type { Log } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -33,15 +34,17 @@ export class Wan implements Disposable {
 
   constructor(parts: WanParts) {
     this.#parts = parts;
-    const { loop, wall, tell } = parts;
+    const { loop, wall, tell, state } = parts;
     this.#outbox = new Outbox(loop, tell);
     this.#links = new Links({
       loop,
       wall,
+      usageFile: state === undefined ? undefined : join(state, "wan-usage.json"),
       on: {
         changed: (link) => this.#outbox.put({ kind: "link", link: { ...link, nat: undefined } }),
         gone: (name) => this.#outbox.put({ kind: "link-gone", name }),
         roamed: () => undefined,
+        pathMtu: () => undefined,
         event: (name, fields) => tell({ kind: "event", name, fields }),
       },
     });

@@ -53,6 +53,12 @@ export class Interfaces implements Disposable {
     };
   }
 
+  /** Carried both ways since the interface is there. */
+  octets(index: number): number | undefined {
+    const counters = this.#route.counters(index);
+    return counters === undefined ? undefined : counters.received.octets + counters.sent.octets;
+  }
+
   [Symbol.dispose](): void {
     this.#soon?.[Symbol.dispose]();
     this.#watch[Symbol.dispose]();

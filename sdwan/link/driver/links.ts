@@ -2,12 +2,15 @@
  * All WAN links of this host: follows their interfaces, judges them (link.ts), counts what they carry, finds their path
  * MTU and measures their bandwidth.  Changes nothing in the kernel.  Part of the wan process.
  */
+import { formatIp, type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
-import type { Instant } from "../../../base/unit.ts";
+import { after, type Instant, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { LinkReport, LinkSpec } from "../../underlay-plan.ts";
 import * as machine from "../link.ts";
 import { Interfaces } from "./interfaces.ts";
+import { type MtuTask, PathMtus } from "./path-mtus.ts";
+import { Usages } from "./usages.ts";
 
 /** All that is known of a link, but for its NAT. */
 export type LinkFacts = Omit<LinkReport, "nat">;
@@ -18,6 +21,8 @@ export interface LinkEvents {
   gone(name: string): void;
   /** Its sources or next hops are others: what is bound to the old ones must look again. */
   roamed(name: string): void;
+  /** What packets to a target by this link may measure, octets of IP. */
+  pathMtu(name: string, target: Ip, mtu: number | undefined): void;
   /** For the log; `fields.level` is "info", "warn" or "error". */
   event(name: string, fields: Readonly<Record<string, unknown>>): void;
 }
@@ -26,16 +31,30 @@ export interface LinksParts {
   readonly loop: Loop;
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
+  /** Where usage is kept; undefined = nowhere. */
+  readonly usageFile: string | undefined;
   readonly on: LinkEvents;
 }
 
 export class Links implements Disposable {
   readonly #parts: LinksParts;
   readonly #links = new Map<string, Followed>();
+  readonly #usages: Usages;
+  readonly #mtus: PathMtus;
+  /** Link → who may answer probes of its path MTU. */
+  #targets: ReadonlyMap<string, readonly Ip[]> = new Map();
   #interfaces: Interfaces | undefined;
+  #counting: Disposable | undefined;
+  #savedAt = 0;
 
   constructor(parts: LinksParts) {
     this.#parts = parts;
+    const { loop, on } = parts;
+    this.#usages = new Usages(parts.usageFile, (name, fields) => on.event(name, fields));
+    this.#mtus = new PathMtus(loop, {
+      found: (link, target, mtu) => this.#found(link, target, mtu),
+      event: (name, fields) => on.event(name, fields),
+    });
   }
 
   /** The whole truth: links that are not named are forgotten, equal ones are not touched. */
@@ -52,9 +71,20 @@ export class Links implements Disposable {
       if (followed === undefined) this.#follow(spec);
       else if (JSON.stringify(followed.link.spec) !== JSON.stringify(spec)) {
         this.#feed(followed, { kind: "spec", spec });
-        this.#parts.on.changed(factsOf(followed));
       }
     }
+    this.#usages.keep(specs.map(({ name }) => name));
+    this.#count();
+    this.#measure();
+  }
+
+  /** Hosts beyond the links that are worth asking for the path MTU: by link, those that its packets go to. */
+  targets(targets: ReadonlyMap<string, readonly Ip[]>): void {
+    this.#targets = targets;
+    this.#measure();
+  }
+  pathMtu(name: string, target: Ip): number | undefined {
+    return this.#mtus.of(name, target);
   }
 
   /** undefined: nobody asks third parties by this link. */
@@ -64,7 +94,7 @@ export class Links implements Disposable {
   }
 
   facts(): readonly LinkFacts[] {
-    return [...this.#links.values()].map(factsOf);
+    return [...this.#links.values()].map((followed) => this.#factsOf(followed));
   }
   specOf(name: string): LinkSpec | undefined {
     return this.#links.get(name)?.link.spec;
@@ -72,6 +102,10 @@ export class Links implements Disposable {
 
   [Symbol.dispose](): void {
     for (const followed of this.#links.values()) followed.alarm?.[Symbol.dispose]();
+    this.#counting?.[Symbol.dispose]();
+    this.#counting = undefined;
+    this.#usages.save();
+    this.#mtus[Symbol.dispose]();
     this.#links.clear();
     this.#interfaces?.[Symbol.dispose]();
     this.#interfaces = undefined;
@@ -89,11 +123,19 @@ export class Links implements Disposable {
   #follow(spec: LinkSpec): void {
     const { loop, wall, on } = this.#parts;
     const link = machine.linkOf(spec, this.#interfaces?.see(spec.ifname), loop.now());
-    const followed: Followed = { link, since: wall(), alarm: undefined, alarmAt: undefined };
+    const followed: Followed = {
+      link,
+      since: wall(),
+      spent: false,
+      told: undefined,
+      alarm: undefined,
+      alarmAt: undefined,
+    };
     this.#links.set(spec.name, followed);
     this.#arm(followed);
     this.#tellState(followed, undefined);
-    on.changed(factsOf(followed));
+    followed.told = this.#factsOf(followed);
+    on.changed(followed.told);
   }
 
   #look(ifnames: ReadonlySet<string> | "all"): void {
@@ -102,22 +144,30 @@ export class Links implements Disposable {
       if (ifnames !== "all" && !ifnames.has(ifname)) continue;
       this.#feed(followed, { kind: "seen", seen: this.#interfaces?.see(ifname) });
     }
+    this.#measure();
   }
 
   #feed(followed: Followed, event: machine.LinkEvent): void {
-    const { loop, wall, on } = this.#parts;
+    const { loop, wall } = this.#parts;
     const before = followed.link;
-    const now = factsOf(followed);
     followed.link = machine.step(before, event, loop.now());
     if (followed.link.state !== before.state) {
       followed.since = wall();
       this.#tellState(followed, before.state);
     }
     this.#arm(followed);
-    const facts = factsOf(followed);
-    if (JSON.stringify(facts) === JSON.stringify(now)) return;
+    this.#tell(followed);
+  }
+
+  /** Whatever is different since the last time. */
+  #tell(followed: Followed): void {
+    const { on } = this.#parts;
+    const before = followed.told;
+    const facts = this.#factsOf(followed);
+    if (JSON.stringify(facts) === JSON.stringify(before)) return;
+    followed.told = facts;
     on.changed(facts);
-    if (wayOf(facts) === wayOf(now)) return;
+    if (before === undefined || wayOf(facts) === wayOf(before)) return;
     const { name, addresses, gateway4, gateway6 } = facts;
     on.event("wan.link-roamed", { link: name, addresses, gateway4, gateway6, level: "info" });
     on.roamed(name);
@@ -143,6 +193,77 @@ export class Links implements Disposable {
           });
   }
 
+  /** Both families of a link that can send, to hosts of those. */
+  #measure(): void {
+    const tasks = [...this.#links.values()].flatMap(({ link }): readonly MtuTask[] => {
+      const { spec, seen, state } = link;
+      if (state === "down" || seen === undefined) return [];
+      const { gateway4, gateway6 } = machine.gateways(link);
+      const reachable = (target: Ip): boolean => (isIpv4(target) ? gateway4 : gateway6) !== undefined;
+      const targets = (this.#targets.get(spec.name) ?? []).filter(reachable);
+      const most = Math.min(spec.mtu ?? seen.mtu, seen.mtu);
+      return [{ link: spec.name, ifname: spec.ifname, ifindex: seen.index, mark: spec.mark, most, targets }];
+    });
+    this.#mtus.want(tasks);
+  }
+
+  #found(name: string, target: Ip, mtu: number | undefined): void {
+    const { on } = this.#parts;
+    on.pathMtu(name, target, mtu);
+    const followed = this.#links.get(name);
+    if (followed === undefined) return;
+    const before = followed.told?.mtu;
+    this.#tell(followed);
+    const now = followed.told?.mtu;
+    if (now !== before)
+      on.event("wan.link-mtu", { link: name, mtu: now, before, target: formatIp(target), level: "info" });
+  }
+
+  #count(): void {
+    const { loop, wall, on } = this.#parts;
+    this.#counting?.[Symbol.dispose]();
+    this.#counting = undefined;
+    if (this.#links.size === 0) return this.#usages.save();
+    for (const followed of this.#links.values()) {
+      const { spec, seen } = followed.link;
+      const octets = seen === undefined ? undefined : this.#interfaces?.octets(seen.index);
+      if (seen !== undefined && octets !== undefined)
+        this.#usages.count(spec.name, seen.index, octets, spec.quota?.resetDay ?? 1, wall());
+      const spent = spec.quota !== undefined && this.#usages.usedBy(spec.name) >= spec.quota.octets;
+      if (spent !== followed.spent) {
+        const fields = { link: spec.name, used: this.#usages.usedBy(spec.name), quota: spec.quota?.octets };
+        on.event(spent ? "wan.quota-spent" : "wan.quota-restored", { ...fields, level: spent ? "warn" : "info" });
+        followed.spent = spent;
+      }
+      this.#tell(followed);
+    }
+    if (wall() - this.#savedAt >= SAVE_EVERY) {
+      this.#savedAt = wall();
+      this.#usages.save();
+    }
+    this.#counting = loop.wakeAt(after(loop.now(), COUNT_EVERY), () => this.#count());
+  }
+
+  #factsOf({ link, since, spent }: Followed): LinkFacts {
+    const { spec, seen, state, why } = link;
+    const { gateway4, gateway6 } = machine.gateways(link);
+    return {
+      name: spec.name,
+      ifname: spec.ifname,
+      state,
+      why,
+      since,
+      carrier: seen?.carrier ?? false,
+      addresses: machine.addresses(link),
+      gateway4,
+      gateway6,
+      mtu: spec.mtu ?? this.#mtus.best(spec.name) ?? seen?.mtu,
+      bandwidth: undefined,
+      used: this.#usages.usedBy(spec.name),
+      quotaSpent: spent,
+    };
+  }
+
   #forget(followed: Followed): void {
     this.#drop(followed);
     this.#parts.on.gone(followed.link.spec.name);
@@ -157,31 +278,18 @@ interface Followed {
   link: machine.Link;
   /** Of the state, milliseconds since the epoch. */
   since: number;
+  /** The quota. */
+  spent: boolean;
+  told: LinkFacts | undefined;
   alarm: Disposable | undefined;
   alarmAt: Instant | undefined;
-}
-
-function factsOf({ link, since }: Followed): LinkFacts {
-  const { spec, seen, state, why } = link;
-  const { gateway4, gateway6 } = machine.gateways(link);
-  return {
-    name: spec.name,
-    ifname: spec.ifname,
-    state,
-    why,
-    since,
-    carrier: seen?.carrier ?? false,
-    addresses: machine.addresses(link),
-    gateway4,
-    gateway6,
-    mtu: spec.mtu ?? seen?.mtu,
-    bandwidth: undefined,
-    used: 0,
-    quotaSpent: false,
-  };
 }
 
 /** Where packets come from and go to. */
 function wayOf({ addresses, gateway4, gateway6 }: LinkFacts): string {
   return JSON.stringify([addresses, gateway4, gateway6]);
 }
+
+const COUNT_EVERY = seconds(10);
+/** The kernel goes on counting without us: only a crash of the host loses what was not saved. */
+const SAVE_EVERY = seconds(60);
