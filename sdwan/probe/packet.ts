@@ -51,7 +51,12 @@ export type Refused =
   | { readonly kind: "short"; readonly have: number }
   | { readonly kind: "bad-hmac" }
   /** RFC 4656 §4.1.2: a multiplier of 0 is not valid. */
-  | { readonly kind: "bad-estimate" };
+  | { readonly kind: "bad-estimate" }
+  /**
+   * A reflector's packet where a sender's is expected: it has a receive timestamp where a sender has zeros.  A deviation
+   * from §4.2.1 (ignore them), so that nobody can feed answers back as probes: both are sealed with the same key.
+   */
+  | { readonly kind: "looped" };
 
 /** Octets of a base packet of either end. */
 export const BASE = 112;
@@ -67,6 +72,7 @@ export function encodeSender(packet: SenderPacket, seal: Seal, tlvs: Uint8Array 
 export function decodeSender(bytes: Uint8Array, seal: Seal): Result<SenderPacket, Refused> {
   if (bytes.length < BASE) return err({ kind: "short", have: bytes.length });
   if (!isSealed(bytes, seal)) return err({ kind: "bad-hmac" });
+  if (bytes.subarray(32, 40).some((octet) => octet !== 0)) return err({ kind: "looped" });
   const reader = new Reader(bytes);
   const sequence = reader.u32();
   reader.skip(12);

@@ -1,0 +1,103 @@
+/**
+ * The sender's end of one STAMP session: packets out of numbers, measurements out of what comes back.  Standards: RFC 8762
+ * §4.2, RFC 8972 §3, §4.5.  A round trip is (T4 − T1) − (T3 − T2): the reflector's own time is taken out of it.
+ */
+import { err, ok, type Result } from "../../base/result.ts";
+import { BASE, decodeReflected, encodeSender, OWN_ESTIMATE, type Refused, type Seal } from "./packet.ts";
+import {
+  COUNTERS,
+  type Counters,
+  decodeReflected as decodeTlvs,
+  encodeCounters,
+  type Refused as TlvRefused,
+} from "./tlv.ts";
+
+export interface Measured {
+  readonly number: number;
+  readonly rtt: number;
+  /** Received less sent, each way. */
+  readonly out: number;
+  readonly back: number;
+  readonly reflector: number;
+  /** How long the reflector kept it. */
+  readonly held: number;
+  readonly counters: Counters | undefined;
+  /** Our own clock was set between sending and receiving. */
+  readonly clockSet: boolean;
+  /** Why there are no counters, if there should be some. */
+  readonly extensions: TlvRefused | undefined;
+}
+
+export type NotOurs =
+  | Refused
+  /** Of another session: an earlier one of ours, most likely. */
+  | { readonly kind: "other-session" }
+  /** We never sent what it answers, or so long ago that nobody waits. */
+  | { readonly kind: "unasked" }
+  /** The sender's own words do not come back as they were sent. */
+  | { readonly kind: "altered" };
+
+export class StampSession {
+  readonly #seal: Seal;
+  /** RFC 8972 §3: not zero. */
+  readonly #session: number;
+  readonly #sent = new Map<number, { readonly wall: number; readonly boot: number }>();
+  #newest = -1;
+
+  constructor(seal: Seal, session: number) {
+    this.#seal = seal;
+    this.#session = session;
+  }
+
+  /** `wall` is T1, as late before sending as can be; `boot` the same by a clock that nobody sets. */
+  packet(number: number, at: { readonly wall: number; readonly boot: number }, sentPackets: number): Uint8Array {
+    this.#newest = number;
+    this.#sent.set(number, at);
+    this.#sent.delete(number - REMEMBERED);
+    const sequence = number % 2 ** 32;
+    const counters = { senderTx: sentPackets % 2 ** 32, reflectorRx: 0, reflectorTx: 0 };
+    const tlvs = encodeCounters(counters, sequence, this.#seal);
+    return encodeSender({ sequence, at: at.wall, estimate: OWN_ESTIMATE, session: this.#session }, this.#seal, tlvs);
+  }
+
+  /** `wall` is T4, `boot` is now. */
+  read(bytes: Uint8Array, at: { readonly wall: number; readonly boot: number }): Result<Measured, NotOurs> {
+    const decoded = decodeReflected(bytes, this.#seal);
+    if (!decoded.ok) return decoded;
+    const { session, senderSequence, senderAt, receivedAt, at: sentBackAt, sequence } = decoded.value;
+    if (session !== this.#session) return err({ kind: "other-session" });
+    const number = this.#newest - ((this.#newest - senderSequence) >>> 0);
+    const sent = this.#sent.get(number);
+    if (sent === undefined) return err({ kind: "unasked" });
+    // Both are 64-bit words made of the same number: they are equal, or somebody else wrote them.
+    if (Math.abs(senderAt - sent.wall) > STAMP_GRAIN) return err({ kind: "altered" });
+
+    const elapsed = at.boot - sent.boot;
+    const span = at.wall - sent.wall;
+    const clockSet = !(span >= 0 && span <= elapsed + CLOCK_GRAIN);
+    const way = clockSet ? elapsed : span;
+    const kept = sentBackAt - receivedAt;
+    const held = kept >= 0 && kept <= way ? kept : 0;
+    const extensions = decodeTlvs(bytes.subarray(BASE), sequence, this.#seal);
+    return ok({
+      number,
+      rtt: way - held,
+      out: receivedAt - sent.wall,
+      back: at.wall - sentBackAt,
+      reflector: sequence,
+      held,
+      counters: extensions.ok ? extensions.value.counters : undefined,
+      clockSet,
+      extensions: extensions.ok ? undefined : extensions.error,
+    });
+  }
+}
+
+/** Octets of UDP payload that a probe of ours takes; an answer takes as many. */
+export const PROBE = BASE + COUNTERS;
+/** Numbers that an answer may still name. */
+const REMEMBERED = 2048;
+/** Milliseconds: half of what a double can tell of today's date. */
+const STAMP_GRAIN = 0.000_3;
+/** The two clocks are not read at the same instant. */
+const CLOCK_GRAIN = 1;
