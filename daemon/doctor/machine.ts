@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { release } from "node:os";
 import type { DoctorCheck } from "../admin/api.ts";
+import { ownersOf, type Running, routingRivals } from "./routing-rivals.ts";
 
 /** Rights and limits of the process that asks: the daemon's, when it asks. */
 export function processChecks(): readonly DoctorCheck[] {
@@ -12,13 +13,16 @@ export function processChecks(): readonly DoctorCheck[] {
 }
 
 export function hostChecks(): readonly DoctorCheck[] {
+  const running = processes();
+  const table = (name: string): string => `${text(`/proc/net/${name}`) ?? ""}\n${text(`/proc/net/${name}6`) ?? ""}`;
   return [
     kernelVersion(release()),
     ioUring(release(), text("/proc/sys/kernel/io_uring_disabled")),
     backlog(text("/proc/sys/net/core/somaxconn")),
     migration(text("/proc/sys/net/ipv4/tcp_migrate_req")),
     clock(),
-    ...conflicts(processes(), text("/proc/net/raw") ?? ""),
+    ...conflicts(running, text("/proc/net/raw") ?? ""),
+    ...routingRivals({ tcp: table("tcp"), raw: table("raw") }, (inodes) => ownersOf(inodes, running)),
   ];
 }
 
@@ -97,11 +101,6 @@ export function conflicts(running: readonly Running[], rawSockets: string): read
     : [];
   const all = [...found, ...sockets];
   return all.length > 0 ? all : [fine("conflict", "no other daemon for virtual IPs runs here")];
-}
-
-interface Running {
-  readonly pid: number;
-  readonly command: string;
 }
 
 /** Those of this network namespace: what runs in another one owns other addresses. */

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
+import { closeSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ipv4 } from "../../base/address.ts";
 import {
   backlog,
   capabilities,
@@ -10,7 +12,9 @@ import {
   migration,
   openFiles,
 } from "../../daemon/doctor/machine.ts";
-import { createNamespace, deleteNamespace, spawnInside } from "../../netstack/kernel/namespace.ts";
+import { ownersOf, routingRivals } from "../../daemon/doctor/routing-rivals.ts";
+import { createNamespace, deleteNamespace, inside, spawnInside } from "../../netstack/kernel/namespace.ts";
+import { listenTcp, openRaw } from "../../netstack/kernel/sockets.ts";
 
 describe.skipIf(process.getuid?.() !== 0)("doctor and other network namespaces (needs root)", () => {
   it("what runs in another one is no rival", async () => {
@@ -29,6 +33,35 @@ describe.skipIf(process.getuid?.() !== 0)("doctor and other network namespaces (
     } finally {
       there.kill("SIGKILL");
       here.kill("SIGKILL");
+      deleteNamespace(namespace);
+    }
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)("doctor and other routers on this host (needs root)", () => {
+  it("says who listens on port 179 and who speaks OSPF", async () => {
+    const namespace = `nv${process.pid}-router`;
+    createNamespace(namespace);
+    const bgp = inside(namespace, () => listenTcp({ ip: ipv4("0.0.0.0"), port: 179 }));
+    const ospf = inside(namespace, () => openRaw({ family: 4, protocol: 89 }));
+    try {
+      const found = inside(namespace, () => ({
+        tcp: readFileSync("/proc/thread-self/net/tcp", "utf8"),
+        raw: readFileSync("/proc/thread-self/net/raw", "utf8"),
+      }));
+      const named = (command: string): readonly string[] =>
+        routingRivals(found, (inodes) => ownersOf(inodes, [{ pid: process.pid, command }])).map(
+          ({ name, message }) => `${name}: ${message}`,
+        );
+      expect(named("bird")).toEqual([
+        `conflict.bgp: bird (pid ${process.pid}) listens on port 179`,
+        `conflict.ospf: bird (pid ${process.pid}) speaks OSPF (protocol 89), and hears what is sent to us`,
+      ]);
+      expect(named("novaedge: routi")).toEqual(["conflict.routing: nobody else listens on port 179 or speaks OSPF"]);
+      expect(routingRivals(found, () => new Map())[0]?.message).toBe("a process listens on port 179");
+    } finally {
+      closeSync(bgp);
+      closeSync(ospf);
       deleteNamespace(namespace);
     }
   });
