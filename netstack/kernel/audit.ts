@@ -59,7 +59,7 @@ export function remove(ours: Ours): void {
   for (const { destination, table, protocol, metric } of ours.routes) {
     route.deleteRoute({ destination, table, protocol, metric });
   }
-  for (const { family, preference, table, protocol, from, to, mark, mask, iif, oif } of ours.rules) {
+  for (const { family, preference, table, protocol, from, to, mark, mask, iif, oif, suppress } of ours.rules) {
     route.deleteRule({
       family,
       preference,
@@ -71,6 +71,7 @@ export function remove(ours: Ours): void {
       ...(mask === undefined ? {} : { mask }),
       ...(iif === undefined ? {} : { iif }),
       ...(oif === undefined ? {} : { oif }),
+      ...(suppress === undefined ? {} : { suppress }),
     });
   }
   for (const { index } of ours.links) route.deleteLink(index);

@@ -1,6 +1,6 @@
 /**
  * Routing policy rules.  Standards: rtnetlink(7), include/uapi/linux/fib_rules.h.
- * Left out on purpose: port ranges, uid ranges, l3mdev, suppressors, goto and nop when adding.
+ * Left out on purpose: port ranges, uid ranges, l3mdev, suppressing by group, goto and nop when adding.
  */
 import { type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, type Prefix } from "../../../base/address.ts";
 import { join } from "../../../base/octets.ts";
@@ -21,6 +21,8 @@ export interface Rule {
   readonly oif: string | undefined;
   /** Table to look in; 0 for rules that do something else. */
   readonly table: number;
+  /** Routes with a prefix no longer than this do not count; undefined = all count. */
+  readonly suppress: number | undefined;
   readonly action: "lookup" | "goto" | "nop" | "blackhole" | "unreachable" | "prohibit" | "other";
   readonly protocol: number;
 }
@@ -45,6 +47,7 @@ export function decodeRule(payload: Uint8Array): Result<Rule, Malformed> {
     iif: attributes.text(FRA_IIFNAME),
     oif: attributes.text(FRA_OIFNAME),
     table: attributes.u32(FRA_TABLE) ?? u8Of(payload, 4),
+    suppress: suppressed(attributes),
     action: ACTIONS[u8Of(payload, 7)] ?? "other",
     protocol: attributes.u8(FRA_PROTOCOL) ?? 0,
   };
@@ -63,6 +66,7 @@ export interface NewRule {
   readonly mask?: number;
   readonly iif?: string;
   readonly oif?: string;
+  readonly suppress?: number;
 }
 
 export function encodeRule(rule: NewRule): Uint8Array {
@@ -88,6 +92,7 @@ export function encodeRule(rule: NewRule): Uint8Array {
   if (rule.to !== undefined) parts.push(attribute(FRA_DST, octetsOfIp(rule.to.ip)));
   if (rule.mark !== undefined) parts.push(attributeU32(FRA_FWMARK, rule.mark));
   if (rule.mask !== undefined) parts.push(attributeU32(FRA_FWMASK, rule.mask));
+  if (rule.suppress !== undefined) parts.push(attributeU32(FRA_SUPPRESS_PREFIXLEN, rule.suppress));
   if (rule.iif !== undefined) parts.push(attributeText(FRA_IIFNAME, rule.iif));
   if (rule.oif !== undefined) parts.push(attributeText(FRA_OIFNAME, rule.oif));
   return join(parts);
@@ -112,12 +117,19 @@ function prefixIn(attributes: Attributes, type: number, length: number, size: nu
   return undefined;
 }
 
+/** The kernel writes -1 for "none" where it writes it at all. */
+function suppressed(attributes: Attributes): number | undefined {
+  const length = attributes.u32(FRA_SUPPRESS_PREFIXLEN);
+  return length === undefined || length > 128 ? undefined : length;
+}
+
 const HEAD = 12;
 const FRA_DST = 1;
 const FRA_SRC = 2;
 const FRA_IIFNAME = 3;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
+const FRA_SUPPRESS_PREFIXLEN = 14;
 const FRA_TABLE = 15;
 const FRA_FWMASK = 16;
 const FRA_OIFNAME = 17;
