@@ -14,6 +14,7 @@ import { bfdPlan } from "./desired-bfd.ts";
 import { proxyConfig, type SocketWanted } from "./desired-proxy.ts";
 import { routingPlan } from "./desired-routing.ts";
 import { vipPlan } from "./desired-vips.ts";
+import { type WanPlan, wanPlans } from "./desired-wan.ts";
 import type { Facts } from "./facts.ts";
 import { healthOf } from "./gate.ts";
 import type { RoutingPlan } from "./routing/words.ts";
@@ -25,8 +26,10 @@ export interface Desired {
   readonly vips: VipPlan;
   /** undefined: there is nothing to route. */
   readonly routing: RoutingPlan | undefined;
-  /** What the operator asks for; routing adds its own. */
+  /** What the operator asks for, and what guards tunnels; routing adds its own. */
   readonly bfd: BfdPlan;
+  /** undefined: no WAN links here. */
+  readonly wan: WanPlan | undefined;
   /** What is wrong or remarkable; the daemon adds since when. */
   readonly conditions: readonly DesiredCondition[];
 }
@@ -44,13 +47,16 @@ export function desired(settings: Settings, resources: ResourceSet, allocated: A
   const healthy = healthOf(places.proxy, facts);
   const { plan, conditions } = vipPlan(settings, resources, allocated, places.proxy, facts, healthy);
   const routing = routingPlan(settings, resources, allocated, places.proxy, facts, healthy);
+  const wan = wanPlans(settings, resources, facts);
+  const bfd = bfdPlan(settings, facts.secrets);
   return {
     proxy: places.proxy,
     sockets: places.sockets,
     vips: plan,
     routing: routing.plan,
-    bfd: bfdPlan(settings, facts.secrets),
-    conditions: [...conditions, ...routing.conditions],
+    bfd: wan.bfd.length === 0 ? bfd : { ...bfd, sessions: [...bfd.sessions, ...wan.bfd] },
+    wan: wan.plan,
+    conditions: [...conditions, ...routing.conditions, ...wan.conditions],
   };
 }
 

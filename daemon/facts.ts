@@ -1,5 +1,7 @@
 /** What is measured or found on this host, as far as the desired state depends on it.  Plain data. */
 import { formatIp, type Ip, isIpv4, type Prefix } from "../base/address.ts";
+import type { LinkReport, TunnelReport } from "../sdwan/underlay-plan.ts";
+import type { SiteKeys } from "./wan-keys.ts";
 
 export interface Facts {
   /** Name of the host: the node's name where the settings give none. */
@@ -21,6 +23,27 @@ export interface Facts {
   readonly secrets: ReadonlyMap<string, string>;
   /** The router id that was derived before, also by an earlier life: a new one would end every session. */
   readonly routerId: string | undefined;
+  /** undefined: neither links nor remote sites. */
+  readonly wan?: WanFacts | undefined;
+}
+
+export interface WanFacts {
+  /** undefined: the file of the private key cannot be used. */
+  readonly keys: SiteKeys | undefined;
+  /** By remote site: what it shares with us, hex, 32 octets.  A site whose public key is of no use has none. */
+  readonly shared: ReadonlyMap<string, { readonly probe: string; readonly rendezvous: string }>;
+  /** Key of a lane (resources/wan-lanes.ts) → its value of the mark. */
+  readonly marks: ReadonlyMap<string, number>;
+  /** By name; what the wan process said last. */
+  readonly links: ReadonlyMap<string, LinkReport>;
+  /** By `tunnelKey`. */
+  readonly tunnels: ReadonlyMap<string, TunnelReport>;
+  /** Users of this host by name. */
+  readonly users: ReadonlyMap<string, number>;
+}
+
+export function tunnelKey(ifname: string, site: string): string {
+  return `${ifname}/${site}`;
 }
 
 export interface InterfaceFact {

@@ -43,6 +43,7 @@ export interface RemoteLink {
   readonly cost: number;
   readonly backup: boolean;
   readonly metered: boolean;
+  readonly sla: WanLink["spec"]["sla"] | undefined;
 }
 
 /** Tunnels of a link for one remote link each; devices of other code points follow after all links'. */
@@ -109,7 +110,7 @@ type WireGuard = RemoteCluster["spec"]["connection"]["tunnel"]["wireGuard"];
 function remoteLinks(links: readonly WanLink[], { endpoint, listenPort }: WireGuard): readonly RemoteLink[] {
   if (links.length === 0) {
     const port = endpoint?.port ?? listenPort;
-    const unknown = { bandwidth: undefined, cost: 0, backup: false, metered: false };
+    const unknown = { bandwidth: undefined, cost: 0, backup: false, metered: false, sla: undefined };
     return [{ name: ONLY_LINK, host: endpoint?.host, port, ...unknown }];
   }
   return links.map((link, index): RemoteLink => {
@@ -123,6 +124,7 @@ function remoteLinks(links: readonly WanLink[], { endpoint, listenPort }: WireGu
       cost: spec.cost + spec.tariff,
       backup: spec.role === "backup",
       metered: isMetered(link),
+      sla: spec.sla,
     };
   });
 }

@@ -132,7 +132,17 @@ export type ConditionCode =
   | "BGP_PEER_DOWN"
   | "BGP_MAX_PREFIX"
   | "OSPF_NO_NEIGHBOR"
-  | "BFD_DOWN";
+  | "BFD_DOWN"
+  | "WAN_INCOMPLETE"
+  | "WAN_KEY"
+  | "LINK_DOWN"
+  | "LINK_DEGRADED"
+  | "TUNNEL_DOWN"
+  | "TUNNEL_RELAYED"
+  | "PATH_DEAD"
+  | "PATH_BAD"
+  | "NO_PATH"
+  | "QUOTA_SPENT";
 
 export interface VipStatus {
   readonly name: string;
