@@ -1,6 +1,7 @@
 /** What the children are started with, and how patient the supervisor is with them. */
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
 import * as z from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { LEVELS, type Log } from "../../base/log.ts";
@@ -68,7 +69,7 @@ export function childrenOf(parts: ChildrenParts): Children {
       return supervised(parts, "routing", spawn, (message) => message, received, moved, ROUTING_POLICY);
     },
     wan: (received, moved) => {
-      const args = [...level, "--state", settings.paths.state];
+      const args = [...level, "--state", settings.paths.state, "--run", dirname(settings.admin.socket)];
       const spawn = early.wan.spawning({ args, said: sayer(parts.log, "wan") });
       return supervised(parts, "wan", spawn, (message) => message, received, moved, WAN_POLICY);
     },

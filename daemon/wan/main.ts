@@ -21,19 +21,21 @@ class Process {
   readonly #channel: ChildChannel;
   readonly #wan: Wan;
 
-  constructor(loop: Loop, least: Level, state: string | undefined) {
+  constructor(loop: Loop, { least, state, run }: Arguments) {
     this.#loop = loop;
     this.#channel = openChildChannel(loop, {
       received: (message) => this.#received(message as ToWan),
       ended: () => this.#wan.orphaned(),
     });
-    const log = logTo((level, name, fields) => this.#event(name, { ...fields, level }), least);
+    const floor = LEVELS.indexOf(least);
     this.#wan = new Wan({
       loop,
-      log,
       state,
+      run,
       wall: Date.now,
-      tell: (message) => this.#channel.send(message),
+      tell: (message) => {
+        if (message.kind !== "event" || levelOf(message.fields) >= floor) this.#channel.send(message);
+      },
       ended: () => loop.stop(),
     });
     this.#channel.send({ kind: "hello", pid: process.pid } satisfies FromWan);
@@ -48,10 +50,22 @@ class Process {
     if (message.kind === "ping") this.#channel.send({ kind: "pong", n: message.n } satisfies FromWan);
     else this.#wan.command(message);
   }
+}
 
-  #event(name: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#channel.send({ kind: "event", name, fields } satisfies FromWan);
-  }
+interface Arguments {
+  readonly least: Level;
+  readonly state: string | undefined;
+  readonly run: string | undefined;
+}
+
+function argumentsOf(args: readonly string[]): Arguments {
+  const least = LEVELS.find((each) => each === flag(args, "--log-level")) ?? "info";
+  return { least, state: flag(args, "--state"), run: flag(args, "--run") };
+}
+
+function levelOf(fields: Readonly<Record<string, unknown>>): number {
+  const at = LEVELS.findIndex((each) => each === fields["level"]);
+  return at < 0 ? LEVELS.indexOf("info") : at;
 }
 
 function flag(args: readonly string[], name: string): string | undefined {
@@ -66,7 +80,5 @@ nameProcess("novaedge: wan");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 const loop = openLoop({ engine: "auto", chunks: CHUNKS, log: logTo(() => undefined, "error") });
-const args = childArguments();
-const level = LEVELS.find((each) => each === flag(args, "--log-level")) ?? "info";
-new Process(loop, level, flag(args, "--state")).run();
+new Process(loop, argumentsOf(childArguments())).run();
 process.exit(0);

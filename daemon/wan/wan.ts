@@ -1,21 +1,28 @@
 /**
  * The wan process on a loop: links, tunnels and classification, joined.  Each has its part of the plan; what one finds
- * out the others are told here.
+ * out the others are told here.  A plan touches only what differs, so it is handed on whole, and again as often as need be.
  */
 import { join } from "node:path";
-import type { Log } from "../../base/log.ts";
+import type { Ip } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
+import { after, seconds } from "../../base/unit.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
-import { Links } from "../../sdwan/link/driver/links.ts";
-import type { UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+import { type LinkFacts, Links } from "../../sdwan/link/driver/links.ts";
+import { withNextHop } from "../../sdwan/link/gateway.ts";
+import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
+import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
+import { Steering } from "../../sdwan/steer/driver/steering.ts";
+import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
+import { endpointOf, pathMtuOf, targetsOf } from "./targets.ts";
 import type { FromWan, ToWan } from "./words.ts";
 
 export interface WanParts {
   readonly loop: Loop;
-  readonly log: Log;
   /** Directory for what must outlive a reboot; undefined = nothing does. */
   readonly state: string | undefined;
+  /** Directory for logs of programs that outlive us; undefined = none are written. */
+  readonly run: string | undefined;
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
   readonly tell: (message: FromWan) => void;
@@ -29,36 +36,49 @@ export class Wan implements Disposable {
   readonly #parts: WanParts;
   readonly #outbox: Outbox;
   readonly #links: Links;
+  readonly #steering: Steering;
+  readonly #tunnels: Tunnels;
+  /** By device and site. */
+  readonly #reports = new Map<string, TunnelReport>();
+  /** Device → what was said of its path last. */
+  readonly #pathMtus = new Map<string, number | undefined>();
   #plan: UnderlayPlan | undefined;
+  /** What steering and tunnels were last told about links. */
+  #told = { steering: "", tunnels: "", targets: "" };
+  #soon: Disposable | undefined;
+  #repair: Disposable | undefined;
   #stopping = false;
 
   constructor(parts: WanParts) {
     this.#parts = parts;
-    const { loop, wall, tell, state } = parts;
-    this.#outbox = new Outbox(loop, tell);
+    const { loop, wall, state, run } = parts;
+    const event = (name: string, fields: Readonly<Record<string, unknown>>): void => this.#event(name, fields);
+    this.#outbox = new Outbox(loop, parts.tell);
     this.#links = new Links({
       loop,
       wall,
       usageFile: state === undefined ? undefined : join(state, "wan-usage.json"),
       on: {
-        changed: (link) => this.#outbox.put({ kind: "link", link: { ...link, nat: undefined } }),
+        changed: (link) => this.#linkChanged(link),
         gone: (name) => this.#outbox.put({ kind: "link-gone", name }),
-        roamed: () => undefined,
-        pathMtu: () => undefined,
-        event: (name, fields) => tell({ kind: "event", name, fields }),
+        roamed: (name) => this.#tunnels.roamed(name),
+        pathMtu: () => this.#later(),
+        event,
       },
     });
+    this.#steering = new Steering({ loop, state, event });
+    this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
   }
 
   command(command: Command): void {
     switch (command.kind) {
       case "plan":
-        this.#plan = command.plan;
-        return this.#links.plan(command.plan.links);
+        return this.#apply(command.plan);
       case "internet":
-        return this.#links.internet(command.link, command.alive);
+        this.#links.internet(command.link, command.alive);
+        return this.#steering.internet(command.link, command.alive);
       case "stop":
-        return this.#stop();
+        return this.#stop(command.keep);
       case "ask":
       case "measure-bandwidth":
       case "rediscover":
@@ -70,24 +90,137 @@ export class Wan implements Disposable {
 
   /** Control is dead: what is in the kernel stays and goes on; another control soon begins anew. */
   orphaned(): void {
-    this.#stop();
-  }
-
-  get plan(): UnderlayPlan | undefined {
-    return this.#plan;
+    this.#stop(true);
   }
 
   [Symbol.dispose](): void {
+    for (const timer of [this.#soon, this.#repair]) timer?.[Symbol.dispose]();
     this.#outbox[Symbol.dispose]();
+    this.#tunnels[Symbol.dispose]();
+    this.#steering[Symbol.dispose]();
     this.#links[Symbol.dispose]();
   }
 
-  #stop(): void {
+  /** Links first, for the others to know them; marks and rules before tunnels, so that nothing leaves by another way. */
+  #apply(plan: UnderlayPlan): void {
+    if (this.#stopping) return;
+    this.#plan = plan;
+    this.#links.plan(plan.links);
+    this.#tellLinks(true);
+    this.#tunnels.plan(plan);
+    for (const [key, report] of this.#reports) if (!isPlanned(plan, report)) this.#reports.delete(key);
+    this.#aim();
+    this.#keepInOrder();
+  }
+
+  #linkChanged(link: LinkFacts): void {
+    this.#outbox.put({ kind: "link", link: { ...link, nat: undefined } });
+    this.#tellLinks(false);
+  }
+
+  /** Each is told when what it cares about is different. */
+  #tellLinks(always: boolean): void {
+    const plan = this.#plan;
+    if (plan === undefined || this.#stopping) return;
+    const all = this.#links.facts();
+    const facts = all.map(({ name, ifname, state, addresses, ...rest }) => {
+      const { gateway4, gateway6 } = withNextHop(rest);
+      return { name, ifname, state, gateway4, gateway6, addresses };
+    });
+    if (this.#isNews("steering", facts) || always) this.#steering.plan(plan, facts);
+    const links = all.map(({ name, state, why, mtu }) => ({ name, up: state !== "down", why, mtu }));
+    if (this.#isNews("tunnels", links)) this.#tunnels.links(links);
+  }
+
+  #isNews(who: "steering" | "tunnels" | "targets", what: unknown): boolean {
+    const text = JSON.stringify(what);
+    const news = this.#told[who] !== text;
+    this.#told[who] = text;
+    return news;
+  }
+
+  #tunnelNews(news: TunnelNews): void {
+    switch (news.kind) {
+      case "tunnel":
+        this.#reports.set(keyOf(news.tunnel), news.tunnel);
+        this.#outbox.put(news);
+        return this.#later();
+      case "tunnel-gone":
+        this.#reports.delete(keyOf(news));
+        this.#pathMtus.delete(news.ifname);
+        this.#outbox.put(news);
+        return this.#later();
+      case "event":
+        return this.#event(news.name, news.fields);
+      default:
+        unreachable(news);
+    }
+  }
+
+  /** Many tunnels come up at once: their ways are looked at when they have. */
+  #later(): void {
+    const { loop } = this.#parts;
+    this.#soon ??= loop.wakeAt(after(loop.now(), MOMENT), () => {
+      this.#soon = undefined;
+      this.#aim();
+    });
+  }
+
+  /** Path MTU is asked of those that the tunnels' packets go to; what was found goes to the tunnels. */
+  #aim(): void {
+    const plan = this.#plan;
+    if (plan === undefined || this.#stopping) return;
+    const reports = [...this.#reports.values()];
+    const targets = targetsOf(plan, reports);
+    if (this.#isNews("targets", [...targets])) this.#links.targets(targets);
+    for (const { ifname, link } of plan.tunnels) {
+      const ends = reports
+        .filter((each) => each.ifname === ifname)
+        .flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const mtu = pathMtuOf(ends, (target: Ip) => this.#links.pathMtu(link, target));
+      if (this.#pathMtus.get(ifname) === mtu) continue;
+      this.#pathMtus.set(ifname, mtu);
+      this.#tunnels.pathMtu(ifname, mtu);
+    }
+  }
+
+  /** Others may change what is ours in the kernel; a look that finds all in order changes nothing. */
+  #keepInOrder(): void {
+    const { loop } = this.#parts;
+    this.#repair?.[Symbol.dispose]();
+    this.#repair = loop.wakeAt(after(loop.now(), REPAIR_EVERY), () => {
+      this.#tellLinks(true);
+      this.#keepInOrder();
+    });
+  }
+
+  #stop(keep: boolean): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#outbox.flush();
-    this.#parts.tell({ kind: "stopped" });
-    this[Symbol.dispose]();
-    this.#parts.ended();
+    // What an earlier life left is known only with a plan, be it an empty one.
+    if (!keep && this.#plan === undefined) this.#tunnels.plan(NOTHING);
+    this.#tunnels.stop(keep, () => {
+      if (!keep) this.#steering.remove();
+      this.#outbox.flush();
+      this.#parts.tell({ kind: "stopped" });
+      this[Symbol.dispose]();
+      this.#parts.ended();
+    });
+  }
+
+  #event(name: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#parts.tell({ kind: "event", name, fields });
   }
 }
+
+function keyOf({ ifname, site }: { readonly ifname: string; readonly site: string }): string {
+  return `${ifname} ${site}`;
+}
+
+function isPlanned(plan: UnderlayPlan, { ifname, site }: TunnelReport): boolean {
+  return plan.tunnels.some((each) => each.ifname === ifname && each.peers.some((peer) => peer.site === site));
+}
+
+const NOTHING = { site: "", tunnels: [], overlay: [], privateKey: "", wireguard: "auto" } as const;
+const MOMENT = seconds(0.05);
+const REPAIR_EVERY = seconds(15);

@@ -163,7 +163,7 @@ const LEAST_6 = 1280;
 /** RFC 8899 §5.1.1, §5.1.2 */
 const MAX_PROBES = 3;
 const PROBE_TIMER = seconds(1);
-const CONFIRM = seconds(60);
+const CONFIRM = seconds(120);
 const RAISE = seconds(600);
 const RETRY = seconds(60);
 /** PPPoE, tunnels in tunnels, LTE: most lines have one of these. */
