@@ -66,6 +66,13 @@ export function canonicalPrefix(text: string): string | undefined {
   return prefix.ok ? formatPrefix(prefix.value) : undefined;
 }
 
+/** For an operator: what differed, without the keys. */
+export function describeChange(change: WireguardChange | undefined, more: readonly string[]): string {
+  const { peers = [], ...own } = change ?? {};
+  const touched = peers.length === 0 ? [] : [`${peers.length} changes of peers`];
+  return [...more, ...Object.keys(own), ...touched].join(", ");
+}
+
 function planPeer(
   want: PeerWant,
   have: WireguardPeer | undefined,

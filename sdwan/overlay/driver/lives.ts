@@ -1,0 +1,77 @@
+/** The lives of a device's peers by site, and what is to be done about them at the next look. */
+import type { WireguardState } from "../../../base/wireguard.ts";
+import type { TunnelSpec } from "../../underlay-plan.ts";
+import { beginLife, configured, discovered, type Found, look, type PeerLife, type PeerOrders } from "../peer-life.ts";
+import { peerOf } from "../want.ts";
+
+export class Lives {
+  readonly #lives = new Map<string, PeerLife>();
+  /** What was asked for by hand since the last look: site → endpoint. */
+  readonly #moves = new Map<string, string>();
+  readonly #wall: () => number;
+
+  constructor(wall: () => number) {
+    this.#wall = wall;
+  }
+
+  get all(): ReadonlyMap<string, PeerLife> {
+    return this.#lives;
+  }
+
+  of(site: string): PeerLife {
+    const known = this.#lives.get(site);
+    if (known !== undefined) return known;
+    const begun = beginLife(this.#wall());
+    this.#lives.set(site, begun);
+    return begun;
+  }
+
+  keep(sites: ReadonlySet<string>): void {
+    for (const site of this.#lives.keys()) if (!sites.has(site)) this.#lives.delete(site);
+  }
+
+  configured(site: string, endpoints: readonly string[]): boolean {
+    const before = this.of(site);
+    const life = configured(before, endpoints, this.#wall());
+    this.#lives.set(site, life);
+    return life !== before;
+  }
+
+  discovered(site: string, endpoint: string, found: Found): void {
+    this.#lives.set(site, discovered(this.of(site), { endpoint, found }, this.#wall()));
+    this.#moves.set(site, endpoint);
+  }
+
+  /** Each peer is moved to where it is: what WireGuard remembers of our own address is forgotten. */
+  unstick(spec: TunnelSpec, have: WireguardState | undefined): void {
+    for (const peer of spec.peers) {
+      const endpoint = peerOf(peer, have)?.endpoint;
+      if (endpoint !== undefined) this.#moves.set(peer.site, endpoint);
+    }
+  }
+
+  look(
+    spec: TunnelSpec,
+    have: WireguardState,
+    own: string,
+    obstacle: string | undefined,
+  ): ReadonlyMap<string, PeerOrders> {
+    const now = this.#wall();
+    const orders = new Map<string, PeerOrders>();
+    for (const peer of spec.peers) {
+      const { site } = peer;
+      const [life, order] = look(this.of(site), { now, obstacle, peer: peerOf(peer, have), patient: own > site });
+      this.#lives.set(site, life);
+      const moveTo = this.#moves.get(site);
+      orders.set(site, moveTo === undefined ? order : { ...order, moveTo, renew: false });
+    }
+    this.#moves.clear();
+    return orders;
+  }
+
+  /** Nothing can work: every peer is told so. */
+  obstruct(spec: TunnelSpec, why: string): void {
+    const sight = { now: this.#wall(), obstacle: why, peer: undefined, patient: false };
+    for (const { site } of spec.peers) this.#lives.set(site, look(this.of(site), sight)[0]);
+  }
+}
