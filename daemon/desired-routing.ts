@@ -48,7 +48,9 @@ export function routingPlan(
     const { name } = vip.metadata;
     const verdict = gate(vip, addresses, resources, proxy, healthy, settings, facts);
     conditions.push(...ineligible(`ProxyVIP/${name}`, verdict), ...inconsistent(vip, resources, proxy));
-    return { name, addresses: addresses.map(hostPrefix), eligible: verdict.eligible, why: verdict.why };
+    const served = resources.gateways.some(({ spec }) => spec.vipRef === name);
+    const ports = served ? vip.spec.ports : [];
+    return { name, addresses: addresses.map(hostPrefix), eligible: verdict.eligible, why: verdict.why, ports };
   });
   const nothing = bgp.plan === undefined && ospf.plans.length === 0;
   return { plan: nothing ? undefined : { bgp: bgp.plan, ospf: ospf.plans, vips }, conditions };

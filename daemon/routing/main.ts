@@ -52,6 +52,7 @@ class Process {
   }
 
   #received(message: ToRouting): void {
+    this.#routing.heard();
     if (message.kind === "ping") this.#channel.send({ kind: "pong", n: message.n } satisfies FromRouting);
     else this.#routing.command(message);
   }

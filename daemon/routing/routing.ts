@@ -16,6 +16,8 @@ import type { OspfInterfaceReport, OspfPlan } from "../../netstack/ospf/plan.ts"
 import { Anycast } from "./anycast.ts";
 import type { EngineNotes, RoutingEngine } from "./engine.ts";
 import { Hearers } from "./hearers.ts";
+import { Listeners } from "./listeners.ts";
+import { Silence } from "./silence.ts";
 import type {
   FromRouting,
   RoutedVip,
@@ -49,6 +51,8 @@ export class Routing implements Disposable {
     if (!this.#stopping) this.#reportVips();
   });
   readonly #reported = new Map<string, string>();
+  readonly #listeners = new Listeners((why) => this.#event("routing.listeners-unknown", { why, level: "warn" }));
+  readonly #silence: Silence;
   #plan: RoutingPlan | undefined;
   #withdrawing: "no" | "under way" | "done" = "no";
   #stopping = false;
@@ -60,12 +64,27 @@ export class Routing implements Disposable {
       warn: (name, fields) => this.#event(name, { ...fields, level: "warn" }),
       moved: () => this.#apply(),
     });
+    this.#silence = new Silence({
+      clock: parts.loop,
+      unserved: () => this.#listeners.missing(this.#plan?.vips ?? []),
+      moved: (control) => {
+        const vips = [...this.#silence.withdrawn];
+        this.#event("routing.unserved", { vips, control, level: vips.length > 0 ? "warn" : "info" });
+        this.#apply();
+      },
+    });
+  }
+
+  /** Control lives. */
+  heard(): void {
+    this.#silence.heard();
   }
 
   command(command: Command): void {
     switch (command.kind) {
       case "plan":
         this.#plan = command.plan;
+        this.#silence.planned();
         return this.#apply();
       case "bfd":
         for (const engine of this.#engines()) engine.bfd(command.report);
@@ -121,6 +140,8 @@ export class Routing implements Disposable {
     this.#bgp = undefined;
     this.#ospf.clear();
     this.#anycast[Symbol.dispose]();
+    this.#silence[Symbol.dispose]();
+    this.#listeners[Symbol.dispose]();
   }
 
   #stop(keepRoutes: boolean, keepAddresses: boolean, linger: Ms): void {
@@ -139,9 +160,19 @@ export class Routing implements Disposable {
     );
   }
 
+  /** As control has it, but for what nobody serves while it is silent. */
+  #effective(): RoutingPlan | undefined {
+    const { withdrawn } = this.#silence;
+    if (this.#plan === undefined || withdrawn.size === 0) return this.#plan;
+    const vips = this.#plan.vips.map(
+      (vip): RoutedVip => (withdrawn.has(vip.name) ? { ...vip, eligible: false, why: "CONTROL_SILENT" } : vip),
+    );
+    return { ...this.#plan, vips };
+  }
+
   /** Addresses first, so that nothing is announced that is not here. */
   #apply(): void {
-    const plan = this.#plan;
+    const plan = this.#effective();
     if (plan === undefined || this.#stopping) return;
     this.#anycast.want(plan.vips.filter(({ eligible }) => eligible).flatMap(addressesOf));
     const silent = new Set(
@@ -242,7 +273,7 @@ export class Routing implements Disposable {
   }
 
   #reportVips(): void {
-    const vips = this.#plan?.vips ?? [];
+    const vips = this.#effective()?.vips ?? [];
     for (const vip of vips) {
       const report = this.#vipReport(vip);
       const text = JSON.stringify(report);

@@ -19,6 +19,8 @@ export interface RoutedVip {
   /** What the health gate says; the networks of `bgp` and `ospf` for it are announced only while true. */
   readonly eligible: boolean;
   readonly why: string;
+  /** TCP ports on which a data plane must accept at each address; looked at while control says nothing. */
+  readonly ports: readonly number[];
 }
 
 export type ToRouting =

@@ -34,7 +34,9 @@ describe("the routing process runs while there is something to route", () => {
     expect(made.control.notReady()).toMatch(/routing process/);
     await hello(made);
     expect(plans(made)).toHaveLength(1);
-    expect(plans(made)[0]?.vips).toEqual([{ name: "web", addresses: ["192.0.2.10/32"], eligible: true, why: "OK" }]);
+    expect(plans(made)[0]?.vips).toEqual([
+      { name: "web", addresses: ["192.0.2.10/32"], eligible: true, why: "OK", ports: [] },
+    ]);
     vipSays(made, "announced");
     expect(made.control.notReady()).toBeUndefined();
   });
@@ -61,7 +63,7 @@ describe("the routing process runs while there is something to route", () => {
     made.reconfigure(NOTHING);
     await made.clock.pass(1);
     expect(plans(made).at(-1)?.vips).toEqual([
-      { name: "web", addresses: ["192.0.2.10/32"], eligible: false, why: "REMOVED" },
+      { name: "web", addresses: ["192.0.2.10/32"], eligible: false, why: "REMOVED", ports: [] },
     ]);
     // Its peers stay until they have heard of it.
     expect(

@@ -77,7 +77,7 @@ describe.skipIf(MISSING !== undefined).each(MAKES)("graceful restart with %s", (
     await both.us.kill();
     both.us.replan((plan) => ({
       ...plan,
-      vips: [{ name: "v", addresses: [VIP4], eligible: true, why: "" }],
+      vips: [{ name: "v", addresses: [VIP4], eligible: true, why: "", ports: [] }],
       bgp: plan.bgp && { ...plan.bgp, networks: plan.bgp.networks.filter(({ prefix }) => prefix === VIP4) },
     }));
     both.us.start();

@@ -231,7 +231,7 @@ export function bgpOf(peers: readonly BgpPeerSpec[], more: Partial<BgpPlan> = {}
 
 /** With one virtual IP of both families. */
 export function planOf(bgp: BgpPlan, more: Partial<RoutingPlan> = {}): RoutingPlan {
-  const vips = [{ name: "v", addresses: [VIP4, VIP6], eligible: true, why: "" }];
+  const vips = [{ name: "v", addresses: [VIP4, VIP6], eligible: true, why: "", ports: [] }];
   return { bgp, ospf: [], vips, ...more };
 }
 

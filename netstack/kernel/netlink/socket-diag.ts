@@ -1,6 +1,6 @@
 /**
- * Which TCP connections this host has at some of its addresses.  Standards: sock_diag(7), include/uapi/linux/inet_diag.h.
- * Left out on purpose: listening sockets, TCP information, UDP, closing connections.
+ * Which TCP connections this host has at some of its addresses, and where it listens.  Standards: sock_diag(7),
+ * include/uapi/linux/inet_diag.h.  Left out on purpose: TCP information, UDP, closing connections.
  */
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import { join } from "../../../base/octets.ts";
@@ -17,6 +17,11 @@ export interface Flow {
   readonly remotePort: number;
 }
 
+export interface Listening {
+  readonly ip: Ip;
+  readonly port: number;
+}
+
 /** Connections that are not closed yet, of the network namespace that the calling thread is in. */
 export class SocketDiag implements Disposable {
   readonly #client = new NetlinkClient(NETLINK_SOCK_DIAG, "NETLINK");
@@ -27,6 +32,18 @@ export class SocketDiag implements Disposable {
     const v4 = locals.filter(isIpv4);
     // Sockets of either family can carry IPv4.
     return [...this.#list(AF_INET, v4), ...this.#list(AF_INET6, locals)].filter(({ local }) => wanted.has(local));
+  }
+
+  /** All sockets that wait for connections; of a wildcard the address is 0.0.0.0 or `::`.  Throws where it cannot be told. */
+  listening(): readonly Listening[] {
+    return [AF_INET, AF_INET6].flatMap((family) => {
+      const request = join([u8(family), u8(IPPROTO_TCP), u16(0), u32(1 << TCP_LISTEN), new Uint8Array(SOCKET_ID)]);
+      return this.#client.dump("list listening sockets", SOCK_DIAG_BY_FAMILY, request).map((payload): Listening => {
+        const flow = decodeFlow(payload);
+        if (!flow.ok) throw this.#client.malformed(flow.error);
+        return { ip: flow.value.local, port: flow.value.localPort };
+      });
+    });
   }
 
   #list(family: number, locals: readonly Ip[]): readonly Flow[] {

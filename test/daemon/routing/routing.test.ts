@@ -31,7 +31,7 @@ describe.skipIf(UNABLE !== undefined)("the end of the routing process", () => {
   const announcing = (): Routing => {
     const tell = (message: FromRouting): void => void told.push(message);
     const routing = host.do(() => new Routing({ loop, tell, random: () => 0.5, ended: () => (ended = true) }));
-    const vips = [{ name: "web", addresses: ["192.0.2.10/32"], eligible: true, why: "OK" }];
+    const vips = [{ name: "web", addresses: ["192.0.2.10/32"], eligible: true, why: "OK", ports: [] }];
     routing.command({ kind: "plan", plan: { bgp: undefined, ospf: [], vips } });
     expect(bound(V4)).toBe(true);
     return routing;

@@ -31,3 +31,25 @@ test("inet_diag(7): the first, the last and those between; IPv4 also where a soc
     server.close();
   }
 });
+
+test("inet_diag(7): where connections are waited for, at one address, at all of a family, and no more when it is closed", async () => {
+  const servers = [
+    createServer().listen(0, "127.1.0.9"),
+    createServer().listen(0, "0.0.0.0"),
+    createServer().listen(0, "::"),
+  ];
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  using diag = new SocketDiag();
+  const at = (): readonly string[] =>
+    ports.map((port) =>
+      diag
+        .listening()
+        .flatMap((each) => (each.port === port ? [formatIp(each.ip)] : []))
+        .join(),
+    );
+  expect(at()).toEqual(["127.1.0.9", "0.0.0.0", "::"]);
+  for (const server of servers) server.close();
+  await Promise.all(servers.map((server) => once(server, "close")));
+  expect(at()).toEqual(["", "", ""]);
+});
