@@ -40,7 +40,7 @@ interface Trying {
 
 export interface PeerSight {
   readonly now: number;
-  /** Why nothing can work just now (the link is down, the device is not made); undefined = it can. */
+  /** Why nothing can work just now (the link is down, there is no device); undefined = it can. */
   readonly obstacle: string | undefined;
   readonly peer: WireguardPeer | undefined;
   /** Of two ends that both call, one is a little later: else each could undo what the other began. */

@@ -49,7 +49,7 @@ export class Host implements Disposable {
   readonly #loop: Loop;
   readonly #logs: string | undefined;
   #netlink: WireguardNetlink | undefined;
-  #kernelLacks = false;
+  #kernelLacks: boolean | undefined;
 
   constructor(loop: Loop, logs: string | undefined) {
     this.#loop = loop;
@@ -60,6 +60,8 @@ export class Host implements Disposable {
   choose(preference: "auto" | "kernel" | "userspace"): EngineChoice {
     if (preference === "userspace") return { engine: "wireguard-go", why: "the configuration says so" };
     if (preference === "kernel") return { engine: "kernel", why: "the configuration says so" };
+    // Asking for the family loads the module, where there is one.
+    this.#kernelLacks ??= !this.#family().available;
     if (this.#kernelLacks) return { engine: "wireguard-go", why: "this kernel has no WireGuard" };
     return { engine: "kernel", why: "this kernel has WireGuard" };
   }
@@ -86,8 +88,7 @@ export class Host implements Disposable {
 
   door(ifname: string, engine: WireguardEngine): WireguardDoor {
     if (engine === "wireguard-go") return new UapiDoor(this.#loop, socketOf(ifname));
-    this.#netlink ??= new WireguardNetlink();
-    return this.#netlink.door(ifname);
+    return this.#family().door(ifname);
   }
 
   /** `pid`: it is being made by this process, and will be there soon. */
@@ -195,6 +196,11 @@ export class Host implements Disposable {
       changed.push(`address ${ip}`);
     }
     return changed;
+  }
+
+  #family(): WireguardNetlink {
+    this.#netlink ??= new WireguardNetlink();
+    return this.#netlink;
   }
 
   #logOf(ifname: string): string | undefined {

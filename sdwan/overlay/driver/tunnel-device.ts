@@ -6,16 +6,15 @@ import { Fault } from "../../../base/fault.ts";
 import { type Result, unreachable } from "../../../base/result.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { WireguardState } from "../../../base/wireguard.ts";
-import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { packetMark } from "../../../netstack/kernel/marks.ts";
 import type { DoorFailure, WireguardDoor } from "../../../netstack/kernel/wireguard/door.ts";
-import type { TunnelPeerSpec, TunnelSpec } from "../../underlay-plan.ts";
+import type { TunnelPeerSpec } from "../../underlay-plan.ts";
 import { describeChange, planDevice } from "../device-plan.ts";
 import { tunnelMtu } from "../mtu.ts";
 import { type Found, type PeerLife, type PeerOrders, restOf } from "../peer-life.ts";
 import { awaitsKey, carriageOf, type Decided, deviceWant, peerOf } from "../want.ts";
 import type { DeviceParts, DeviceSettings } from "./device-parts.ts";
-import { type Host, isOurs, type Sighting } from "./host.ts";
+import { isOurs, type Sighting } from "./host.ts";
 import { Lives } from "./lives.ts";
 import { Making } from "./making.ts";
 import type { UnderlayLink } from "./words.ts";
@@ -181,7 +180,7 @@ export class TunnelDevice {
       case "made":
       case "coming":
         this.#fresh = true;
-        this.#obstruct("being made");
+        this.#obstacle = "being made";
         return this.#later(attempt.kind === "made" ? 0 : SOON);
       case "waiting":
         return this.#later(attempt.wait);
