@@ -2,19 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { fuzz } from "./run.ts";
 import { must, type Target } from "./target.ts";
-import { BFD } from "./targets-bfd.ts";
-import { BGP } from "./targets-bgp.ts";
-import { HTTP1 } from "./targets-http1.ts";
-import { NETSTACK } from "./targets-netstack.ts";
-import { OSPF } from "./targets-ospf.ts";
-import { RESOURCES } from "./targets-resources.ts";
+import { TARGETS } from "./targets.ts";
 
 const INPUTS = 15_000;
 
 describe("random and mutated inputs: nothing thrown, nothing that must hold broken", () => {
-  test.each(
-    [...BGP, ...HTTP1, ...NETSTACK, ...BFD, ...OSPF, ...RESOURCES].map((target) => [target.name, target] as const),
-  )("%s", (_name, target) => {
+  test.each(TARGETS.map((target) => [target.name, target] as const))("%s", (_name, target) => {
     // another seed each day: the same on every machine that day
     expect(fuzz(target, Math.floor(Date.now() / 86_400_000), 0, INPUTS / (target.slow ?? 1))).toBeUndefined();
   });

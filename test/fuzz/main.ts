@@ -8,12 +8,7 @@ import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type Finding, fuzz } from "./run.ts";
 import type { Target } from "./target.ts";
-import { BFD } from "./targets-bfd.ts";
-import { BGP } from "./targets-bgp.ts";
-import { HTTP1 } from "./targets-http1.ts";
-import { NETSTACK } from "./targets-netstack.ts";
-import { OSPF } from "./targets-ospf.ts";
-import { RESOURCES } from "./targets-resources.ts";
+import { TARGETS } from "./targets.ts";
 
 interface Job {
   readonly target: string;
@@ -99,7 +94,6 @@ function targetNamed(name: string): Target {
   return target;
 }
 
-const TARGETS: readonly Target[] = [...BGP, ...HTTP1, ...NETSTACK, ...BFD, ...OSPF, ...RESOURCES];
 /** The loaded machine of a CI may stop a thread for long; an input takes microseconds. */
 const STALL = 10_000;
 

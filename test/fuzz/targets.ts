@@ -1,0 +1,11 @@
+/** Every decoder that reads what others send. */
+import type { Target } from "./target.ts";
+import { BFD } from "./targets-bfd.ts";
+import { BGP } from "./targets-bgp.ts";
+import { HTTP1 } from "./targets-http1.ts";
+import { NETSTACK } from "./targets-netstack.ts";
+import { OSPF } from "./targets-ospf.ts";
+import { RESOURCES } from "./targets-resources.ts";
+import { STUN } from "./targets-stun.ts";
+
+export const TARGETS: readonly Target[] = [...BGP, ...HTTP1, ...NETSTACK, ...BFD, ...OSPF, ...STUN, ...RESOURCES];
