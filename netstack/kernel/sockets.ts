@@ -44,6 +44,8 @@ export interface TcpOptions {
   /** Source address, and port unless 0. */
   readonly bind?: Endpoint;
   readonly device?: string;
+  /** SO_MARK: which routing table and which rule the packets meet. */
+  readonly mark?: number;
   readonly trafficClass?: number;
   readonly keys?: readonly TcpKey[];
   readonly hops?: Hops;

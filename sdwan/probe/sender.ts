@@ -24,6 +24,8 @@ export interface SenderConfig {
   /** Octets of a probe and its answer, with all headers. */
   readonly cost: number;
   readonly metered: boolean;
+  /** How many could answer; a broad question costs so many times as much. */
+  readonly targets: number;
 }
 
 export type SenderAction =
@@ -131,6 +133,11 @@ export class Sender {
     const actions: SenderAction[] = [{ kind: "measured" }];
     if (this.life !== before) actions.push({ kind: "life", life: this.life });
     return actions;
+  }
+
+  /** undefined: too long ago. */
+  sentAt(number: number): Instant | undefined {
+    return this.#history.find(number)?.sentAt;
   }
 
   /** Counters at a probe's way out and its answer's way back; they tell nothing where others use the device, too. */
@@ -256,7 +263,7 @@ export class Sender {
       copies: 0,
     });
     const broad = this.#urgency(now) === "doubt" || this.life.kind !== "alive";
-    this.#pacer.spend(1, now);
+    this.#pacer.spend(broad ? this.#config.targets : 1, now);
     this.#lastSent = now;
     this.#tries++;
     this.sent++;

@@ -14,6 +14,8 @@ import {
 
 export interface Measured {
   readonly number: number;
+  /** By the clock that nobody sets. */
+  readonly sentAt: number;
   readonly rtt: number;
   /** Received less sent, each way. */
   readonly out: number;
@@ -41,7 +43,7 @@ export class StampSession {
   readonly #seal: Seal;
   /** RFC 8972 §3: not zero. */
   readonly #session: number;
-  readonly #sent = new Map<number, { readonly wall: number; readonly boot: number }>();
+  readonly #sent = new Map<number, Reading>();
   #newest = -1;
 
   constructor(seal: Seal, session: number) {
@@ -49,8 +51,8 @@ export class StampSession {
     this.#session = session;
   }
 
-  /** `wall` is T1, as late before sending as can be; `boot` the same by a clock that nobody sets. */
-  packet(number: number, at: { readonly wall: number; readonly boot: number }, sentPackets: number): Uint8Array {
+  /** `at` is T1, as late before sending as can be. */
+  packet(number: number, at: Reading, sentPackets: number): Uint8Array {
     this.#newest = number;
     this.#sent.set(number, at);
     this.#sent.delete(number - REMEMBERED);
@@ -60,8 +62,8 @@ export class StampSession {
     return encodeSender({ sequence, at: at.wall, estimate: OWN_ESTIMATE, session: this.#session }, this.#seal, tlvs);
   }
 
-  /** `wall` is T4, `boot` is now. */
-  read(bytes: Uint8Array, at: { readonly wall: number; readonly boot: number }): Result<Measured, NotOurs> {
+  /** `at.wall` is T4. */
+  read(bytes: Uint8Array, at: Reading): Result<Measured, NotOurs> {
     const decoded = decodeReflected(bytes, this.#seal);
     if (!decoded.ok) return decoded;
     const { session, senderSequence, senderAt, receivedAt, at: sentBackAt, sequence } = decoded.value;
@@ -72,15 +74,13 @@ export class StampSession {
     // Both are 64-bit words made of the same number: they are equal, or somebody else wrote them.
     if (Math.abs(senderAt - sent.wall) > STAMP_GRAIN) return err({ kind: "altered" });
 
-    const elapsed = at.boot - sent.boot;
-    const span = at.wall - sent.wall;
-    const clockSet = !(span >= 0 && span <= elapsed + CLOCK_GRAIN);
-    const way = clockSet ? elapsed : span;
+    const { way, clockSet } = spanOf(sent, at);
     const kept = sentBackAt - receivedAt;
     const held = kept >= 0 && kept <= way ? kept : 0;
     const extensions = decodeTlvs(bytes.subarray(BASE), sequence, this.#seal);
     return ok({
       number,
+      sentAt: sent.boot,
       rtt: way - held,
       out: receivedAt - sent.wall,
       back: at.wall - sentBackAt,
@@ -91,6 +91,23 @@ export class StampSession {
       extensions: extensions.ok ? undefined : extensions.error,
     });
   }
+}
+
+/**
+ * From sending to receiving: by the wall clock, since that is what the kernel stamps with, as long as the other one agrees
+ * that it was not set meanwhile.
+ */
+export function spanOf(sent: Reading, received: Reading): { readonly way: number; readonly clockSet: boolean } {
+  const elapsed = received.boot - sent.boot;
+  const span = received.wall - sent.wall;
+  const clockSet = !(span >= 0 && span <= elapsed + CLOCK_GRAIN);
+  return { way: clockSet ? elapsed : span, clockSet };
+}
+
+/** `wall` is milliseconds since 1970, `boot` the same instant, or a little later, by a clock that nobody sets. */
+export interface Reading {
+  readonly wall: number;
+  readonly boot: number;
 }
 
 /** Octets of UDP payload that a probe of ours takes; an answer takes as many. */

@@ -1,0 +1,105 @@
+/** STAMP through a tunnel: one UDP socket, bound to the device and to our address, with the kernel's receive stamps. */
+import { createHmac } from "node:crypto";
+import { type Ip, parseIp } from "../../../base/address.ts";
+import { instant, type Ms, ms } from "../../../base/unit.ts";
+import { wallNow } from "../../../netstack/kernel/clock.ts";
+import { errnoName } from "../../../netstack/kernel/errno.ts";
+import type { DatagramMeta, Datagrams } from "../../../netstack/kernel/loop.ts";
+import { randomOctets } from "../../../netstack/kernel/random.ts";
+import { decodeInet, encodeInet } from "../../../netstack/kernel/sockaddr.ts";
+import { openUdp } from "../../../netstack/kernel/sockets.ts";
+import type { PathSpec, ProbeSpec } from "../../steer-plan.ts";
+import type { Seal } from "../packet.ts";
+import { StampSession } from "../stamp.ts";
+import type { Failure, Hands, HandsParts } from "./hands.ts";
+
+export type StampSpec = Extract<ProbeSpec, { readonly kind: "stamp" }>;
+
+export class StampHands implements Hands {
+  readonly #parts: HandsParts;
+  readonly #session: StampSession;
+  readonly #socket: Datagrams;
+  readonly #to: Uint8Array;
+  readonly #peer: Ip;
+  readonly #port: number;
+
+  constructor(path: PathSpec, spec: StampSpec, parts: HandsParts) {
+    this.#parts = parts;
+    this.#session = new StampSession(sealOf(spec.key), sessionId());
+    this.#peer = address(spec.peer);
+    this.#port = spec.port;
+    this.#to = encodeInet({ ip: this.#peer, port: spec.port });
+    const fd = openUdp({
+      bind: { ip: address(spec.local), port: 0 },
+      device: path.ifname,
+      freebind: true, // the address may come later than we
+      ttl: 255, // RFC 8762 §4.2.1
+      meta: { stamp: true },
+      receiveBuffer: RECEIVE_BUFFER,
+    });
+    this.#socket = parts.loop.datagrams(fd, {
+      received: (_socket, bytes, meta) => this.#received(bytes, meta),
+      failed: (_socket, errno) => parts.on.failed({ errno: errnoName(errno) }),
+    });
+  }
+
+  ask(number: number): Failure | undefined {
+    const sent = this.#parts.counters()?.sent.packets ?? 0;
+    const packet = this.#session.packet(number, { wall: wallNow(), boot: this.#parts.loop.now() }, sent);
+    const errno = this.#socket.send(packet, this.#to);
+    return errno === 0 ? undefined : { errno: errnoName(errno) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  #received(bytes: Uint8Array, meta: DatagramMeta): void {
+    const { on, loop } = this.#parts;
+    const from = decodeInet(meta.from);
+    if (from === undefined || from.ip !== this.#peer || from.port !== this.#port) return on.refused("stranger");
+    const boot = loop.now();
+    const now = wallNow();
+    const wall = meta.stamp === undefined ? now : wallOf(meta.stamp);
+    const measured = this.#session.read(bytes, { wall, boot });
+    if (!measured.ok) return on.refused(measured.error.kind);
+    const { number, rtt, out, back, reflector, held, counters, clockSet, extensions } = measured.value;
+    if (extensions !== undefined) on.refused(extensions.kind);
+    const kept = keptOf(wall, now);
+    const arrivedAt = instant(boot - kept);
+    on.answered({ number, arrivedAt, rtt, out, back, reflector }, { clockSet, kept, counters, held: ms(held) });
+  }
+}
+
+export function sealOf(key: string): Seal {
+  const secret = Buffer.from(key, "hex");
+  if (secret.length !== 32) throw new TypeError(`a key of ${secret.length} octets`);
+  return (bytes) => createHmac("sha256", secret).update(bytes).digest();
+}
+
+export function address(text: string): Ip {
+  const ip = parseIp(text);
+  if (!ip.ok) throw new TypeError(`not an address: ${text}`);
+  return ip.value;
+}
+
+/** A stamp of the kernel as wallNow() says it. */
+export function wallOf(stamp: bigint): number {
+  return Number(stamp / 1_000_000n) + Number(stamp % 1_000_000n) / 1e6;
+}
+
+/** From a packet's arrival until now, by its stamp; a clock that was set between says nothing. */
+export function keptOf(stamp: number, now: number): Ms {
+  const kept = now - stamp;
+  return ms(kept >= 0 && kept < MOST_KEPT ? kept : 0);
+}
+
+/** RFC 8972 §3: any but zero, and another one each time, so that the reflector tells sessions apart. */
+function sessionId(): number {
+  const [high = 0, low = 0] = randomOctets(2);
+  return high * 256 + low || 1;
+}
+
+/** A process that stood still for a while still finds what came meanwhile. */
+const RECEIVE_BUFFER = 1 << 18;
+const MOST_KEPT = 10_000;
