@@ -1,6 +1,6 @@
 /** Behaviour discovery against a model of each NAT and of a server with two addresses, under a virtual clock. */
 import { describe, expect, test } from "vitest";
-import { formatIp, ipv4 } from "../../../base/address.ts";
+import { ipv4 } from "../../../base/address.ts";
 import { type Instant, instant } from "../../../base/unit.ts";
 import { Discovery, type DiscoverySpec } from "../../../netstack/stun/discovery.ts";
 import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
@@ -26,7 +26,6 @@ interface Model {
   readonly losses?: number;
 }
 
-const key = ({ ip, port }: StunAddress): string => `${formatIp(ip)}:${port}`;
 const scope = (kind: Kind | "none", { ip, port }: StunAddress): string =>
   kind === "address-and-port-dependent" ? `${ip}:${port}` : kind === "address-dependent" ? `${ip}` : "";
 
