@@ -29,6 +29,14 @@ export class Delay {
     return ms(Math.max(interval / 2, smoothed + 4 * this.#variation, 2 * smoothed + 5));
   }
 
+  /** When an answer is so late that the next probe should not wait: before the deadline, since it proves nothing. */
+  suspicion(interval: number): Ms {
+    const deadline = this.deadline(interval);
+    const smoothed = this.#smoothed;
+    if (smoothed === undefined) return deadline;
+    return ms(Math.min(deadline, smoothed + Math.max(4 * this.#variation, smoothed / 8, LEAST_ODD)));
+  }
+
   /** Whether this one is far from what was usual: a change may be under way. */
   isOdd(rtt: number): boolean {
     const smoothed = this.#smoothed;

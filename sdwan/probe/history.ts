@@ -9,9 +9,11 @@ import { lossOf } from "./loss.ts";
 export interface Probe {
   readonly number: number;
   readonly sentAt: Instant;
-  /** Past it the probe is missed; some time later it is lost. */
+  /** Past the first the next one is sent at once, past the second it is missed, past the third lost. */
+  readonly suspectAt: Instant;
   readonly deadlineAt: Instant;
   readonly lostAt: Instant;
+  suspected: boolean;
   missed: boolean;
   /** Somebody was told that it is lost. */
   told: boolean;
@@ -74,6 +76,17 @@ export class History {
     return lossOf(lost, of);
   }
 
+  /** Of those that are lost for good, as a share: what is under way is not in it. */
+  usualLoss(): number {
+    let [of, lost] = [0, 0];
+    for (const { answered, told, abandoned } of this.#probes) {
+      if (abandoned || (!answered && !told)) continue;
+      of++;
+      if (!answered) lost++;
+    }
+    return of === 0 ? 0 : lost / of;
+  }
+
   /**
    * The reflector counts what comes to it: between two answers it says how many of the probes between came, and the rest
    * of what is missing was lost on the way back.  What came after the newest answer is nobody's yet.
@@ -118,6 +131,7 @@ export class History {
     for (const probe of this.#probes) {
       if (probe.answered || probe.told) continue;
       probe.abandoned = true;
+      probe.suspected = true;
       probe.missed = true;
       probe.told = true;
     }

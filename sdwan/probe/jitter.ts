@@ -10,15 +10,14 @@ export class Jitter {
     return this.#jitter;
   }
 
-  /** Received less sent, by whatever clocks: in the order of arrival.  Returns how much it differs from the last. */
-  add(transit: number): number | undefined {
+  /** Received less sent, by whatever clocks: in the order of arrival. */
+  add(transit: number): void {
     const last = this.#transit;
     this.#transit = transit;
-    if (last === undefined) return undefined;
+    if (last === undefined) return;
     const difference = transit - last;
     this.#jitter =
       this.#jitter === undefined ? Math.abs(difference) : this.#jitter + (Math.abs(difference) - this.#jitter) / 16;
-    return difference;
   }
 
   /** The next packet is compared with nothing: a clock was set, or another target answers. */

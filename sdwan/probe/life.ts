@@ -18,9 +18,9 @@ export class Life {
   /** In the order of the deadlines. */
   miss(number: number, deadAfter: number): void {
     this.#good = 0;
-    if (this.#missed.length < deadAfter) this.#missed.push(number);
+    if (this.#missed.length < MOST) this.#missed.push(number);
     if (this.#missed.length < deadAfter || this.#state.kind === "dead") return;
-    this.#state = { kind: "dead", why: `${deadAfter} probes in a row without an answer` };
+    this.#state = { kind: "dead", why: `${this.#missed.length} probes in a row without an answer` };
   }
 
   /** An answer in time, or `late`: that one tells that those before it were not lost in a dead path. */
@@ -40,5 +40,6 @@ export class Life {
 }
 
 const AGAIN = 3;
+const MOST = 64;
 const ALIVE: PathLife = { kind: "alive" };
 const NEW: PathLife = { kind: "unknown", why: "not measured long enough" };

@@ -39,7 +39,7 @@ export interface Answer {
   readonly arrivedAt: Instant;
   /** undefined: it answers, but how fast is not comparable. */
   readonly rtt: number | undefined;
-  /** Received less sent, of each way; undefined where only round trips are seen. */
+  /** Received less sent, of each way; undefined where only round trips are seen, and while a clock is set. */
   readonly out?: number | undefined;
   readonly back?: number | undefined;
   /** The reflector's count. */
@@ -59,7 +59,7 @@ export class Sender {
   #number: number;
   #lastSent: Instant;
   #newestAnswer = -1;
-  #transit: { readonly out: number; readonly back: number } | undefined;
+  #transit: Transit | undefined;
   #reflector: { number: number; count: number; epoch: number } | undefined;
   #doubtUntil: Instant;
   #busyAt: Instant;
@@ -96,7 +96,7 @@ export class Sender {
   nextWake(now: Instant): Instant {
     let next: Instant = this.#pacer.next(this.#lastSent, this.#urgency(now), now);
     for (const probe of this.#open()) {
-      const due = probe.missed ? probe.lostAt : probe.deadlineAt;
+      const due = probe.missed ? probe.lostAt : probe.suspected ? probe.deadlineAt : probe.suspectAt;
       next = earliest(next, due) ?? next;
     }
     return next;
@@ -185,12 +185,6 @@ export class Sender {
     this.#smoothed = undefined;
   }
 
-  /** A clock was set: transit times before and after are not comparable. */
-  clockSet(): void {
-    this.#jitter.out.restart();
-    this.#jitter.back.restart();
-  }
-
   /** `at` of the wall clock; undefined: nothing is known yet. */
   figures(now: Instant, at: number): PathFigures | undefined {
     const loss = this.#history.loss(now);
@@ -225,10 +219,13 @@ export class Sender {
     const before = this.life;
     let told = false;
     for (const probe of this.#open()) {
+      if (!probe.suspected && now >= probe.suspectAt) {
+        probe.suspected = true;
+        this.doubt(now);
+      }
       if (!probe.missed && now >= probe.deadlineAt) {
         probe.missed = true;
-        this.#life.miss(probe.number, this.#config.pace.deadAfter);
-        this.doubt(now);
+        this.#life.miss(probe.number, this.#deadAfter());
       }
       if (probe.missed && now >= probe.lostAt) {
         probe.told = true;
@@ -242,6 +239,14 @@ export class Sender {
     actions.push({ kind: "life", life: this.life });
   }
 
+  /** On a path that loses some all the time, so many in a row are no sign of death yet: by chance once in a hundred million. */
+  #deadAfter(): number {
+    const { deadAfter } = this.#config.pace;
+    const usual = Math.min(this.#history.usualLoss(), MOST_USUAL);
+    if (usual === 0) return deadAfter;
+    return Math.max(deadAfter, Math.min(deadAfter + MOST_MORE, Math.ceil(Math.log(CHANCE) / Math.log(usual))));
+  }
+
   #ask(now: Instant, actions: SenderAction[]): void {
     const deadline = this.#delay.deadline(this.#config.pace.interval);
     const deadlineAt = after(now, deadline);
@@ -250,8 +255,10 @@ export class Sender {
     this.#history.add({
       number,
       sentAt: now,
+      suspectAt: after(now, this.#delay.suspicion(this.#config.pace.interval)),
       deadlineAt,
       lostAt: after(deadlineAt, grace),
+      suspected: false,
       missed: false,
       told: false,
       answered: false,
@@ -298,16 +305,17 @@ export class Sender {
   }
 
   #vary({ rtt, out, back }: Answer): void {
-    const round = rtt === undefined ? undefined : this.#jitter.round.add(rtt);
-    if (out === undefined || back === undefined) return;
-    // One way longer by what the other is shorter, and the round trip as it was: nothing but a clock does that.
-    const was = { out: this.#transit?.out ?? out, back: this.#transit?.back ?? back };
-    this.#transit = { out, back };
-    const [moved, other] = [out - was.out, back - was.back];
-    const isClock = Math.abs(moved) > CLOCK_STEP && Math.abs(moved + other) < Math.abs(moved) / 10;
-    if (isClock || round === undefined) this.clockSet();
-    this.#jitter.out.add(out);
-    this.#jitter.back.add(back);
+    if (rtt !== undefined) this.#jitter.round.add(rtt);
+    const was = this.#transit;
+    this.#transit = out === undefined || back === undefined ? undefined : { out, back };
+    const isComparable = was !== undefined && this.#transit !== undefined && !isClock(was, this.#transit);
+    if (!isComparable) {
+      this.#jitter.out.restart();
+      this.#jitter.back.restart();
+    }
+    if (this.#transit === undefined) return;
+    this.#jitter.out.add(this.#transit.out);
+    this.#jitter.back.add(this.#transit.back);
   }
 
   /** A reflector that has forgotten us begins to count anew. */
@@ -329,6 +337,17 @@ export class Sender {
       worse(this.#traffic.out.loss(now, window, ENOUGH), this.#traffic.back.loss(now, window, ENOUGH));
     return within(RECENT) ?? within(NOT_SO_RECENT);
   }
+}
+
+interface Transit {
+  readonly out: number;
+  readonly back: number;
+}
+
+/** One way longer by what the other is shorter, and the round trip as it was: nothing but the setting of a clock does that. */
+function isClock(was: Transit, is: Transit): boolean {
+  const moved = is.out - was.out;
+  return Math.abs(moved) > CLOCK_STEP && Math.abs(moved + is.back - was.back) < Math.abs(moved) / 10;
 }
 
 /** The one that is made of more packets. */
@@ -355,5 +374,8 @@ const IDLE_METERED = ms(10_000);
 /** Beyond the probes: a BFD session at its fastest stays below. */
 const IDLE_BITS = 16_000;
 const CLOCK_STEP = 20;
+const CHANCE = 1e-8;
+const MOST_USUAL = 0.5;
+const MOST_MORE = 5;
 /** Packets that overtake each other on the way. */
 const DISORDER = 8;

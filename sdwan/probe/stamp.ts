@@ -17,15 +17,13 @@ export interface Measured {
   /** By the clock that nobody sets. */
   readonly sentAt: number;
   readonly rtt: number;
-  /** Received less sent, each way. */
-  readonly out: number;
-  readonly back: number;
+  /** Received less sent, each way; undefined: our own clock was set between. */
+  readonly out: number | undefined;
+  readonly back: number | undefined;
   readonly reflector: number;
   /** How long the reflector kept it. */
   readonly held: number;
   readonly counters: Counters | undefined;
-  /** Our own clock was set between sending and receiving. */
-  readonly clockSet: boolean;
   /** Why there are no counters, if there should be some. */
   readonly extensions: TlvRefused | undefined;
 }
@@ -82,12 +80,11 @@ export class StampSession {
       number,
       sentAt: sent.boot,
       rtt: way - held,
-      out: receivedAt - sent.wall,
-      back: at.wall - sentBackAt,
+      out: clockSet ? undefined : receivedAt - sent.wall,
+      back: clockSet ? undefined : at.wall - sentBackAt,
       reflector: sequence,
       held,
       counters: extensions.ok ? extensions.value.counters : undefined,
-      clockSet,
       extensions: extensions.ok ? undefined : extensions.error,
     });
   }

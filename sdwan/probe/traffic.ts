@@ -63,7 +63,7 @@ export class Traffic {
     if (of < least || points.length < 2) return undefined;
     const rate = of / Math.max(1, since(first.at, last.at));
     const { slope, error } = line(points.map(({ sent, received, held }) => [sent, sent - received + rate * held]));
-    return lossOf(slope * of, of, Z * error);
+    return lossOf(Math.round(slope * of), of, Z * error);
   }
 
   /** What comes next is not to be compared with what was. */

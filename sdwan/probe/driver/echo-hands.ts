@@ -101,12 +101,12 @@ export class EchoHands implements Hands {
     const boot = loop.now();
     const now = wallNow();
     const wall = meta.stamp === undefined ? now : wallOf(meta.stamp);
-    const { way, clockSet } = spanOf(sent, { wall, boot });
+    const { way } = spanOf(sent, { wall, boot });
     const { main, changed } = this.#choice.answered(number, index);
     if (changed) on.targetChanged();
     const kept = keptOf(wall, now);
     const arrivedAt = instant(boot - kept);
-    on.answered({ number, arrivedAt, rtt: main ? way : undefined }, { ...NOTHING_ALSO, clockSet });
+    on.answered({ number, arrivedAt, rtt: main ? way : undefined }, NOTHING_ALSO);
   }
 }
 

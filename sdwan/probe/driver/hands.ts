@@ -30,7 +30,6 @@ export interface HandsEvents {
 }
 
 export interface Also {
-  readonly clockSet: boolean;
   /** From its arrival until now. */
   readonly kept: Ms;
   /** The sender's, at the time of sending. */
@@ -39,4 +38,4 @@ export interface Also {
   readonly held: Ms;
 }
 
-export const NOTHING_ALSO: Also = { clockSet: false, kept: ms(0), counters: undefined, held: ms(0) };
+export const NOTHING_ALSO: Also = { kept: ms(0), counters: undefined, held: ms(0) };

@@ -194,7 +194,6 @@ export class ProbedPath implements Disposable {
     if (sender !== this.#sender) return;
     const { loop, devices } = this.#parts;
     const now = loop.now();
-    if (also.clockSet) sender.clockSet();
     const actions = sender.answered(answer, now);
     if (typeof actions === "string") {
       this.#refused[actions] = (this.#refused[actions] ?? 0) + 1;

@@ -63,11 +63,11 @@ export class StampHands implements Hands {
     const wall = meta.stamp === undefined ? now : wallOf(meta.stamp);
     const measured = this.#session.read(bytes, { wall, boot });
     if (!measured.ok) return on.refused(measured.error.kind);
-    const { number, rtt, out, back, reflector, held, counters, clockSet, extensions } = measured.value;
+    const { number, rtt, out, back, reflector, held, counters, extensions } = measured.value;
     if (extensions !== undefined) on.refused(extensions.kind);
     const kept = keptOf(wall, now);
     const arrivedAt = instant(boot - kept);
-    on.answered({ number, arrivedAt, rtt, out, back, reflector }, { clockSet, kept, counters, held: ms(held) });
+    on.answered({ number, arrivedAt, rtt, out, back, reflector }, { kept, counters, held: ms(held) });
   }
 }
 
