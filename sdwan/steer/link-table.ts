@@ -22,8 +22,6 @@ export interface LinkRoute {
 export interface LinkDevice {
   readonly index: number;
   readonly up: boolean;
-  /** There is one neighbour only, and no gateway needed to name it. */
-  readonly pointToPoint: boolean;
   readonly addresses: readonly { readonly ip: Ip; readonly prefixLength: number }[];
 }
 
@@ -31,7 +29,6 @@ export function wantedRoutes(
   table: number,
   facts: LinkFacts | undefined,
   device: LinkDevice | undefined,
-  none: { readonly v4: boolean; readonly v6: boolean },
 ): readonly LinkRoute[] {
   const refusal = { table, metric: LAST, type: "unreachable", gateway: undefined, oif: undefined } as const;
   const refusals = [ANY4, ANY6].map((destination): LinkRoute => ({ ...refusal, destination }));
@@ -46,12 +43,11 @@ export function wantedRoutes(
     networks.set(`${destination.ip}/${prefixLength}`, { ...route, destination, metric, gateway: undefined });
   }
   const defaults = [
-    { destination: ANY4, gateway: gatewayOf(facts?.gateway4), left: none.v4, metric: 0 },
-    { destination: ANY6, gateway: gatewayOf(facts?.gateway6), left: none.v6, metric: METRIC6 },
-  ].flatMap(({ destination, gateway, left, metric }): readonly LinkRoute[] => {
-    const direct = device.pointToPoint && device.addresses.some(({ ip }) => sameFamily(ip, destination.ip));
-    return left || (gateway === undefined && !direct) ? [] : [{ ...route, destination, metric, gateway }];
-  });
+    { destination: ANY4, gateway: facts?.gateway4, metric: 0 },
+    { destination: ANY6, gateway: facts?.gateway6, metric: METRIC6 },
+  ].flatMap(({ destination, gateway, metric }): readonly LinkRoute[] =>
+    gateway === undefined ? [] : [{ ...route, destination, metric, gateway: gatewayOf(gateway) }],
+  );
   return [...networks.values(), ...defaults, ...refusals];
 }
 
@@ -80,15 +76,11 @@ function wayOf({ type, gateway, oif }: LinkRoute): string {
   return type === "unreachable" ? type : `${gateway ?? ""} ${oif ?? ""}`;
 }
 
-function gatewayOf(text: string | undefined): Ip | undefined {
-  if (text === undefined) return undefined;
+/** undefined: the interface itself is the way (the unspecified address stands for it). */
+function gatewayOf(text: string): Ip | undefined {
   const parsed = parseIp(text);
   if (!parsed.ok) throw new TypeError(`not a gateway: ${text}`);
-  return parsed.value;
-}
-
-function sameFamily(a: Ip, b: Ip): boolean {
-  return isIpv4(a) === isIpv4(b) && !isLinkLocal(a);
+  return parsed.value === ANY4.ip || parsed.value === ANY6.ip ? undefined : parsed.value;
 }
 
 const ANY4: Prefix = { ip: ipv4("0.0.0.0"), length: 0 };

@@ -2,7 +2,7 @@
  * Networks and ranges of numbers without overlaps, as nftables wants them in a set: it refuses one that holds the same
  * address twice.  Pure.
  */
-import { contains, formatPrefix, isIpv4, type Prefix, parsePrefix } from "../../base/address.ts";
+import { contains, formatPrefix, type Ip, isIpv4, type Prefix, parsePrefix } from "../../base/address.ts";
 
 export interface Networks {
   readonly v4: readonly Prefix[];
@@ -54,4 +54,8 @@ function widest(prefixes: readonly Prefix[]): readonly Prefix[] {
     if (!out.some((wider) => contains(wider, prefix.ip))) out.push(prefix);
   }
   return out;
+}
+
+export function isWithin({ v4, v6 }: Networks, ip: Ip): boolean {
+  return (isIpv4(ip) ? v4 : v6).some((prefix) => contains(prefix, ip));
 }

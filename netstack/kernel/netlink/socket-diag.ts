@@ -5,6 +5,7 @@
 import { type Ip, ipOfOctets, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
+import { EOPNOTSUPP } from "../errno.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
 import { attribute, type Malformed } from "./attribute.ts";
 import { ENOENT, NetlinkClient } from "./client.ts";
@@ -44,6 +45,17 @@ export class SocketDiag implements Disposable {
         return { ip: flow.value.local, port: flow.value.localPort };
       });
     });
+  }
+
+  /**
+   * Ends a connection as if its program had: that reads ECONNABORTED at once.  False when there is none, or this kernel
+   * cannot do it (no CONFIG_INET_DIAG_DESTROY).
+   */
+  destroy(flow: Flow): boolean {
+    const verdict = this.#client.try(SOCK_DESTROY, 0, encodeDestroy(flow));
+    if (verdict.errno === 0) return true;
+    if ([ENOENT, EOPNOTSUPP].includes(verdict.errno)) return false;
+    throw this.#client.refusal("end a connection", verdict);
   }
 
   #list(family: number, locals: readonly Ip[]): readonly Flow[] {
@@ -90,6 +102,24 @@ export function encodeListFlows(family: number, locals: readonly Ip[]): Uint8Arr
   ]);
 }
 
+/** struct inet_diag_req_v2 with the whole name of one connection. */
+export function encodeDestroy({ local, localPort, remote, remotePort }: Flow): Uint8Array {
+  const address = (ip: Ip): Uint8Array => join([octetsOfIp(ip), new Uint8Array(isIpv4(ip) ? 12 : 0)]);
+  const port = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff);
+  return join([
+    u8(isIpv4(local) ? AF_INET : AF_INET6),
+    u8(IPPROTO_TCP),
+    u16(0),
+    u32(ALL_STATES & ~(1 << TCP_LISTEN)),
+    port(localPort),
+    port(remotePort),
+    address(local),
+    address(remote),
+    u32(0),
+    NO_COOKIE,
+  ]);
+}
+
 /** struct inet_diag_hostcond. */
 function conditionOf(local: Ip): Uint8Array {
   const octets = octetsOfIp(local);
@@ -129,6 +159,9 @@ function ipAt(payload: Uint8Array, at: number, family: number): Ip {
 
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
+const SOCK_DESTROY = 21;
+/** A listener's cookie tells sockets apart that have had the same name one after another; here any will do. */
+const NO_COOKIE = new Uint8Array(8).fill(0xff);
 const IPPROTO_TCP = 6;
 const INET_DIAG_REQ_BYTECODE = 1;
 const INET_DIAG_BC_JMP = 1;

@@ -22,6 +22,11 @@ export interface RouteDrift {
 export class RouteKeeper implements Disposable {
   readonly #route = new RouteSocket();
 
+  /** Of the socket that changes are made with. */
+  get port(): number {
+    return this.#route.port;
+  }
+
   /** Addresses of each link, by its name. */
   addresses(plan: SteeringPlan): ReadonlyMap<string, readonly Ip[]> {
     const links = this.#route.links();
@@ -66,10 +71,10 @@ export class RouteKeeper implements Disposable {
 
   #routes(plan: SteeringPlan, facts: readonly LinkFacts[]): RouteDrift {
     const links = this.#route.links();
-    const want = plan.links.flatMap(({ name, ifname, table, gateway4, gateway6 }) => {
+    const want = plan.links.flatMap(({ name, ifname, table }) => {
       const device = this.#device(links.find((each) => each.name === ifname));
       const known = facts.find((each) => each.name === name);
-      return wantedRoutes(table, known, device, { v4: gateway4 === "none", v6: gateway6 === "none" });
+      return wantedRoutes(table, known, device);
     });
     const have = this.#linkRoutes(plan);
     const { replace, remove } = planRoutes(want, have.map(asLinkRoute));
@@ -117,7 +122,7 @@ export class RouteKeeper implements Disposable {
       .addresses(link.index)
       .filter(({ dadFailed }) => !dadFailed)
       .map(({ ip, prefixLength }) => ({ ip, prefixLength }));
-    return { index: link.index, up: link.up, pointToPoint: (link.flags & IFF_POINTOPOINT) !== 0, addresses };
+    return { index: link.index, up: link.up, addresses };
   }
 }
 
@@ -200,5 +205,3 @@ function ruleText({ family, preference, table, value, from, suppress }: Steering
 function routeText({ destination, table, type }: LinkRoute): string {
   return `${type} ${formatPrefix(destination)} table ${table}`;
 }
-
-const IFF_POINTOPOINT = 0x10;

@@ -1,12 +1,21 @@
 /**
- * Steering of packets in the kernel: classification, rules, tables of links.  Everything that it puts there stays and goes
- * on working when this process ends; the next one changes nothing that is right.
+ * Steering of packets in the kernel: classification, rules, tables of links, the addresses of host names, and the end of
+ * flows whose link died.  Everything that it puts there stays and goes on working when this process ends; the next one
+ * changes nothing that is right.
  */
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
-import { lanesOf } from "../lanes.ts";
+import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
+import { lanesOf, remoteNetworks } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
+import { isWithin } from "../spans.ts";
+import { watchDrift } from "./drift.ts";
+import { type Explained, explain, type PacketAsked } from "./explain.ts";
+import { FlowEnds } from "./flow-ends.ts";
+import { type FlowSeen, flowSeen } from "./flows.ts";
+import { HostNames } from "./host-names.ts";
+import { LooseFilter } from "./loose-filter.ts";
 import { RouteKeeper } from "./route-keeper.ts";
 import { RulesetKeeper } from "./ruleset-keeper.ts";
 
@@ -17,65 +26,132 @@ export interface SteeringParts {
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Of the network namespace that the calling thread is in when it is made. */
+/** Of the network namespace that the calling thread is in, when it is made and whenever it is called. */
 export class Steering implements Disposable {
   readonly #parts: SteeringParts;
+  readonly #route = new RouteSocket();
   readonly #routes = new RouteKeeper();
   readonly #rules = new RulesetKeeper();
+  readonly #flows: FlowEnds;
+  readonly #names: HostNames;
+  readonly #filter: LooseFilter;
+  readonly #drift: Disposable;
   #plan: SteeringPlan | undefined;
   #facts: readonly LinkFacts[] = [];
   /** Links whose way to the internet is known to be dead. */
   readonly #noInternet = new Set<string>();
+  /** Links whose flows were ended, and that did not come back since. */
+  #ended: ReadonlySet<string> = new Set();
   #again: Disposable | undefined;
 
   constructor(parts: SteeringParts) {
     this.#parts = parts;
+    const { loop, state } = parts;
+    this.#flows = new FlowEnds(loop);
+    this.#filter = new LooseFilter(state);
+    this.#names = new HostNames(loop, (set, elements) => void this.#attempt(() => this.#rules.place(set, elements)));
+    this.#drift = watchDrift(loop, this.#routes.port, {
+      drifted: () => this.#keep("repaired"),
+      failed: (errno) => parts.event("wan.steering-blind", { level: "error", errno }),
+      isDevice: (ifname) => this.#devices().includes(ifname),
+      isTable: (table) => this.#plan?.links.some((link) => link.table === table) === true,
+    });
   }
 
   /** What is wanted, and what is known of links: to be called whenever either changes. */
   plan(plan: SteeringPlan, facts: readonly LinkFacts[]): void {
     this.#plan = plan;
     this.#facts = facts;
-    this.#keep();
+    this.#keep("changed");
   }
 
   /** The way to the internet by a link died, or lives again. */
   internet(link: string, alive: boolean): void {
     if (alive) this.#noInternet.delete(link);
     else this.#noInternet.add(link);
-    this.#keep();
+    this.#keep("changed");
+  }
+
+  flows(most: number): { readonly flows: readonly FlowSeen[]; readonly more: number } {
+    const all = (this.#plan?.lanes ?? []).flatMap((lane) =>
+      this.#flows.list([lane.mark]).map((connection) => ({ connection, lane })),
+    );
+    return {
+      flows: all.slice(0, most).map(({ connection, lane }) => flowSeen(connection, lane)),
+      more: Math.max(0, all.length - most),
+    };
+  }
+
+  /** What would become of a packet. */
+  classify(packet: PacketAsked): Explained {
+    if (this.#plan === undefined) return { class: undefined, mark: 0, why: "there is no plan yet" };
+    return explain(this.#plan, this.#route, packet, (ip, hosts) => this.#names.hostOf(ip, hosts));
   }
 
   /** Takes away all of it. */
   remove(): void {
     this.#plan = undefined;
+    this.#names.plan([]);
     this.#rules.remove();
     this.#routes.remove();
+    this.#filter.remove();
   }
 
   [Symbol.dispose](): void {
     this.#again?.[Symbol.dispose]();
+    this.#drift[Symbol.dispose]();
+    this.#names[Symbol.dispose]();
+    this.#flows[Symbol.dispose]();
     this.#routes[Symbol.dispose]();
     this.#rules[Symbol.dispose]();
+    this.#route[Symbol.dispose]();
   }
 
-  #keep(): void {
+  #keep(why: "changed" | "repaired"): void {
     const plan = this.#plan;
     if (plan === undefined) return;
     this.#again?.[Symbol.dispose]();
     this.#again = undefined;
     // Routes that cannot be made must not keep the rules away, nor the other way round.
-    const rules = this.#attempt(() => {
-      const changed = this.#rules.keep(plan);
-      this.#rules.setDead(this.#dead(plan));
-      return changed;
-    });
+    const rules = this.#attempt(() => this.#rules.keep(plan)) === true;
+    this.#attempt(() => this.#endFlows(plan));
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
+    const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];
+    this.#attempt(() => this.#names.plan(plan.classes));
     const changed = routes?.changed ?? [];
-    if (rules === true || changed.length > 0) {
-      this.#parts.event("wan.steering-changed", { rules: rules === true, routes: changed });
+    if (rules || changed.length + loosened.length > 0) {
+      this.#parts.event(`wan.steering-${why}`, { rules, routes: changed, settings: loosened });
     }
     if (routes !== undefined && routes.refused.length > 0) this.#refused(routes.refused.join("; "));
+  }
+
+  /** The rule for dead links first, so that it meets what the flows' ends say when they are ended. */
+  #endFlows(plan: SteeringPlan): void {
+    const dead = this.#deadLinks(plan);
+    const { pinned } = lanesOf(plan);
+    const valuesOf = (link: string): readonly number[] =>
+      pinned.filter((pin) => pin.link === link).map(({ value }) => value);
+    this.#rules.setDead([...dead].flatMap(valuesOf));
+    const fresh = plan.links.filter(({ name }) => dead.has(name) && !this.#ended.has(name));
+    this.#ended = dead;
+    const remote = remoteNetworks(plan);
+    for (const { name, masquerade } of fresh) {
+      const own = new Set(this.#route.addresses().map(({ ip }) => ip));
+      const inTunnels = (ip: Parameters<typeof isWithin>[1]): boolean => isWithin(remote, ip);
+      const ended = this.#flows.end({ values: valuesOf(name), own, inTunnels, masquerade });
+      if (ended.sockets + ended.nudged + ended.forgotten > 0) {
+        this.#parts.event("wan.flows-ended", { link: name, ...ended });
+      }
+    }
+  }
+
+  #deadLinks(plan: SteeringPlan): ReadonlySet<string> {
+    const down = new Set(this.#facts.filter(({ state }) => state === "down").map(({ name }) => name));
+    return new Set(plan.links.map(({ name }) => name).filter((name) => down.has(name) || this.#noInternet.has(name)));
+  }
+
+  #devices(): readonly string[] {
+    return [...(this.#plan?.links ?? []), ...(this.#plan?.tunnels ?? [])].map(({ ifname }) => ifname);
   }
 
   #attempt<T>(run: () => T): T | undefined {
@@ -88,17 +164,10 @@ export class Steering implements Disposable {
     }
   }
 
-  #dead(plan: SteeringPlan): readonly number[] {
-    const down = new Set(this.#facts.filter(({ state }) => state === "down").map(({ name }) => name));
-    return lanesOf(plan)
-      .pinned.filter(({ link }) => down.has(link) || this.#noInternet.has(link))
-      .map(({ value }) => value);
-  }
-
   #refused(why: string): void {
     this.#parts.event("wan.steering-refused", { level: "warn", why });
     const { loop } = this.#parts;
-    this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => this.#keep());
+    this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => this.#keep("changed"));
   }
 }
 

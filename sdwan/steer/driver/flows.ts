@@ -1,0 +1,37 @@
+/** Tracked connections that carry a value of ours, as `novactl wan flows` shows them. */
+import { formatIp, type Ip, isIpv4 } from "../../../base/address.ts";
+import type { Connection } from "../../../netstack/kernel/netlink/conntrack.ts";
+import type { LaneSpec } from "../../underlay-plan.ts";
+
+export interface FlowSeen {
+  readonly protocol: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly mark: number;
+  readonly class: string | undefined;
+  readonly link: string | undefined;
+  readonly packets: number | undefined;
+  readonly octets: number | undefined;
+}
+
+export function flowSeen({ original, counted }: Connection, { mark, what }: LaneSpec): FlowSeen {
+  const { protocol, source, sourcePort, destination, destinationPort } = original;
+  return {
+    protocol: NAMES[protocol] ?? String(protocol),
+    source: ended(source, sourcePort),
+    destination: ended(destination, destinationPort),
+    mark,
+    class: what.kind === "class" || what.kind === "pinned" ? what.name : undefined,
+    link: what.kind === "pinned" || what.kind === "link" ? what.link : what.kind === "back" ? what.ifname : undefined,
+    packets: counted?.packets,
+    octets: counted?.octets,
+  };
+}
+
+function ended(ip: Ip, port: number | undefined): string {
+  const text = formatIp(ip);
+  if (port === undefined) return text;
+  return isIpv4(ip) ? `${text}:${port}` : `[${text}]:${port}`;
+}
+
+const NAMES: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" };
