@@ -1,0 +1,161 @@
+/** What the engine knows of one path: its life from all who speak for it, its figures, and what it is worth to whom. */
+import { type Instant, instant, since } from "../../base/unit.ts";
+import type { PathFigures, PathLife } from "../figures.ts";
+import type { Hold, PathSpec, Sla } from "../steer-plan.ts";
+import { Judge } from "./judge.ts";
+import { Level } from "./level.ts";
+
+/** As rtnetlink tells it. */
+export interface DeviceState {
+  readonly there: boolean;
+  readonly up: boolean;
+  readonly carrier: boolean;
+}
+
+export class Path {
+  spec: PathSpec;
+  /** Combined; see `settle`. */
+  life: PathLife;
+  /** Wall clock of the last change of `life`. */
+  sinceWall: number;
+  figures: PathFigures | undefined;
+  /** Round trip as paths are compared by it. */
+  readonly latency = new Level(LATENCY_LAG);
+  /** Bits per second upwards, over some seconds: what a choice by bandwidth goes by. */
+  used = 0;
+  readonly #judges = new Map<string, Judge>();
+  #probed: PathLife = { kind: "unknown", why: "not measured yet" };
+  #device: DeviceState | undefined;
+  #underlay: DeviceState | undefined;
+  #everAlive = false;
+  #deaths = 0;
+  #deathsAt: Instant = instant(0);
+  #usedAt = 0;
+
+  constructor(spec: PathSpec, wall: number) {
+    this.spec = spec;
+    this.life = spec.usable ? this.#probed : { kind: "dead", why: spec.why };
+    this.sinceWall = wall;
+  }
+
+  /** undefined: nobody has asked for this combination before. */
+  judge(sla: Sla, hold: Hold): Judge {
+    const key = judgeKey(sla, hold);
+    const known = this.#judges.get(key);
+    if (known !== undefined) return known;
+    const made = new Judge(sla, hold);
+    this.#judges.set(key, made);
+    return made;
+  }
+  /** Those that nobody asks for any more go. */
+  keepJudges(keys: ReadonlySet<string>): void {
+    for (const key of this.#judges.keys()) if (!keys.has(key)) this.#judges.delete(key);
+  }
+
+  plan(spec: PathSpec): void {
+    if (spec.ifname !== this.spec.ifname) this.#device = undefined;
+    if (spec.underlay !== this.spec.underlay) this.#underlay = undefined;
+    this.spec = spec;
+  }
+  probed(life: PathLife): void {
+    this.#probed = life;
+  }
+  device(ifname: string, state: DeviceState): void {
+    if (ifname === this.spec.ifname) this.#device = state;
+    if (ifname === this.spec.underlay) this.#underlay = state;
+  }
+
+  /** Makes one life of all that is known; true: it is another than before. */
+  settle(now: Instant, wall: number): boolean {
+    const before = this.life;
+    const life = this.#combined();
+    this.life = life;
+    if (life.kind === before.kind) return life.kind !== "alive" && "why" in before && life.why !== before.why;
+    this.sinceWall = wall;
+    if (life.kind === "dead" && this.#everAlive) this.#died(life.why, now);
+    if (life.kind === "alive") this.#revived(now);
+    return true;
+  }
+
+  /** One more window for all judges; false: nothing new in it. */
+  measured(figures: PathFigures, now: Instant): boolean {
+    if (figures.at === this.figures?.at) return false;
+    this.#use(figures);
+    if (figures.rtt !== undefined) this.latency.observe(figures.rtt.recent);
+    this.figures = figures;
+    if (this.life.kind !== "alive") return true;
+    for (const judge of this.#judges.values()) judge.observe(figures, now);
+    return true;
+  }
+
+  wake(now: Instant): void {
+    for (const judge of this.#judges.values()) judge.wake(now);
+  }
+
+  get doubtful(): boolean {
+    if (this.life.kind !== "alive") return false;
+    for (const judge of this.#judges.values()) if (judge.doubtful) return true;
+    return false;
+  }
+  get goodAt(): Instant | undefined {
+    let first: Instant | undefined;
+    if (this.life.kind !== "alive") return undefined;
+    for (const { goodAt, standing } of this.#judges.values()) {
+      if (standing === "resting" && goodAt !== undefined && (first === undefined || goodAt < first)) first = goodAt;
+    }
+    return first;
+  }
+  /** Deaths, of which time forgives half every ten minutes. */
+  deaths(now: Instant): number {
+    return this.#deaths * 0.5 ** (since(this.#deathsAt, now) / FORGIVEN);
+  }
+
+  #combined(): PathLife {
+    const { spec } = this;
+    if (!spec.usable) return { kind: "dead", why: spec.why };
+    if (this.#underlay !== undefined) {
+      const why = downOf(spec.underlay, this.#underlay);
+      if (why !== undefined) return { kind: "dead", why };
+    }
+    if (this.#device !== undefined) {
+      const why = downOf(spec.ifname, this.#device);
+      if (why !== undefined) return { kind: "dead", why };
+    }
+    return this.#probed;
+  }
+
+  #died(why: string, now: Instant): void {
+    this.#deaths = this.deaths(now) + 1;
+    this.#deathsAt = now;
+    for (const judge of this.#judges.values()) judge.died(now, why);
+  }
+  #revived(now: Instant): void {
+    // The first time is no return.
+    if (this.#everAlive) for (const judge of this.#judges.values()) judge.revived(now);
+    this.#everAlive = true;
+  }
+
+  #use(figures: PathFigures): void {
+    const span = Math.max(figures.at - this.#usedAt, 0);
+    const weight = this.#usedAt === 0 ? 1 : 1 - Math.exp(-span / USED_OVER);
+    this.#usedAt = figures.at;
+    this.used += (figures.bitsOut - this.used) * weight;
+  }
+}
+
+export function judgeKey(sla: Sla, hold: Hold): string {
+  const { maxLatency, maxJitter, maxPacketLoss, minMos } = sla;
+  const { bad, of, recover, mostRest } = hold;
+  return [maxLatency, maxJitter, maxPacketLoss, minMos, bad, of, recover, mostRest].join("/");
+}
+
+function downOf(ifname: string, { there, up, carrier }: DeviceState): string | undefined {
+  if (!there) return `${ifname} is not there`;
+  if (!up) return `${ifname} is set down`;
+  return carrier ? undefined : `${ifname} has no carrier`;
+}
+
+const FORGIVEN = 600_000;
+const USED_OVER = 5_000;
+/** `recent` is a median of a few. */
+const LATENCY_LAG = 5;
