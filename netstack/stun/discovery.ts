@@ -76,7 +76,7 @@ export class Discovery {
 
   #ask(to: StunAddress, change: StunChange | undefined, now: Instant): Transaction {
     const id = this.#spec.random();
-    return new Transaction({ to, id, bytes: encodeBindingRequest(id, change) }, this.#timing, now);
+    return new Transaction({ to, id, bytes: encodeBindingRequest(id, { change }) }, this.#timing, now);
   }
   #next(test: Test, to: StunAddress, now: Instant, change?: StunChange): void {
     this.#test = test;

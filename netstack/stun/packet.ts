@@ -24,12 +24,19 @@ export interface StunMessage {
   readonly error: StunError | undefined;
   /** Text of SOFTWARE, at most 128 characters. */
   readonly software: string | undefined;
+  /** Our own attribute: a request or answer between two sites that share a key. */
+  readonly proof: StunProof | undefined;
 }
 
 export type StunClass = "request" | "indication" | "success" | "error";
 export interface StunAddress {
   readonly ip: Ip;
   readonly port: number;
+}
+/** Which key (0–0xffffffff), and 16 octets that only who has it can make. */
+export interface StunProof {
+  readonly keyId: number;
+  readonly mac: Uint8Array;
 }
 export interface StunChange {
   readonly ip: boolean;
@@ -72,32 +79,43 @@ export function decodeStun(bytes: Uint8Array): Result<StunMessage, StunMalformed
 }
 
 /** A Binding request with FINGERPRINT, so that the receiver can tell it from what else comes to that port. */
-export function encodeBindingRequest(transaction: Uint8Array, change?: StunChange): Uint8Array {
-  if (transaction.length !== 12) throw new TypeError(`a transaction id of ${transaction.length} octets`);
-  const w = new Writer(new Uint8Array(HEADER + 16));
-  const length = (change === undefined ? 0 : 8) + 8;
-  w.u16(BINDING).u16(length).u32(MAGIC_COOKIE).put(transaction);
+export function encodeBindingRequest(
+  transaction: Uint8Array,
+  { change, proof }: { readonly change?: StunChange | undefined; readonly proof?: StunProof } = {},
+): Uint8Array {
+  const w = begin(BINDING, transaction);
   if (change !== undefined)
     w.u16(CHANGE_REQUEST)
       .u16(4)
       .u32((change.ip ? CHANGE_IP : 0) | (change.port ? CHANGE_PORT : 0));
-  const covered = w.written();
-  return w.u16(FINGERPRINT).u16(4).u32(fingerprint(covered)).written();
+  return finish(w, proof);
 }
 
-/** A Binding success response: what a server of ours would say, and what tests answer with. */
-export function encodeBindingSuccess(transaction: Uint8Array, mapped: StunAddress): Uint8Array {
+/** A Binding success response: where the request was seen to come from. */
+export function encodeBindingSuccess(transaction: Uint8Array, mapped: StunAddress, proof?: StunProof): Uint8Array {
   const octets = octetsOfIp(mapped.ip);
-  const w = new Writer(new Uint8Array(HEADER + 8 + octets.length + 8));
-  w.u16(BINDING | 0x0100)
-    .u16(octets.length + 8 + 8)
-    .u32(MAGIC_COOKIE)
-    .put(transaction);
+  const w = begin(BINDING | SUCCESS, transaction);
   w.u16(XOR_MAPPED_ADDRESS)
     .u16(octets.length + 4)
-    .u16(isIpv4(mapped.ip) ? 1 : 2);
-  w.u16(mapped.port ^ (MAGIC_COOKIE >>> 16)).put(octets.map((octet, index) => octet ^ maskAt(transaction, index)));
+    .u16(isIpv4(mapped.ip) ? 1 : 2)
+    .u16(mapped.port ^ (MAGIC_COOKIE >>> 16))
+    .put(octets.map((octet, index) => octet ^ maskAt(transaction, index)));
+  return finish(w, proof);
+}
+
+function begin(type: number, transaction: Uint8Array): Writer {
+  if (transaction.length !== 12) throw new TypeError(`a transaction id of ${transaction.length} octets`);
+  return new Writer(new Uint8Array(LONGEST)).u16(type).u16(0).u32(MAGIC_COOKIE).put(transaction);
+}
+
+function finish(w: Writer, proof: StunProof | undefined): Uint8Array {
+  if (proof !== undefined)
+    w.u16(PROOF)
+      .u16(4 + MAC)
+      .u32(proof.keyId)
+      .put(proof.mac.subarray(0, MAC));
   const covered = w.written();
+  new DataView(covered.buffer).setUint16(2, covered.length + 8 - HEADER);
   return w.u16(FINGERPRINT).u16(4).u32(fingerprint(covered)).written();
 }
 
@@ -120,6 +138,7 @@ function attributesOf(bytes: Uint8Array, transaction: Uint8Array): Result<Attrib
     change: undefined,
     error: undefined,
     software: undefined,
+    proof: undefined,
   };
   const unknown: number[] = [];
   const r = new Reader(bytes, HEADER);
@@ -159,6 +178,11 @@ function attributesOf(bytes: Uint8Array, transaction: Uint8Array): Result<Attrib
       case SOFTWARE:
         found.software ??= textOf(value, 128);
         break;
+      case PROOF: {
+        if (length !== 4 + MAC) return refused("length");
+        found.proof ??= { keyId: new Reader(value).u32(), mac: value.slice(4) };
+        break;
+      }
       case FINGERPRINT: {
         // §14.7: the last attribute, or none.
         if (length !== 4 || r.remaining > 0) return err({ kind: "fingerprint" });
@@ -224,6 +248,9 @@ const CRC = Uint32Array.from({ length: 256 }, (_, index) => {
 });
 
 const HEADER = 20;
+/** Room for all that is ever said here. */
+const LONGEST = 128;
+const SUCCESS = 0x0100;
 const MAPPED_ADDRESS = 0x0001;
 const CHANGE_REQUEST = 0x0003;
 const ERROR_CODE = 0x0009;
@@ -232,6 +259,9 @@ const SOFTWARE = 0x8022;
 const FINGERPRINT = 0x8028;
 const RESPONSE_ORIGIN = 0x802b;
 const OTHER_ADDRESS = 0x802c;
+/** Not registered: of the range in which what is not understood is passed over. */
+const PROOF = 0xfe4e;
+const MAC = 16;
 /**
  * Known and of no use here: SOURCE-ADDRESS and CHANGED-ADDRESS of RFC 3489, which servers of today still send, USERNAME,
  * MESSAGE-INTEGRITY (also -SHA256), UNKNOWN-ATTRIBUTES, REALM, NONCE.

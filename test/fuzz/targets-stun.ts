@@ -6,7 +6,7 @@ import { must, type Target } from "./target.ts";
 const ID = Uint8Array.from({ length: 12 }, (_, index) => index + 1);
 const messages = [
   encodeBindingRequest(ID),
-  encodeBindingRequest(ID, { ip: true, port: true }),
+  encodeBindingRequest(ID, { change: { ip: true, port: true } }),
   ...["192.0.2.1", "2001:db8::1"].map((ip) => encodeBindingSuccess(ID, { ip: ipOf(ip), port: 51_820 })),
 ];
 /** Without FINGERPRINT, so that a change is not refused for that alone. */

@@ -159,6 +159,7 @@ describe("NAT behaviour (RFC 5780)", () => {
       change: undefined,
       error: undefined,
       software: undefined,
+      proof: undefined,
     });
     expect(discovery.received(success(new Uint8Array(12).fill(9)), instant(1))).toBe(false);
     expect(discovery.received({ ...success(new Uint8Array(12).fill(1)), class: "request" }, instant(1))).toBe(false);

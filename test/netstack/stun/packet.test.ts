@@ -89,11 +89,20 @@ describe("STUN messages", () => {
 
   test("a request says what it asks for, and reads back", () => {
     for (const change of [undefined, { ip: true, port: true }, { ip: false, port: true }]) {
-      expect(decodeStun(encodeBindingRequest(ID, change))).toMatchObject({
+      expect(decodeStun(encodeBindingRequest(ID, { change }))).toMatchObject({
         ok: true,
         value: { class: "request", method: 1, transaction: ID, change },
       });
     }
+  });
+
+  test("a proof is carried by requests and answers, and others pass over it", () => {
+    const proof = { keyId: 0xdead_beef, mac: Uint8Array.from({ length: 16 }, (_, index) => index) };
+    for (const bytes of [
+      encodeBindingRequest(ID, { proof }),
+      encodeBindingSuccess(ID, { ip: ipv4("192.0.2.1"), port: 1 }, proof),
+    ])
+      expect(decodeStun(bytes)).toMatchObject({ ok: true, value: { proof } });
   });
 
   test("any address and port, once said, is read", () => {

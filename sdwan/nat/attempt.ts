@@ -1,0 +1,210 @@
+/**
+ * One attempt of two ends to meet: checks (STUN requests from the tunnel's own port) to every place where the other end
+ * may be, at the same time from both sides, so that each NAT sees its own end speak first.  After RFC 8445's idea of
+ * connectivity checks, without its roles.  Sans-IO; 6 seconds, then it has failed.
+ *
+ * A NAT whose mapping depends on the destination is "hard": the port that it will use is not known.  If it counts ports up,
+ * the next ones are tried (prediction).  If not, and the other side is easy, the hard end opens many ports towards the easy
+ * one, which tries ports at random until one of them is open (birthday): with 256 open ports, half of all attempts need
+ * less than 180 tries.  Bounded, for a gateway's table of flows is a thing of its owner: 256 ports, 1,024 tries.
+ */
+import { after, earliest, type Instant, ms } from "../../base/unit.ts";
+import type { StunAddress } from "../../netstack/stun/packet.ts";
+import type { Mapping } from "../../netstack/stun/plan.ts";
+import type { TunnelReport } from "../underlay-plan.ts";
+import { endpointOf, type OfferedCandidate } from "./offer.ts";
+
+export type Found = NonNullable<TunnelReport["found"]>;
+
+export interface AttemptSpec {
+  readonly localPort: number;
+  readonly own: { readonly mapping: Mapping };
+  readonly theirs: {
+    readonly mapping: Mapping;
+    readonly step: number | undefined;
+    readonly candidates: readonly OfferedCandidate[];
+  };
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export interface Check {
+  readonly to: StunAddress;
+  readonly fromPort: number;
+}
+
+export interface Way {
+  readonly endpoint: StunAddress;
+  readonly localPort: number;
+  readonly found: Found;
+}
+
+interface Target extends Check {
+  readonly found: Found;
+}
+
+export class Attempt {
+  readonly #spec: AttemptSpec;
+  readonly #until: Instant;
+  readonly #targets: Target[] = [];
+  readonly #sprayFrom: readonly number[];
+  readonly #guessAt: StunAddress | undefined;
+  #guesses = 0;
+  #roundAt: Instant;
+  #sprayAt: Instant | undefined;
+  #sprayed = 0;
+  #guessAtTime: Instant | undefined;
+  /** The best way so far, and when it is taken. */
+  #way: Way | undefined;
+  #takeAt: Instant | undefined;
+  #result: Way | "failed" | undefined;
+
+  constructor(spec: AttemptSpec, now: Instant) {
+    this.#spec = spec;
+    this.#until = after(now, DURATION);
+    this.#roundAt = now;
+    const { localPort, own, theirs } = spec;
+    for (const { at, kind } of theirs.candidates) this.#add({ to: at, fromPort: localPort, found: kind });
+    const mapped = theirs.candidates.find(({ kind }) => kind === "mapped")?.at;
+    const [hardHere, hardThere] = [isHard(own.mapping), isHard(theirs.mapping)];
+    if (mapped !== undefined && theirs.step !== undefined && hardThere) {
+      for (let index = 1; index <= PREDICTED; index++) {
+        const port = mapped.port + theirs.step * index;
+        if (port > 0 && port < 65_536)
+          this.#add({ to: { ip: mapped.ip, port }, fromPort: localPort, found: "predicted" });
+      }
+    }
+    const birthday = mapped !== undefined && theirs.step === undefined && hardHere !== hardThere;
+    this.#sprayFrom = birthday && hardHere ? portsAtRandom(OPENED, spec.random) : [];
+    this.#sprayAt = this.#sprayFrom.length > 0 ? now : undefined;
+    this.#guessAt = birthday && hardThere ? mapped : undefined;
+    // The other end opens its ports first.
+    this.#guessAtTime = this.#guessAt === undefined ? undefined : after(now, GUESS_AFTER);
+  }
+
+  get result(): Way | "failed" | undefined {
+    return this.#result;
+  }
+  /** Ports that answers may come to. */
+  get ports(): ReadonlySet<number> {
+    return new Set([this.#spec.localPort, ...this.#sprayFrom]);
+  }
+  get due(): Instant | undefined {
+    if (this.#result !== undefined) return undefined;
+    return [this.#roundAt, this.#sprayAt, this.#guessAtTime, this.#takeAt].reduce<Instant | undefined>(
+      (first, each) => earliest(first, each),
+      this.#until,
+    );
+  }
+
+  wake(now: Instant): readonly Check[] {
+    if (this.#result !== undefined) return [];
+    if (this.#takeAt !== undefined && now >= this.#takeAt) this.#result = this.#way;
+    else if (now >= this.#until) this.#result = this.#way ?? "failed";
+    if (this.#result !== undefined) return [];
+    const checks: Check[] = [];
+    if (now >= this.#roundAt) {
+      checks.push(...this.#targets);
+      this.#roundAt = after(now, ROUND);
+    }
+    if (this.#sprayAt !== undefined && now >= this.#sprayAt) checks.push(...this.#spray(now));
+    if (this.#guessAtTime !== undefined && now >= this.#guessAtTime) checks.push(...this.#guess(now));
+    return checks;
+  }
+
+  /** The other end answered a check of ours: this way works. */
+  answered({ to, fromPort }: Check, now: Instant): void {
+    if (this.#result !== undefined) return;
+    const known = this.#targets.find((each) => same(each, { to, fromPort }));
+    const way: Way = { endpoint: to, localPort: fromPort, found: known?.found ?? this.#guessedOf(fromPort) };
+    if (this.#way !== undefined && RANK[this.#way.found] <= RANK[way.found]) return;
+    this.#way = way;
+    // A nearer way may answer a moment later.
+    this.#takeAt = after(now, RANK[way.found] === 0 ? ms(0) : WAIT_FOR_BETTER);
+  }
+
+  /** The other end's check reached us: where it came from is worth a check at once. */
+  asked(from: StunAddress, port: number, now: Instant): void {
+    if (this.#result !== undefined) return;
+    const found = this.#sprayFrom.includes(port) || this.#guessAt?.ip === from.ip ? "birthday" : "mapped";
+    if (this.#add({ to: from, fromPort: port, found })) this.#roundAt = now;
+  }
+
+  #add(target: Target): boolean {
+    if (this.#targets.length >= MOST_TARGETS || this.#targets.some((each) => same(each, target))) return false;
+    this.#targets.push(target);
+    return true;
+  }
+
+  #spray(now: Instant): readonly Check[] {
+    const to = this.#spec.theirs.candidates.find(({ kind }) => kind === "mapped")?.at;
+    if (to === undefined) throw new TypeError("nowhere to spray to");
+    const some = this.#sprayFrom.slice(this.#sprayed, this.#sprayed + SPRAY_TOGETHER);
+    this.#sprayed += some.length;
+    const over = this.#sprayed >= this.#sprayFrom.length;
+    if (over) this.#sprayed = 0;
+    this.#sprayAt = after(now, over ? SPRAY_AGAIN : TICK);
+    return some.map((fromPort) => ({ to, fromPort }));
+  }
+
+  #guess(now: Instant): readonly Check[] {
+    const ip = this.#guessAt?.ip;
+    if (ip === undefined || this.#guesses >= MOST_GUESSES) {
+      this.#guessAtTime = undefined;
+      return [];
+    }
+    this.#guesses += GUESSES_TOGETHER;
+    this.#guessAtTime = after(now, TICK);
+    const ports = portsAtRandom(GUESSES_TOGETHER, this.#spec.random);
+    return ports.map((port) => ({ to: { ip, port }, fromPort: this.#spec.localPort }));
+  }
+
+  #guessedOf(fromPort: number): Found {
+    return fromPort !== this.#spec.localPort || this.#guessAt !== undefined ? "birthday" : "mapped";
+  }
+}
+
+export function isHard(mapping: Mapping): boolean {
+  return mapping === "address-dependent" || mapping === "address-and-port-dependent";
+}
+
+/** The distance between outside ports, if it is the same all the time and small. */
+export function stepOf(ports: readonly number[]): number | undefined {
+  const steps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0));
+  const [step] = steps;
+  if (step === undefined || step === 0 || Math.abs(step) > 16) return undefined;
+  return steps.every((each) => each === step) ? step : undefined;
+}
+
+function same(a: Check, b: Check): boolean {
+  return a.fromPort === b.fromPort && endpointOf(a.to) === endpointOf(b.to);
+}
+
+function portsAtRandom(count: number, random: () => number): readonly number[] {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(FIRST_PORT + Math.floor(random() * (65_536 - FIRST_PORT)));
+  return [...ports];
+}
+
+/** What is nearer is better. */
+const RANK: Readonly<Record<Found, number>> = {
+  host: 0,
+  configured: 1,
+  mapped: 1,
+  "called-us": 1,
+  predicted: 2,
+  birthday: 3,
+};
+const DURATION = ms(6000);
+const ROUND = ms(100);
+const TICK = ms(10);
+const WAIT_FOR_BETTER = ms(50);
+const PREDICTED = 20;
+const OPENED = 256;
+const SPRAY_TOGETHER = 8;
+const SPRAY_AGAIN = ms(2000);
+const GUESS_AFTER = ms(500);
+const GUESSES_TOGETHER = 5;
+const MOST_GUESSES = 1024;
+const MOST_TARGETS = 48;
+const FIRST_PORT = 1024;
