@@ -1,4 +1,5 @@
 /** A plan to change in tests: a site with two links, tunnels over both, three classes. */
+import { type Ip, ipv4, ipv6 } from "../../../base/address.ts";
 import type { SteeringPlan } from "../../../sdwan/steer/part.ts";
 import type { ClassMatch, ClassSpec, LaneSpec, LinkSpec, TunnelSpec } from "../../../sdwan/underlay-plan.ts";
 
@@ -81,4 +82,8 @@ export function planOf(part: Partial<SteeringPlan>): SteeringPlan {
     rendezvous: undefined,
     ...part,
   };
+}
+
+export function ipOf(text: string): Ip {
+  return text.includes(":") ? ipv6(text) : ipv4(text);
 }

@@ -1,0 +1,305 @@
+/** What becomes of flows: pinned to a link, balanced, answered the way they came, ended when their link dies. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Closed, Stream, StreamHandler } from "../../../netstack/kernel/loop.ts";
+import { markValue, packetMark } from "../../../netstack/kernel/marks.ts";
+import { listenTcp, openTcp } from "../../../netstack/kernel/sockets.ts";
+import type { Steering } from "../../../sdwan/steer/driver/steering.ts";
+import { sweep, UNABLE } from "../../netstack/kernel/segment.ts";
+import { CLIENT, FACTS, type HostName, Network, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
+import { classSpec, ipOf, linkSpec } from "./plans.ts";
+
+let net: Network;
+let steering: Steering;
+let port = 30_000;
+const events: [string, Readonly<Record<string, unknown>>][] = [];
+const fresh = (): number => port++;
+
+beforeAll(sweep);
+
+describe.skipIf(UNABLE !== undefined)("flows", () => {
+  beforeAll(() => {
+    net = new Network();
+    steering = net.steering((name, fields) => {
+      events.push([name, fields]);
+      if (name === "wan.steering-refused") throw new Error(String(fields["why"]));
+    });
+    for (const value of [VALUES.voice1, VALUES.bulk1]) net.lead(value, "wan1");
+    for (const value of [VALUES.voice2, VALUES.bulk2]) net.lead(value, "wan2");
+    for (const value of [VALUES.default, VALUES.nv1, VALUES.voice1]) net.lead(value, "nv1");
+    for (const value of [VALUES.nv2, VALUES.voice2]) net.lead(value, "nv2");
+  });
+  afterAll(() => net?.[Symbol.dispose]());
+  afterEach(() => {
+    for (const link of ["isp1", "isp2"]) net.in("e", () => steering.internet(link, true));
+    net.forget();
+  });
+
+  const voice = (more: Parameters<typeof classSpec>[3] = {}, part: Parameters<typeof sitePlan>[0] = {}) =>
+    net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, {}, more)], ...part }));
+  const valueOf = (to: number): number =>
+    net.until("a connection", () => {
+      const found = net.connections().find(({ original }) => original.destinationPort === to);
+      return found && { value: markValue(found.mark) };
+    }).value;
+
+  for (const family of ["v4", "v6"] as const) {
+    const [client, server, remote] = [CLIENT[family], SERVER[family], REMOTE[family]];
+
+    test(`${family}: a flow to the internet stays on its link while its class moves; a new one moves`, () => {
+      voice();
+      net.lead(VALUES.voice, "wan1");
+      for (const host of ["c", "e"] as const) {
+        net.lead(VALUES.voice, "wan1");
+        const [old, young] = [fresh(), fresh()];
+        const from = host === "c" ? client : OWN.isp1[family];
+        const sourcePort = net.udp(host, from, server, old);
+        expect(net.where(old).at).toBe("wan1");
+        expect(valueOf(old)).toBe(VALUES.voice1);
+        net.lead(VALUES.voice, "wan2");
+        net.forget();
+        net.udp(host, from, server, old, { sourcePort });
+        net.udp(host, from, server, young);
+        expect([net.where(old).at, net.where(young).at]).toEqual(["wan1", "wan2"]);
+        net.forget();
+      }
+    });
+
+    test(`${family}: a flow in tunnels moves with its class, its addresses unchanged`, () => {
+      voice();
+      net.lead(VALUES.voice, "nv1");
+      const to = fresh();
+      const sourcePort = net.udp("c", client, remote, to);
+      expect(net.where(to)).toMatchObject({ at: "nv1", source: client });
+      net.lead(VALUES.voice, "nv2");
+      net.forget();
+      net.udp("c", client, remote, to, { sourcePort });
+      expect(net.where(to)).toMatchObject({ at: "nv2", source: client, sourcePort });
+    });
+
+    test(`${family}: what came in by a link is answered by it, by this host and by others`, () => {
+      voice();
+      const [local, behind] = [fresh(), fresh()];
+      const address = OWN.isp2[family];
+      using answering = net.echo("e", address, local);
+      net.udp("i", server, address, local);
+      const answer = net.until("an answer", () => net.seen.find((each) => each.sourcePort === local));
+      expect(answer).toMatchObject({ at: "wan2", source: address });
+      expect(valueOf(local)).toBe(VALUES.isp2);
+      // A client that has a public address of its own: the provider routes it to us by the second link.
+      using _ = net.echo("c", client, behind);
+      net.addRoute("i", `${client}/${family === "v4" ? 32 : 128}`, "wan2", address, 254);
+      net.udp("i", server, client, behind);
+      expect(net.until("an answer", () => net.seen.find((each) => each.sourcePort === behind)).at).toBe("wan2");
+      expect(answering).toBeDefined();
+    });
+
+    test(`${family}: what came in by a tunnel is answered by the one that it comes by now`, () => {
+      voice();
+      const to = fresh();
+      using _ = net.echo("c", client, to);
+      const sourcePort = fresh();
+      for (const at of ["nv1", "nv2", "nv1"] as const) {
+        net.forget();
+        net.home(`${client}/${family === "v4" ? 32 : 128}`, at);
+        net.udp("b", remote, client, to, { sourcePort });
+        expect(net.until("an answer", () => net.seen.find((each) => each.sourcePort === to)).at).toBe(at);
+        expect(valueOf(to)).toBe(VALUES[at]);
+      }
+    });
+
+    test(`${family}: balanced by weight, and on the other link while one is dead`, () => {
+      voice({ balance: { isp1: 2, isp2: 1 } });
+      net.lead(VALUES.voice, "wan2");
+      const ways = (): string[] =>
+        Array.from({ length: 12 }, () => {
+          const to = fresh();
+          net.udp("c", client, server, to);
+          return net.where(to).at;
+        });
+      const both = ways();
+      expect(both.filter((at) => at === "wan1")).toHaveLength(8);
+      net.in("e", () => steering.internet("isp1", false));
+      expect(new Set(ways())).toEqual(new Set(["wan2"]));
+    });
+
+    test(`${family}: when its link dies, a client behind us and a process of this host hear at once; UDP goes on elsewhere`, () => {
+      voice();
+      net.lead(VALUES.voice, "wan1");
+      const to = fresh();
+      using listening = serve(server, to);
+      const forwarded = connect("c", client, server, to);
+      const local = connect("e", undefined, server, to);
+      net.until("connections", () => forwarded.opened && local.opened && listening.accepted === 2);
+      const udp = fresh();
+      const sourcePort = net.udp("c", client, server, udp);
+      expect(net.where(udp).at).toBe("wan1");
+      // Silence on both: nobody sends anything that could be answered by a reset.
+      net.lead(VALUES.voice, "wan2");
+      net.in("e", () => steering.internet("isp1", false));
+      expect(net.until("a reset", () => forwarded.closed)).toMatchObject({ kind: "failed", errno: ECONNRESET });
+      expect(net.until("an end", () => local.closed)).toMatchObject({ kind: "failed", errno: ECONNABORTED });
+      net.forget();
+      net.udp("c", client, server, udp, { sourcePort });
+      expect(net.where(udp).at).toBe("wan2");
+      const again = connect("c", client, server, to);
+      net.until("a new connection", () => again.opened);
+      again.stream.abort();
+    });
+
+    test(`${family}: a flow in tunnels lives on when its link dies, though it is bound to it`, () => {
+      voice({ balance: { isp1: 1 } });
+      const to = fresh();
+      using listening = serve(remote, to);
+      const flow = connect("c", client, remote, to);
+      net.until("a connection", () => flow.opened && listening.accepted === 1);
+      expect(valueOf(to)).toBe(VALUES.voice1);
+      net.lead(VALUES.voice1, "nv2");
+      net.in("e", () => steering.internet("isp1", false));
+      net.forget();
+      flow.stream.write(Uint8Array.of(1, 2, 3));
+      net.until("its octets", () => listening.octets === 3);
+      expect(net.seen.some((each) => each.at === "nv2" && each.destinationPort === to)).toBe(true);
+      expect(flow.closed).toBeUndefined();
+      net.lead(VALUES.voice1, "nv1");
+      flow.stream.abort();
+    });
+
+    test(`${family}: what is bound to the address of a link leaves by it`, () => {
+      net.apply(steering, sitePlan({ classes: [] }));
+      const to = fresh();
+      net.udp("e", OWN.isp2[family], server, to);
+      expect(net.where(to)).toMatchObject({ at: "wan2", source: OWN.isp2[family] });
+    });
+  }
+
+  test("marks of others, in packets and connections, stay", () => {
+    voice();
+    net.lead(VALUES.voice, "wan2");
+    const to = fresh();
+    net.udp("e", OWN.isp1.v4, SERVER.v4, to, { mark: 0x4000_0123 });
+    expect(net.where(to).at).toBe("wan2");
+    // Somebody else's connection mark, written before ours.
+    const other = fresh();
+    net.udp("c", CLIENT.v4, SERVER.v4, other);
+    expect(net.where(other).at).toBe("wan2");
+  });
+
+  test("a packet that carries a value of ours already is left alone", () => {
+    voice();
+    net.lead(VALUES.voice, "wan2");
+    const to = fresh();
+    net.udp("e", OWN.isp1.v4, SERVER.v4, to, { mark: packetMark(VALUES.isp1) });
+    expect(net.where(to).at).toBe("wan1");
+    expect(valueOf(to)).toBe(0);
+  });
+
+  test("a link without masquerade: flows of its clients are told by where they go", () => {
+    voice(
+      {},
+      { links: [linkSpec("isp1", "wan1", VALUES.isp1, { masquerade: false }), linkSpec("isp2", "wan2", VALUES.isp2)] },
+    );
+    net.lead(VALUES.voice, "wan1");
+    net.addRoute("i", "10.1.0.2/32", "wan1", "192.0.2.2", 254);
+    const to = fresh();
+    using listening = serve(SERVER.v4, to);
+    const flow = connect("c", CLIENT.v4, SERVER.v4, to);
+    net.until("a connection", () => flow.opened && listening.accepted === 1);
+    expect(net.where(to)).toMatchObject({ at: "wan1", source: CLIENT.v4 });
+    net.in("e", () => steering.internet("isp1", false));
+    expect(net.until("a reset", () => flow.closed)).toMatchObject({ kind: "failed", errno: ECONNRESET });
+  });
+
+  test("a link that is down is as one that is dead", () => {
+    voice();
+    net.lead(VALUES.voice, "wan1");
+    const to = fresh();
+    using listening = serve(SERVER.v4, to);
+    const flow = connect("c", CLIENT.v4, SERVER.v4, to);
+    net.until("a connection", () => flow.opened && listening.accepted === 1);
+    const facts = FACTS.map((each) => (each.name === "isp1" ? { ...each, state: "down" as const } : each));
+    net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, {})] }), facts);
+    net.until("a reset", () => flow.closed);
+    expect(events.findLast(([name]) => name === "wan.flows-ended")?.[1]).toMatchObject({ link: "isp1", nudged: 1 });
+  });
+
+  test("flows are listed with what they belong to", () => {
+    voice();
+    net.lead(VALUES.voice, "wan1");
+    const to = fresh();
+    const sourcePort = net.udp("c", CLIENT.v4, SERVER.v4, to);
+    net.where(to);
+    const { flows } = net.in("e", () => steering.flows(1000));
+    expect(flows.find((each) => each.destination === `${SERVER.v4}:${to}`)).toMatchObject({
+      protocol: "udp",
+      source: `${CLIENT.v4}:${sourcePort}`,
+      class: "voice",
+      link: "isp1",
+      mark: VALUES.voice1,
+    });
+    expect(net.in("e", () => steering.flows(0)).more).toBeGreaterThan(0);
+  });
+});
+
+interface Flow {
+  readonly stream: Stream;
+  readonly opened: boolean;
+  readonly closed: Closed | undefined;
+}
+
+function connect(host: HostName, from: string | undefined, to: string, toPort: number): Flow {
+  const family = to.includes(":") ? 6 : 4;
+  const fd = net.in(host, () =>
+    openTcp({ family, ...(from === undefined ? {} : { bind: { ip: ipOf(from), port: 0 } }) }),
+  );
+  const flow: { stream: Stream; opened: boolean; closed: Closed | undefined } = {
+    stream: undefined as unknown as Stream,
+    opened: false,
+    closed: undefined,
+  };
+  const handler: StreamHandler = {
+    opened: () => {
+      flow.opened = true;
+    },
+    received: (_stream, chunk) => net.loop.release(chunk),
+    ended: () => undefined,
+    closed: (_stream, why) => {
+      flow.closed = why;
+    },
+  };
+  flow.stream = net.loop.connect({ ip: ipOf(to), port: toPort }, handler, { socket: fd });
+  return flow;
+}
+
+/** A server on the internet's host, or on the remote site's. */
+function serve(at: string, on: number): Disposable & { readonly accepted: number; readonly octets: number } {
+  const host = at === REMOTE.v4 || at === REMOTE.v6 ? "b" : "i";
+  const fd = net.in(host, () => listenTcp({ ip: ipOf(at), port: on }));
+  const streams: Stream[] = [];
+  const state = {
+    accepted: 0,
+    octets: 0,
+    [Symbol.dispose]: () => {
+      accepting[Symbol.dispose]();
+      for (const stream of streams) stream.abort();
+    },
+  };
+  const handler: StreamHandler = {
+    received: (_stream, chunk, start, end) => {
+      state.octets += end - start;
+      net.loop.release(chunk);
+    },
+    ended: () => undefined,
+    closed: () => undefined,
+  };
+  const accepting = net.loop.accept(fd, {
+    accepted: (stream) => {
+      state.accepted++;
+      streams.push(stream);
+      return handler;
+    },
+  });
+  return state;
+}
+
+const ECONNABORTED = 103;
+const ECONNRESET = 104;
