@@ -6,6 +6,7 @@ import type { BfdStatus } from "./admin/routing-api.ts";
 import { type Merged, mergeBfd } from "./bfd-merge.ts";
 import { sameContent } from "./config/canonical.ts";
 import type { DesiredCondition } from "./desired.ts";
+import { BFD_CLIENT } from "./desired-wan-paths.ts";
 import type { FromPulse, ToPulse } from "./pulse/words.ts";
 
 export interface BfdParts {
@@ -102,6 +103,10 @@ export class Bfd {
     }));
     return { sessions: sessions.toSorted((a, b) => (a.id < b.id ? -1 : 1)), strays: this.#strays };
   }
+  /** Id of the session that was made of a client's wish. */
+  sessionOf(client: string): string | undefined {
+    return [...this.#merged.clients].find(([, clients]) => clients.includes(client))?.[0];
+  }
   /** The state of the session that a client asked for; undefined: nothing is known of it. */
   stateFor(client: string | undefined): string | undefined {
     if (client === undefined) return undefined;
@@ -132,7 +137,10 @@ export class Bfd {
     return [...this.#reports.values()].flatMap((report): readonly DesiredCondition[] => {
       const { id, state, wasUp, diagnostic } = report;
       // One that has never come up is told by the client that waits for it; the operator's own has none.
-      const own = this.#merged.clients.get(id)?.some((client) => client.startsWith("static/")) === true;
+      const clients = this.#merged.clients.get(id) ?? [];
+      const own = clients.some((client) => client.startsWith("static/"));
+      // A path that is dead has a condition of its own.
+      if (clients.length > 0 && clients.every((client) => client.startsWith(BFD_CLIENT))) return [];
       if (state === "up" || asked.get(id)?.adminDown !== false || (!wasUp && !own)) return [];
       const message = wasUp
         ? `${state}: ${diagnostic}`

@@ -6,7 +6,6 @@ import { formatIp } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { after, type Instant, instant, type Ms, ms, seconds } from "../base/unit.ts";
-import type { VipReport } from "../netstack/vip/plan.ts";
 import type { Allocated } from "../resources/allocate.ts";
 import type { ResourceSet } from "../resources/kinds.ts";
 import type { Secrets } from "../resources/secret-files.ts";
@@ -22,10 +21,14 @@ import type { Events } from "./events.ts";
 import type { Facts, InterfaceFact } from "./facts.ts";
 import { Leaving } from "./leaving.ts";
 import { LeavingRouted } from "./leaving-routed.ts";
+import { partConditions } from "./part-conditions.ts";
 import { derivedRouterId } from "./router-id.ts";
 import type { Routing } from "./routing.ts";
 import { RoutingConditions } from "./routing-conditions.ts";
 import type { Vips } from "./vips.ts";
+import type { Wan } from "./wan.ts";
+import { WanConditions } from "./wan-conditions.ts";
+import type { WanBasis } from "./wan-facts.ts";
 
 export interface ControlParts {
   readonly live: Live;
@@ -34,6 +37,8 @@ export interface ControlParts {
   readonly vips: Vips;
   readonly routing: Routing;
   readonly bfd: Bfd;
+  readonly wan: Wan;
+  readonly wanBasis: WanBasis;
   readonly host: Host;
   /** Calls to these addresses ("192.0.2.1/32") get no answer from now on, and for some seconds; throws a Fault. */
   readonly overlook: (addresses: readonly string[]) => void;
@@ -51,6 +56,14 @@ export interface Host {
   interfaces(): readonly InterfaceFact[];
   /** Whether `interfaces` may answer differently than at the last call of this. */
   changed(): boolean;
+}
+
+/** What facts belong to: key and secrets are those of a configuration. */
+interface Configured {
+  readonly settings: Settings;
+  readonly resources: ResourceSet;
+  readonly key: string;
+  readonly secrets: Secrets;
 }
 
 export interface DrainTimes {
@@ -80,6 +93,7 @@ export class Control {
   readonly #leaving = new Leaving();
   readonly #leavingRouted = new LeavingRouted();
   readonly #routingConditions: RoutingConditions;
+  readonly #wanConditions: WanConditions;
   readonly conditions: Conditions;
   #desired: Desired | undefined;
   #allocated: Allocated | undefined;
@@ -109,6 +123,7 @@ export class Control {
     this.#parts = parts;
     this.conditions = new Conditions(parts.events, parts.wall);
     this.#routingConditions = new RoutingConditions(parts.clock, () => this.changed());
+    this.#wanConditions = new WanConditions(parts.clock, () => this.changed());
   }
 
   get desired(): Desired | undefined {
@@ -162,10 +177,10 @@ export class Control {
   }
 
   pass(): void {
-    const { live, allocations, dataplanes, vips, routing, bfd, settled } = this.#parts;
+    const { live, allocations, dataplanes, vips, routing, bfd, wan, settled } = this.#parts;
     const { settings, resources, key, secrets } = live.current;
     this.#allocated ??= allocations.next(resources);
-    const next = desired(settings, resources, this.#allocated, this.#facts({ key, secrets }));
+    const next = desired(settings, resources, this.#allocated, this.#facts({ settings, resources, key, secrets }));
     const before = this.#inForce(next);
     if (before === next) this.#letLeave();
     else {
@@ -188,6 +203,7 @@ export class Control {
     vips.want(plan);
     bfd.want(followed.bfd);
     routing.want(routes, this.#routerId);
+    wan.want(followed.wan, (wish) => bfd.sessionOf(wish));
     this.conditions.replace([...live.conditions(), ...next.conditions, ...this.#conditionsOfParts()]);
     settled();
   }
@@ -225,17 +241,18 @@ export class Control {
 
   /** What keeps the daemon from serving what the files say; undefined when nothing does. */
   notReady(): string | undefined {
-    const { dataplanes, vips, routing } = this.#parts;
+    const { dataplanes, vips, routing, wan } = this.#parts;
     if (this.#draining) return "draining";
     if (!dataplanes.applied()) return "a data plane has not applied the configuration";
     if (!vips.applied()) return "pulse has not taken over the virtual IPs";
-    return routing.applied() ? undefined : "the routing process has not taken over the virtual IPs";
+    if (!routing.applied()) return "the routing process has not taken over the virtual IPs";
+    return wan.applied() ? undefined : "the wan process has not looked at the links";
   }
 
   /** Every part answers: what the watchdog wants to know. */
   alive(): boolean {
-    const { dataplanes, vips, routing } = this.#parts;
-    return dataplanes.alive() && vips.alive() && routing.alive();
+    const { dataplanes, vips, routing, wan } = this.#parts;
+    return dataplanes.alive() && vips.alive() && routing.alive() && wan.alive();
   }
 
   /** Graceful end: the addresses first, then the requests under way, then pulse.  Once; later calls wait for the first. */
@@ -251,6 +268,7 @@ export class Control {
     this.#parts.dataplanes.kill();
     void this.#parts.vips.stop(FAREWELL);
     void this.#parts.routing.stop(this.keepsRoutes, FAREWELL);
+    void this.#parts.wan.stop(this.keepsTunnels, FAREWELL);
   }
 
   /** At the end: what is announced stays with the peers, and in the kernel, for the next start. */
@@ -259,8 +277,14 @@ export class Control {
     return live.current.settings.routing.onStop === "keep" && routing.plan !== undefined;
   }
 
+  /** At the end: tunnels, and the routes of choices, go on carrying traffic. */
+  get keepsTunnels(): boolean {
+    const { live, wan } = this.#parts;
+    return live.current.settings.sdwan.onStop === "keep" && wan.plan !== undefined;
+  }
+
   async #stop({ handover, withdrawal, linger, grace }: DrainTimes): Promise<void> {
-    const { vips, routing, dataplanes, events, clock, live } = this.#parts;
+    const { vips, routing, wan, dataplanes, events, clock, live } = this.#parts;
     this.#draining = true;
     events.emit("daemon.draining", { handover, grace });
     const keep = this.keepsRoutes;
@@ -278,7 +302,7 @@ export class Control {
     await dataplanes.drain(grace);
     // In this order: a peer that hears that BFD ends would think that it lost us.
     await routing.stop(keep, seconds(3));
-    await vips.stop(seconds(3));
+    await Promise.all([vips.stop(seconds(3), !this.keepsTunnels), wan.stop(this.keepsTunnels, seconds(3))]);
   }
 
   /**
@@ -303,8 +327,9 @@ export class Control {
   }
 
   /** Key and secrets belong to a configuration: one without virtual IPs has none, and the one before is still followed. */
-  #facts({ key, secrets }: { readonly key: string; readonly secrets: Secrets }): Facts {
-    const { dataplanes, host, routing } = this.#parts;
+  #facts({ settings, resources, key, secrets }: Configured): Facts {
+    const { dataplanes, host, routing, wan, wanBasis } = this.#parts;
+    const basis = wanBasis.of(settings, resources);
     const remembered = routing.rememberedRouterId;
     // Of another host, whose disk this one was made from, it would be wrong: then no interface has it.
     const here = this.#interfaces.some(({ addresses }) => addresses.some((ip) => formatIp(ip) === remembered));
@@ -320,67 +345,16 @@ export class Control {
       draining: this.#draining && !this.#hushing,
       secrets,
       routerId: this.#routerId,
+      wan: basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels },
     };
   }
 
   #conditionsOfParts(): readonly DesiredCondition[] {
-    const { dataplanes, vips, routing, bfd } = this.#parts;
-    const none = (): undefined => undefined;
-    const children = [vips.status(none), ...dataplanes.status(none)]
-      .filter(({ state }) => state === "silent" || state === "backoff")
-      .map(({ name, state, lastEnd }): DesiredCondition => {
-        const message = state === "silent" ? "does not answer" : `ended: ${lastEnd ?? "unknown"}; a restart is due`;
-        return { code: "CHILD_DOWN", severity: "error", subject: name, message };
-      });
-    const listeners = [...dataplanes.failures].map(
-      ([key, message]): DesiredCondition => ({ code: "LISTENER_FAILED", severity: "error", subject: key, message }),
-    );
-    const reports = [...vips.reports.values()].flatMap(({ report }) => vipConditions(report));
-    const refused = dataplanes.refusals().map(
-      ({ name, why }): DesiredCondition => ({
-        code: "DATAPLANE_REFUSED",
-        severity: "error",
-        subject: name,
-        message: why,
-      }),
-    );
-    const drift: readonly DesiredCondition[] =
-      vips.drift === undefined
-        ? []
-        : [
-            {
-              code: "KERNEL_DRIFT",
-              severity: "warning",
-              subject: "",
-              message: `repaired what others had changed: ${vips.drift.what}`,
-            },
-          ];
-    const { engine, why } = dataplanes.engine;
-    const fallback: readonly DesiredCondition[] =
-      engine === "epoll" && why !== "configured"
-        ? [
-            {
-              code: "ENGINE_FALLBACK",
-              severity: "info",
-              subject: "dataplane",
-              message: `epoll instead of io_uring: ${why}`,
-            },
-          ]
-        : [];
+    const { routing, bfd, wan, wanBasis } = this.#parts;
+    const own = partConditions(this.#parts);
     // What ends on purpose is nothing to complain about.
-    const routed = this.#draining
-      ? []
-      : [...this.#routingConditions.of(routing, (client) => bfd.isUnguarded(client)), ...bfd.conditions()];
-    return [...children, ...listeners, ...refused, ...reports, ...routed, ...drift, ...fallback];
+    if (this.#draining) return own;
+    const routed = this.#routingConditions.of(routing, (client) => bfd.isUnguarded(client));
+    return [...own, ...routed, ...bfd.conditions(), ...this.#wanConditions.of(wan), ...wanBasis.conditions()];
   }
-}
-
-function vipConditions({ name, state, why, conflictWith }: VipReport): readonly DesiredCondition[] {
-  const subject = `ProxyVIP/${name}`;
-  if (conflictWith !== undefined) {
-    const message = `${conflictWith} answers for the address and is no node of ours`;
-    return [{ code: "VIP_CONFLICT", severity: "error", subject, message }];
-  }
-  if (state === "no-link") return [{ code: "VIP_NO_LINK", severity: "error", subject, message: why }];
-  return [];
 }

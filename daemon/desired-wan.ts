@@ -6,7 +6,7 @@ import { formatIp, formatPrefix, isIpv4 } from "../base/address.ts";
 import type { BfdSpec } from "../netstack/bfd/plan.ts";
 import type { ResourceSet, WanLink, WanPolicy } from "../resources/kinds.ts";
 import type { Settings } from "../resources/settings.ts";
-import { allowedLinks, balancedLinks, breakoutOf, keyOf, type WanLayout, wanLayout } from "../resources/wan-lanes.ts";
+import { balancedLinks, breakoutOf, keyOf, type WanLayout, wanLayout } from "../resources/wan-lanes.ts";
 import { firstHost, tunnelPort } from "../resources/wan-sites.ts";
 import { formatHostPort } from "../resources/wan-values.ts";
 import type { SteerPlan } from "../sdwan/steer-plan.ts";
@@ -22,7 +22,7 @@ import type {
 import type { DesiredCondition } from "./desired.ts";
 import { bfdWishes } from "./desired-wan-paths.ts";
 import { steerPlan } from "./desired-wan-steer.ts";
-import type { Facts, WanFacts } from "./facts.ts";
+import type { Facts } from "./facts.ts";
 import { gatewayText, type Pair, pairsOf } from "./wan-pairs.ts";
 import { steered, tableOf, type WanWorld } from "./wan-world.ts";
 

@@ -1,24 +1,23 @@
-/** Questions to the routing process that wait for their answers; none waits for ever. */
+/** Questions to a process that wait for their answers; none waits for ever. */
 import type { Clock } from "../base/clock.ts";
 import { after, seconds } from "../base/unit.ts";
-import type { RoutingAnswer, RoutingQuestion, ToRouting } from "./routing/words.ts";
 
-export class Questions {
+export class Questions<Question, Answer> {
   readonly #clock: Clock;
-  readonly #tell: (message: ToRouting) => boolean;
-  readonly #open = new Map<number, (answer: RoutingAnswer | undefined) => void>();
+  readonly #tell: (n: number, question: Question) => boolean;
+  readonly #open = new Map<number, (answer: Answer | undefined) => void>();
   #last = 0;
 
-  constructor(clock: Clock, tell: (message: ToRouting) => boolean) {
+  constructor(clock: Clock, tell: (n: number, question: Question) => boolean) {
     this.#clock = clock;
     this.#tell = tell;
   }
 
   /** undefined: nobody answers. */
-  ask(question: RoutingQuestion): Promise<RoutingAnswer | undefined> {
+  ask(question: Question): Promise<Answer | undefined> {
     const n = ++this.#last;
     return new Promise((resolve) => {
-      if (!this.#tell({ kind: "ask", n, question })) return resolve(undefined);
+      if (!this.#tell(n, question)) return resolve(undefined);
       const alarm = this.#clock.wakeAt(after(this.#clock.now(), PATIENCE), () => this.answered(n, undefined));
       this.#open.set(n, (answer) => {
         alarm[Symbol.dispose]();
@@ -26,7 +25,7 @@ export class Questions {
       });
     });
   }
-  answered(n: number, answer: RoutingAnswer | undefined): void {
+  answered(n: number, answer: Answer | undefined): void {
     const waiting = this.#open.get(n);
     this.#open.delete(n);
     waiting?.(answer);

@@ -53,7 +53,7 @@ export interface RoutedReported {
 export class Routing {
   readonly #parts: RoutingParts;
   readonly #child: RoutingChild;
-  readonly #questions: Questions;
+  readonly #questions: Questions<RoutingQuestion, RoutingAnswer>;
   readonly #withdrawal: Withdrawal;
   readonly #vips = new Map<string, RoutedReported>();
   readonly #peers = new Map<string, BgpPeerReport>();
@@ -71,7 +71,7 @@ export class Routing {
     this.#parts = parts;
     this.#left = parts.memory.wasRunning;
     this.#withdrawal = new Withdrawal(parts.clock);
-    this.#questions = new Questions(parts.clock, (message) => this.tell(message));
+    this.#questions = new Questions(parts.clock, (n, question) => this.tell({ kind: "ask", n, question }));
     this.#child = parts.supervise(
       (message) => this.#received(message),
       (to) => this.#moved(to),

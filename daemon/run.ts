@@ -9,6 +9,7 @@ import { Fault } from "../base/fault.ts";
 import { after, seconds } from "../base/unit.ts";
 import { VERSION } from "../base/version.ts";
 import { formatDiagnostic } from "../resources/diagnostic.ts";
+import { wanSites } from "../resources/wan-sites.ts";
 import { adminActions } from "./admin/actions.ts";
 import { adminServer } from "./admin/server.ts";
 import { Allocations } from "./allocations.ts";
@@ -38,6 +39,8 @@ import { ChildRegister, outlive } from "./supervisor/register.ts";
 import { serviceManagerOf } from "./systemd.ts";
 import { Traces } from "./traces.ts";
 import { Vips } from "./vips.ts";
+import { Wan } from "./wan.ts";
+import { WanBasis } from "./wan-facts.ts";
 
 /** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
 export async function run(flags: Flags, early: Early): Promise<number> {
@@ -102,8 +105,10 @@ class Daemon {
       events,
       changed,
       other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
+      paths: (message) => wan.heard(message),
       greeted: () => {
         bfd.greet();
+        wan.greet();
         traces.greet("pulse");
       },
     });
@@ -127,6 +132,14 @@ class Daemon {
       clock,
       changed,
     });
+    const wan: Wan = new Wan({
+      supervise: make.wan,
+      pulse: (message) => vips.tell(message),
+      clock,
+      events,
+      changed,
+    });
+    const wanBasis = new WanBasis(settings.paths.state, events);
     const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
     this.#control = new Control({
       live: this.#live,
@@ -135,6 +148,8 @@ class Daemon {
       vips,
       routing,
       bfd,
+      wan,
+      wanBasis,
       host: thisHost(),
       overlook,
       events,
@@ -149,6 +164,8 @@ class Daemon {
       vips,
       routing,
       bfd,
+      wan,
+      wanBasis,
       traces,
       startedAt: wall(),
       wall,
@@ -182,7 +199,7 @@ class Daemon {
     const { places, current } = this.#live;
     // What routing announced before a crash is still announced: its next process takes it over, or removes it.
     const routes = mayRoute(current);
-    removeLeftovers(this.#events, routes);
+    removeLeftovers(this.#events, { routes, tunnels: mayTunnel(current) });
     if (!routes) this.#parts.routing.forget();
     using _watching = watchDirectories(
       [...new Set([dirname(places.settingsFile), current.resourceDir])],
@@ -199,7 +216,8 @@ class Daemon {
     await ended;
     this.#manager.stopping("withdrawing virtual IPs, finishing requests");
     await this.#control.stop();
-    removeLeftovers(this.#events, this.#control.keepsRoutes);
+    const { keepsRoutes, keepsTunnels } = this.#control;
+    removeLeftovers(this.#events, { routes: keepsRoutes, tunnels: keepsTunnels });
     this.#register.clear();
     this.#events.emit("daemon.stopped");
     return EXIT.ok;
@@ -264,6 +282,11 @@ class Daemon {
 function mayRoute({ settings, resources }: KeyedConfiguration): boolean {
   const { bgp, ospf } = settings;
   return bgp !== undefined || ospf !== undefined || resources.vips.some(({ spec }) => spec.mode !== "L2ARP");
+}
+
+/** What an earlier life made for links and tunnels goes on carrying traffic: the next one takes it over. */
+function mayTunnel({ settings, resources }: KeyedConfiguration): boolean {
+  return wanSites(settings, resources).links.length > 0;
 }
 
 /** What somebody else has put there meanwhile stays, and the directory with it. */

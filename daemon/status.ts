@@ -30,6 +30,8 @@ import type { Routing } from "./routing.ts";
 import { routingSummary } from "./routing-status.ts";
 import type { Traces } from "./traces.ts";
 import type { Vips } from "./vips.ts";
+import type { Wan } from "./wan.ts";
+import type { WanBasis } from "./wan-facts.ts";
 
 export interface StatusParts {
   readonly control: Control;
@@ -38,6 +40,8 @@ export interface StatusParts {
   readonly vips: Vips;
   readonly routing: Routing;
   readonly bfd: Bfd;
+  readonly wan: Wan;
+  readonly wanBasis: WanBasis;
   readonly traces: Traces;
   readonly startedAt: number;
   readonly wall: () => number;
@@ -46,8 +50,8 @@ export interface StatusParts {
 }
 
 export function statusOf(parts: StatusParts): Status {
-  const { control, live, dataplanes, vips, routing, bfd, startedAt, wall, memory } = parts;
-  const routed = routing.status(memory);
+  const { control, live, dataplanes, vips, routing, bfd, wan, startedAt, wall, memory } = parts;
+  const further = [routing.status(memory), wan.status(memory)].filter((each) => each !== undefined);
   const { settings, resourceDir, hash } = live.current;
   const { engine, why } = dataplanes.engine;
   const own: ProcessStatus = {
@@ -76,7 +80,7 @@ export function statusOf(parts: StatusParts): Status {
       resourceDir,
       problems: live.problems,
     },
-    processes: [own, vips.status(memory), ...(routed === undefined ? [] : [routed]), ...dataplanes.status(memory)],
+    processes: [own, vips.status(memory), ...further, ...dataplanes.status(memory)],
     conditions: control.conditions.list,
     vips: vipStatuses(parts),
     peers: vips.peers,

@@ -117,8 +117,9 @@ export class Vips {
     return over;
   }
 
-  async stop(within: Ms): Promise<void> {
-    await this.#child.stop({ kind: "stop" }, within);
+  /** `lanes`: the routes of choices go, too. */
+  async stop(within: Ms, lanes = false): Promise<void> {
+    await this.#child.stop({ kind: "stop", lanes }, within);
   }
 
   /** Beside plans; false: pulse does not run. */

@@ -2,6 +2,7 @@
 import type { WanPolicy } from "../resources/kinds.ts";
 import type { Settings } from "../resources/settings.ts";
 import { allowedLinks, type WanLayout } from "../resources/wan-lanes.ts";
+import { MOST_LANES } from "../resources/wan-together.ts";
 import type { WanFacts } from "./facts.ts";
 import type { Pair } from "./wan-pairs.ts";
 
@@ -23,5 +24,8 @@ export function steered({ policies, sites }: WanLayout): readonly WanPolicy[] {
 /** Number of the routing table of a value. */
 export function tableOf(mark: number): number {
   return FIRST_TABLE + mark;
+}
+export function isWanTable(table: number): boolean {
+  return table > FIRST_TABLE && table <= FIRST_TABLE + MOST_LANES;
 }
 const FIRST_TABLE = 11_000;

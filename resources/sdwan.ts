@@ -73,6 +73,10 @@ export const sdwanSettings = z.strictObject({
     .enum(["auto", "kernel", "userspace"])
     .default("auto")
     .describe("The kernel's WireGuard or wireguard-go; `auto`: the kernel's where it has it."),
+  onStop: z
+    .enum(["keep", "remove"])
+    .default("keep")
+    .describe("When the daemon stops: tunnels, marks and routes go on carrying traffic, or are removed."),
   outerDSCP: flag
     .default(true)
     .describe("A tunnel of its own for each `dscpClass` in use, so that the outer packets carry it, too."),

@@ -17,6 +17,9 @@ import type { RoutingMemory } from "../../daemon/routing-memory.ts";
 import { type Message, type RunningHandler, Supervised } from "../../daemon/supervisor/child.ts";
 import { Traces } from "../../daemon/traces.ts";
 import { Vips } from "../../daemon/vips.ts";
+import type { FromWan, ToWan } from "../../daemon/wan/words.ts";
+import { Wan } from "../../daemon/wan.ts";
+import { WanBasis } from "../../daemon/wan-facts.ts";
 import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
 import { loadResources } from "../../resources/load.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../resources/settings.ts";
@@ -95,12 +98,19 @@ export class FakeChild<To extends Message, From extends Message> {
   }
 }
 
-export function controlWorld(text: string, own: Partial<Settings> = {}, memory: RoutingMemory = new Forgetful()) {
+/** `state`: a directory, where the test has WAN links. */
+export function controlWorld(
+  text: string,
+  own: Partial<Settings> = {},
+  memory: RoutingMemory = new Forgetful(),
+  state = "/nonexistent",
+) {
   const clock = new VirtualClock();
   const wall = (): number => clock.now();
   const events = new Events(SILENT, wall);
   const pulse = new FakeChild<ToPulse, FromPulse>();
   const router = new FakeChild<ToRouting, FromRouting>();
+  const underlay = new FakeChild<ToWan, FromWan>();
   const planes = [new FakeChild<ToDataplane, FromDataplane>(), new FakeChild<ToDataplane, FromDataplane>()];
   const settings = { ...DEFAULT_SETTINGS, ...own, node: { ...DEFAULT_SETTINGS.node, name: "one" } };
   const load = (source: string): KeyedConfiguration => {
@@ -131,8 +141,10 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     events,
     changed,
     other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
+    paths: (message) => wan.heard(message),
     greeted: () => {
       bfd.greet();
+      wan.greet();
       traces.greet("pulse");
     },
   });
@@ -157,6 +169,14 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     clock,
     changed,
   });
+  const wan: Wan = new Wan({
+    supervise: (received, moved) => new Supervised({ ...common, name: "wan", spawn: underlay.spawn, received, moved }),
+    pulse: (message) => vips.tell(message),
+    clock,
+    events,
+    changed,
+  });
+  const wanBasis = new WanBasis(state, events);
   const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
   const eth0 = { name: "eth0", addresses: [ipv4("10.0.0.7")], networks: [], gateways: [ipv4("10.0.0.1")] };
   const host = { hostname: "one", ipv6: () => true, interfaces: () => [eth0], changed: () => false };
@@ -169,6 +189,8 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     vips,
     routing,
     bfd,
+    wan,
+    wanBasis,
     host,
     overlook: (addresses) => void overlooked.push(...addresses),
     events,
@@ -190,6 +212,8 @@ export function controlWorld(text: string, own: Partial<Settings> = {}, memory: 
     router,
     routing,
     bfd,
+    wan,
+    underlay,
     traces,
     events,
     settings,

@@ -151,7 +151,7 @@ describe("control: facts and configuration → children", () => {
     for (const plane of planes) expect(plane.sent.at(-1)).toEqual({ kind: "drain", grace: 10_000 });
     for (const plane of planes) plane.on?.ended("exit 0");
     await clock.pass(10);
-    expect(pulse.sent.at(-1)).toEqual({ kind: "stop" });
+    expect(pulse.sent.at(-1)).toEqual({ kind: "stop", lanes: true });
     pulse.on?.ended("exit 0");
     await stopped;
     const order = pulse.sent.map(({ kind }) => kind);
