@@ -85,6 +85,11 @@ export class AccessLog {
     if (this.#lines.length > BATCH) this.flush();
   }
 
+  /** Nothing waits to be handed on. */
+  get empty(): boolean {
+    return this.#lines === "" && this.#waiting.length === 0;
+  }
+
   /** Hands on what has gathered. */
   flush(): void {
     if (this.#waiting.length === 0) {

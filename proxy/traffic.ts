@@ -19,7 +19,7 @@ export class Traffic {
   readonly loop: Loop;
   readonly log: AccessLog;
   readonly stats = new Stats();
-  readonly wheel = new Wheel();
+  readonly wheel: Wheel;
   readonly ids: RequestIds;
   /** Every connection is answered with `Connection: close` from now on. */
   draining = false;
@@ -37,9 +37,10 @@ export class Traffic {
   readonly #slabs: Buffer[] = [];
   #suspects: Source[] = [];
 
-  /** `seed`: 12 random octets for request ids. */
-  constructor(loop: Loop, log: AccessLog, seed: Uint8Array) {
+  /** `seed`: 12 random octets for request ids; `roused`: of the wheel. */
+  constructor(loop: Loop, log: AccessLog, seed: Uint8Array, roused?: () => void) {
     this.loop = loop;
+    this.wheel = new Wheel(roused);
     this.log = log;
     this.ids = new RequestIds(seed);
     this.requestForward = {

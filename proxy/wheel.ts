@@ -1,6 +1,7 @@
 /**
  * Coarse timers: one wheel per worker, one tick per 100 ms, so that a request costs no timer of the loop.  A deadline
- * that moves later costs one store: the entry stays in its old slot and is put back when that slot comes round.
+ * that moves later costs one store: the entry stays in its old slot and is put back when that slot comes round.  A wheel
+ * in which nothing hangs need not turn; it says when it must again.
  */
 import type { Ms } from "../base/unit.ts";
 
@@ -29,9 +30,21 @@ export class Wheel {
   tick = 1;
   readonly #slots: (Timed | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
   readonly #round: Timed[] = [];
+  /** The first entry is about to be hung: brings `tick` up to date, and sees to it that the wheel turns. */
+  readonly #roused: () => void;
+  #hung = 0;
+
+  constructor(roused: () => void = () => undefined) {
+    this.#roused = roused;
+  }
+
+  get empty(): boolean {
+    return this.#hung === 0;
+  }
 
   /** Calls `expired` once, in `ticks` ticks; replaces an earlier deadline. */
   arm(timed: Timed, ticks: number): void {
+    if (this.#hung === 0) this.#roused();
     const due = this.tick + ticks;
     timed.due = due;
     if (timed.hangsAt !== 0) {
@@ -52,6 +65,12 @@ export class Wheel {
     if (timed.hangsAt !== 0) this.#unhang(timed);
   }
 
+  /** As many ticks at once, of an empty wheel. */
+  skip(ticks: number): void {
+    if (ticks > 0 && this.#hung > 0) throw new TypeError("ticks skipped while something hangs");
+    this.tick += ticks;
+  }
+
   /** One tick. */
   advance(): void {
     const tick = ++this.tick;
@@ -64,6 +83,7 @@ export class Wheel {
       each.hangsAt = 0;
       each.before = each.behind = undefined;
     }
+    this.#hung -= round.length;
     for (const each of round) {
       if (each.due === 0 || each.hangsAt !== 0) continue;
       if (each.due > tick) this.#hang(each, each.due);
@@ -79,6 +99,7 @@ export class Wheel {
     const at = Math.min(due, this.tick + SLOTS - 1);
     const slot = at & (SLOTS - 1);
     const first = this.#slots[slot];
+    this.#hung++;
     timed.hangsAt = at;
     timed.before = undefined;
     timed.behind = first;
@@ -88,6 +109,7 @@ export class Wheel {
 
   #unhang(timed: Timed): void {
     const { before, behind } = timed;
+    this.#hung--;
     if (before === undefined) this.#slots[timed.hangsAt & (SLOTS - 1)] = behind;
     else before.behind = behind;
     if (behind !== undefined) behind.before = before;

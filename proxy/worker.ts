@@ -4,7 +4,7 @@
  */
 import type { Log } from "../base/log.ts";
 import { unreachable } from "../base/result.ts";
-import { after, type Instant, ms } from "../base/unit.ts";
+import { after, type Instant, instant, ms } from "../base/unit.ts";
 import type { Fd, Loop } from "../netstack/kernel/loop.ts";
 import { AccessLog, type Sink } from "./access-log.ts";
 import type { ProxyConfig } from "./config.ts";
@@ -45,6 +45,10 @@ export class Worker {
   #graceUntil: Instant | undefined = undefined;
   #quiet = QUIET;
   #ticks = 0;
+  /** The timer of the next tick, or of the one with which a rest ends. */
+  #alarm: Disposable | undefined = undefined;
+  /** Since when, and for how many ticks, nothing has been due. */
+  #rest: { readonly from: Instant; readonly ticks: number } | undefined = undefined;
   /** Tick from which no connection means that none will come. */
   #hushAt: number | undefined = undefined;
   #sentStats = "";
@@ -54,7 +58,7 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.#access = new AccessLog(parts.sink, parts.wallClock, parts.chance);
-    this.traffic = new Traffic(parts.loop, this.#access, parts.seed);
+    this.traffic = new Traffic(parts.loop, this.#access, parts.seed, () => this.#roused());
     // One for the client, one for the server; the rest for listeners and ourselves.
     this.traffic.maxConnections = Math.max(1, Math.floor(parts.descriptors / 2) - OWN_DESCRIPTORS);
     this.plane = new Plane(this.traffic, parts.close, () => this.#finishWhenEmpty());
@@ -68,7 +72,7 @@ export class Worker {
 
   start(): void {
     const { loop, pid, send } = this.#parts;
-    this.#wake(loop.now());
+    this.#wake(loop.now(), 1);
     send({ kind: "hello", pid, engine: loop.engine, why: loop.why });
   }
 
@@ -96,6 +100,7 @@ export class Worker {
     if (this.#graceUntil !== undefined && this.#graceUntil <= until) return;
     if (this.#graceUntil === undefined) log.info("dataplane.draining", { connections: this.plane.connections, grace });
     this.#graceUntil = until;
+    this.#roused();
     // A connection that was quiet for that long is not expected to speak in the moment in which it is closed.
     this.#quiet = Math.min(QUIET, Math.floor(grace / TICK / 2));
     this.traffic.draining = true;
@@ -108,6 +113,7 @@ export class Worker {
     if (this.traffic.draining || this.#hushAt !== undefined) return;
     this.#parts.log.info("dataplane.hushed", { connections: this.plane.connections });
     // Calls that the kernel has answered already are accepted and served before anybody is told that all is quiet.
+    this.#roused();
     this.#hushAt = this.#ticks + SETTLING;
     this.#quiet = SETTLING;
     this.plane.hush();
@@ -151,17 +157,38 @@ export class Worker {
     this.#parts.send({ kind: "health", backend, endpoint, healthy, why });
   }
 
-  /** One tick of the wheel, ten a second, however late the turn is. */
-  #wake(due: Instant): void {
+  /** One tick of the wheel, ten a second, however late the turn is; one wake-up a second where nothing goes on. */
+  #wake(due: Instant, ticks: number): void {
     if (this.#over) return;
     const { loop } = this.#parts;
-    const next = after(due, ms(TICK));
+    const span = ms(TICK * ticks);
+    const next = after(due, span);
     // After a freeze time goes on from now: no burst of ticks, nothing times out for having been frozen.
-    const at = next < loop.now() ? after(loop.now(), ms(TICK)) : next;
-    loop.wakeAt(at, () => {
+    const at = next < loop.now() ? after(loop.now(), span) : next;
+    this.#rest = ticks === 1 ? undefined : { from: instant(at - span), ticks };
+    this.#alarm = loop.wakeAt(at, () => {
+      this.#skip(ticks - 1);
       this.#tick();
-      this.#wake(at);
+      this.#wake(at, this.#mayRest() ? TICKS_A_SECOND - (this.#ticks % TICKS_A_SECOND) : 1);
     });
+  }
+  #mayRest(): boolean {
+    const isLeaving = this.#graceUntil !== undefined || this.#hushAt !== undefined;
+    return this.traffic.wheel.empty && this.#access.empty && !isLeaving;
+  }
+  #skip(ticks: number): void {
+    this.#ticks += ticks;
+    this.traffic.wheel.skip(ticks);
+  }
+  /** Somebody has come, or all shall go: from here on each tick counts, from where the clock stands. */
+  #roused(): void {
+    const { loop } = this.#parts;
+    if (this.#rest === undefined) return;
+    const { from, ticks } = this.#rest;
+    const passed = Math.max(0, Math.min(ticks - 1, Math.floor((loop.now() - from) / TICK)));
+    this.#alarm?.[Symbol.dispose]();
+    this.#skip(passed);
+    this.#wake(after(from, ms(TICK * passed)), 1);
   }
 
   #tick(): void {
@@ -170,7 +197,7 @@ export class Worker {
     traffic.wheel.advance();
     this.#access.flush();
     plane.retireQuiet(this.#quiet);
-    if (++this.#ticks % 10 === 0) this.#second();
+    if (++this.#ticks % TICKS_A_SECOND === 0) this.#second();
     this.#tellWhenHushed();
     if (this.#graceUntil !== undefined) {
       if (loop.now() >= this.#graceUntil) this.#finish();
@@ -236,6 +263,7 @@ function wordsOf(error: object): string {
 const QUIET = 10; // ticks
 /** Longer than a handshake takes. */
 const SETTLING = 3; // ticks
+const TICKS_A_SECOND = 10;
 const OWN_DESCRIPTORS = 64;
 /** Control takes no longer texts. */
 const LONGEST_WHY = 1000;
