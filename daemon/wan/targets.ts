@@ -1,5 +1,6 @@
-/** Whom to ask for the path MTU of a link: the far ends of its tunnels, then servers on the internet. */
+/** What measuring needs to know of the plan and the tunnels: whom to ask for path MTUs, and with whom to try bandwidth. */
 import { type Ip, parseIp } from "../../base/address.ts";
+import type { BandwidthDevice, BandwidthPlan } from "../../sdwan/link/driver/bandwidth.ts";
 import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 
 type Ends = Pick<TunnelReport, "link" | "endpoint">;
@@ -33,4 +34,24 @@ export function endpointOf(text: string | undefined): Ip | undefined {
   return parsed.ok ? parsed.value : undefined;
 }
 
+/** Trains go between overlay addresses, to the port after that of the rendezvous. */
+export function bandwidthPlanOf({ rendezvous }: Pick<UnderlayPlan, "rendezvous">): BandwidthPlan | undefined {
+  return rendezvous === undefined ? undefined : { ...rendezvous, port: rendezvous.port + 1 };
+}
+
+/** One device for each link and site: twins for another DSCP lead to the same line. */
+export function devicesOf(plan: UnderlayPlan, tunnels: readonly TunnelReport[]): readonly BandwidthDevice[] {
+  return plan.tunnels.flatMap(({ ifname, link, dscp }): readonly BandwidthDevice[] => {
+    const own = tunnels.filter((each) => each.ifname === ifname);
+    const [first] = own;
+    if (dscp !== 0 || first === undefined) return [];
+    const sites = own.filter(({ state, via }) => state === "up" && via === "direct").map(({ site }) => site);
+    const overhead = own.some(({ endpoint }) => endpoint?.startsWith("[") === true) ? OVERHEAD_6 : OVERHEAD_4;
+    return [{ ifname, link, mtu: first.mtu, overhead, sites }];
+  });
+}
+
 const MOST = 8;
+/** IP, UDP and WireGuard's own header and tag. */
+const OVERHEAD_4 = 60;
+const OVERHEAD_6 = 80;

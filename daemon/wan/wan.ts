@@ -7,15 +7,17 @@ import type { Ip } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, seconds } from "../../base/unit.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
+import { Bandwidth } from "../../sdwan/link/driver/bandwidth.ts";
 import { type LinkFacts, Links } from "../../sdwan/link/driver/links.ts";
+import { Timetable } from "../../sdwan/link/driver/timetable.ts";
 import { withNextHop } from "../../sdwan/link/gateway.ts";
 import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
 import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
 import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
-import { endpointOf, pathMtuOf, targetsOf } from "./targets.ts";
-import type { FromWan, ToWan } from "./words.ts";
+import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf } from "./targets.ts";
+import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./words.ts";
 
 export interface WanParts {
   readonly loop: Loop;
@@ -38,6 +40,8 @@ export class Wan implements Disposable {
   readonly #links: Links;
   readonly #steering: Steering;
   readonly #tunnels: Tunnels;
+  readonly #bandwidth: Bandwidth;
+  readonly #timetable: Timetable;
   /** By device and site. */
   readonly #reports = new Map<string, TunnelReport>();
   /** Device → what was said of its path last. */
@@ -46,7 +50,6 @@ export class Wan implements Disposable {
   /** What steering and tunnels were last told about links. */
   #told = { steering: "", tunnels: "", targets: "" };
   #soon: Disposable | undefined;
-  #repair: Disposable | undefined;
   #stopping = false;
 
   constructor(parts: WanParts) {
@@ -67,6 +70,8 @@ export class Wan implements Disposable {
       },
     });
     this.#steering = new Steering({ loop, state, event });
+    this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
+    this.#timetable = new Timetable(loop, wall, (link) => this.#measure(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
   }
 
@@ -80,9 +85,13 @@ export class Wan implements Disposable {
       case "stop":
         return this.#stop(command.keep);
       case "ask":
+        return this.#parts.tell({ kind: "answer", n: command.n, answer: this.#answer(command.question) });
       case "measure-bandwidth":
+        return this.#measure(command.link);
       case "rediscover":
-        throw new TypeError(`${command.kind} is not known yet`);
+        for (const { name } of this.#links.facts())
+          if (command.link === undefined || command.link === name) this.#tunnels.roamed(name);
+        return;
       default:
         unreachable(command);
     }
@@ -94,7 +103,9 @@ export class Wan implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const timer of [this.#soon, this.#repair]) timer?.[Symbol.dispose]();
+    this.#soon?.[Symbol.dispose]();
+    this.#timetable[Symbol.dispose]();
+    this.#bandwidth[Symbol.dispose]();
     this.#outbox[Symbol.dispose]();
     this.#tunnels[Symbol.dispose]();
     this.#steering[Symbol.dispose]();
@@ -109,8 +120,8 @@ export class Wan implements Disposable {
     this.#tellLinks(true);
     this.#tunnels.plan(plan);
     for (const [key, report] of this.#reports) if (!isPlanned(plan, report)) this.#reports.delete(key);
+    this.#timetable.plan(plan.links);
     this.#aim();
-    this.#keepInOrder();
   }
 
   #linkChanged(link: LinkFacts): void {
@@ -182,16 +193,23 @@ export class Wan implements Disposable {
       this.#pathMtus.set(ifname, mtu);
       this.#tunnels.pathMtu(ifname, mtu);
     }
+    this.#bandwidth.plan(bandwidthPlanOf(plan), devicesOf(plan, reports));
   }
 
-  /** Others may change what is ours in the kernel; a look that finds all in order changes nothing. */
-  #keepInOrder(): void {
-    const { loop } = this.#parts;
-    this.#repair?.[Symbol.dispose]();
-    this.#repair = loop.wakeAt(after(loop.now(), REPAIR_EVERY), () => {
-      this.#tellLinks(true);
-      this.#keepInOrder();
-    });
+  #measure(link: string): void {
+    const why = this.#bandwidth.measure(link);
+    if (why !== undefined) this.#event("wan.bandwidth-failed", { link, why, level: "warn" });
+  }
+
+  #answer(question: WanQuestion): WanAnswer {
+    switch (question.of) {
+      case "flows":
+        return { of: question.of, ...this.#steering.flows(question.most) };
+      case "classify":
+        return { of: question.of, ...this.#steering.classify(question.packet) };
+      default:
+        return unreachable(question);
+    }
   }
 
   #stop(keep: boolean): void {
@@ -223,4 +241,3 @@ function isPlanned(plan: UnderlayPlan, { ifname, site }: TunnelReport): boolean 
 
 const NOTHING = { site: "", tunnels: [], overlay: [], privateKey: "", wireguard: "auto" } as const;
 const MOMENT = seconds(0.05);
-const REPAIR_EVERY = seconds(15);

@@ -93,6 +93,14 @@ export class Links implements Disposable {
     if (followed !== undefined) this.#feed(followed, { kind: "internet", alive });
   }
 
+  measured(name: string, bits: { readonly up: number; readonly down: number | undefined }): void {
+    const followed = this.#links.get(name);
+    if (followed === undefined) return;
+    this.#usages.measured(name, { ...bits, at: this.#parts.wall() });
+    this.#usages.save();
+    this.#tell(followed);
+  }
+
   facts(): readonly LinkFacts[] {
     return [...this.#links.values()].map((followed) => this.#factsOf(followed));
   }
@@ -258,7 +266,7 @@ export class Links implements Disposable {
       gateway4,
       gateway6,
       mtu: spec.mtu ?? this.#mtus.best(spec.name) ?? seen?.mtu,
-      bandwidth: undefined,
+      bandwidth: this.#usages.bandwidthOf(spec.name),
       used: this.#usages.usedBy(spec.name),
       quotaSpent: spent,
     };

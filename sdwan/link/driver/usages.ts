@@ -1,6 +1,7 @@
 /**
  * Usage of links by name, kept in a file so that neither a restart of ours nor one of the host loses count: the kernel's
- * counters go on without us, and what they said last is in the file, with the boot that they belong to.
+ * counters go on without us, and what they said last is in the file, with the boot that they belong to.  What was
+ * measured of their bandwidth is beside it: a restart must not change what is chosen by it.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -9,8 +10,9 @@ import { count, periodOf, type Usage } from "../usage.ts";
 export class Usages {
   readonly #file: string | undefined;
   readonly #boot: string;
-  readonly #usages: Map<string, Usage>;
+  readonly #usages = new Map<string, Usage>();
   readonly #warn: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+  readonly #measured = new Map<string, Measured>();
   #dirty = false;
 
   /** Without a file nothing is kept.  One that cannot be read as ours is put aside: links must work without their past. */
@@ -18,7 +20,7 @@ export class Usages {
     this.#file = file;
     this.#warn = warn;
     this.#boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    this.#usages = new Map(file === undefined ? [] : this.#read(file));
+    if (file !== undefined) this.#read(file);
   }
 
   /** Octets of the period that `wall` is in. */
@@ -33,6 +35,14 @@ export class Usages {
     return now.octets;
   }
 
+  measured(link: string, bandwidth: Measured): void {
+    this.#measured.set(link, bandwidth);
+    this.#dirty = true;
+  }
+  bandwidthOf(link: string): Measured | undefined {
+    return this.#measured.get(link);
+  }
+
   usedBy(link: string): number {
     return this.#usages.get(link)?.octets ?? 0;
   }
@@ -43,37 +53,65 @@ export class Usages {
       this.#usages.delete(name);
       this.#dirty = true;
     }
+    for (const name of this.#measured.keys()) if (!links.includes(name)) this.#measured.delete(name);
   }
 
   save(): void {
     if (this.#file === undefined || !this.#dirty) return;
     const links = Object.fromEntries(this.#usages);
+    const bandwidth = Object.fromEntries(this.#measured);
     this.#dirty = false;
     try {
-      write(this.#file, JSON.stringify({ version: VERSION, links }));
+      write(this.#file, JSON.stringify({ version: VERSION, links, bandwidth }));
     } catch (cause) {
       // What cannot be kept is still counted; the next change tries again.
       this.#warn("wan.usage-not-kept", { file: this.#file, why: String(cause), level: "warn" });
     }
   }
 
-  #read(file: string): readonly (readonly [string, Usage])[] {
+  #read(file: string): void {
     try {
-      return decode(readFileSync(file, "utf8"));
+      const kept = decode(readFileSync(file, "utf8"));
+      for (const [name, usage] of kept.usages) this.#usages.set(name, usage);
+      for (const [name, bandwidth] of kept.measured) this.#measured.set(name, bandwidth);
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return;
       const aside = `${file}.unreadable`;
       renameSync(file, aside);
       this.#warn("wan.usage-unreadable", { file, aside, why: String(cause), level: "warn" });
-      return [];
     }
   }
 }
 
-function decode(text: string): readonly (readonly [string, Usage])[] {
-  const { version, links } = JSON.parse(text) as { readonly version: unknown; readonly links: Record<string, unknown> };
-  if (version !== VERSION) throw new TypeError(`version ${String(version)}`);
-  return Object.entries(links).map(([name, usage]) => [name, usageOf(usage)]);
+export interface Measured {
+  readonly up: number;
+  readonly down: number | undefined;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+interface Kept {
+  readonly usages: readonly (readonly [string, Usage])[];
+  readonly measured: readonly (readonly [string, Measured])[];
+}
+
+function decode(text: string): Kept {
+  const kept = JSON.parse(text) as {
+    readonly version: unknown;
+    readonly links: Record<string, unknown>;
+    readonly bandwidth: Record<string, unknown>;
+  };
+  if (kept.version !== VERSION) throw new TypeError(`version ${String(kept.version)}`);
+  return {
+    usages: Object.entries(kept.links).map(([name, each]) => [name, usageOf(each)]),
+    measured: Object.entries(kept.bandwidth).map(([name, each]) => [name, measuredOf(each)]),
+  };
+}
+
+function measuredOf(value: unknown): Measured {
+  const { up, down, at } = value as Partial<Measured>;
+  if (typeof up !== "number" || typeof at !== "number") throw new TypeError("bandwidth");
+  return { up, down: typeof down === "number" ? down : undefined, at };
 }
 
 function usageOf(value: unknown): Usage {

@@ -1,0 +1,244 @@
+/** Two sites, each with the wan process that control would start: from nothing to packets, through deaths, to nothing. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { inside } from "../../../netstack/kernel/namespace.ts";
+import type { LinkSpec, UnderlayPlan } from "../../../sdwan/underlay-plan.ts";
+import { UNABLE } from "../../netstack/kernel/segment.ts";
+import { Line } from "../../sdwan/link/driver/line.ts";
+import { WanProcess } from "./wan-process.ts";
+
+const TOOLS = ["wireguard-go", "wg", "fping"].every((each) => spawnSync("which", [each]).status === 0);
+const PORT = 51_820;
+
+interface Keys {
+  readonly privateKey: string;
+  readonly publicKey: string;
+}
+function keys(): Keys {
+  const pair = generateKeyPairSync("x25519");
+  const raw = (der: Buffer): string => der.subarray(-32).toString("base64");
+  return {
+    privateKey: raw(pair.privateKey.export({ format: "der", type: "pkcs8" })),
+    publicKey: raw(pair.publicKey.export({ format: "der", type: "spki" })),
+  };
+}
+
+interface Site {
+  readonly name: string;
+  readonly ifname: string;
+  readonly overlay: string;
+  readonly address: string;
+  readonly prefix: string;
+  readonly keys: Keys;
+}
+
+describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
+  let line: Line;
+  let device: (site: string) => string;
+  let here: Site;
+  let there: Site;
+  const running: WanProcess[] = [];
+
+  beforeEach(() => {
+    line = new Line();
+    line.connect();
+    // Sockets of wireguard-go are by name, for the whole machine.
+    device = (site) => `nv${process.pid.toString(36)}${line.here.slice(-3, -1)}${site[0]}`;
+    here = {
+      name: "here",
+      ifname: "wan",
+      overlay: "10.255.1.1",
+      address: "192.0.2.10",
+      prefix: "10.1.0.0/24",
+      keys: keys(),
+    };
+    there = {
+      name: "there",
+      ifname: "e0",
+      overlay: "10.255.2.1",
+      address: "198.51.100.9",
+      prefix: "10.2.0.0/24",
+      keys: keys(),
+    };
+  });
+  afterEach(async () => {
+    for (const site of [here, there]) {
+      const pid = wireguardGo(site);
+      if (pid !== undefined) process.kill(pid, "SIGTERM");
+    }
+    for (const each of running.splice(0)) await each[Symbol.asyncDispose]();
+    line[Symbol.dispose]();
+  });
+
+  const namespaceOf = (site: Site): string => (site === here ? line.here : line.server);
+  const start = async (site: Site, plan?: UnderlayPlan): Promise<WanProcess> => {
+    const process = new WanProcess(namespaceOf(site), `${line.directory}/${site.name}`);
+    running.push(process);
+    await process.until("hello", () => process.said.find(({ kind }) => kind === "hello"));
+    if (plan !== undefined) process.send({ kind: "plan", plan });
+    return process;
+  };
+  const plan = (own: Site, other: Site, more: Partial<LinkSpec> = {}): UnderlayPlan => {
+    const link: LinkSpec = {
+      name: "isp1",
+      ifname: own.ifname,
+      mark: 1,
+      table: 11_001,
+      gateway4: "auto",
+      gateway6: "none",
+      masquerade: true,
+      publicIp: undefined,
+      mtu: undefined,
+      quota: undefined,
+      bandwidthTest: undefined,
+      ...more,
+    };
+    const peer = {
+      site: other.name,
+      link: "isp1",
+      publicKey: other.keys.publicKey,
+      presharedKey: undefined,
+      endpoint: `${other.address}:${PORT}`,
+      allowedIps: [`${other.overlay}/32`, other.prefix],
+      keepalive: 25,
+      relay: undefined,
+    };
+    return {
+      site: own.name,
+      links: [link],
+      tunnels: [
+        { ifname: device(own.name), link: "isp1", listenPort: PORT, mark: 1, dscp: 0, mtu: undefined, peers: [peer] },
+      ],
+      lanes: [
+        { mark: 1, table: 11_001, what: { kind: "link", link: "isp1" } },
+        { mark: 2, table: 11_002, what: { kind: "class", name: "default" } },
+        { mark: 3, table: 11_003, what: { kind: "back", ifname: device(own.name) } },
+      ],
+      classes: [],
+      overlay: [`${own.overlay}/32`],
+      prefixes: [own.prefix],
+      privateKey: own.keys.privateKey,
+      wireguard: "userspace",
+      stun: { servers: [], interval: 60_000 },
+      rendezvous: undefined,
+    };
+  };
+  const up = async (process: WanProcess, site: Site, other: Site): Promise<void> => {
+    const key = `${device(site.name)} ${other.name}`;
+    await process.until("a tunnel that is up", () => (process.tunnels.get(key)?.state === "up" ? true : undefined));
+  };
+  /** What pulse does with its choices. */
+  const choose = (site: Site, other: Site): void => {
+    for (const table of [11_002, 11_003])
+      run(site, `ip route replace ${other.overlay} dev ${device(site.name)} table ${table} proto 110`);
+  };
+  const run = (site: Site, command: string): string =>
+    inside(namespaceOf(site), () => execFileSync("sh", ["-c", command], { encoding: "utf8" }));
+  const passes = (): boolean =>
+    inside(
+      line.here,
+      () => spawnSync("fping", ["-q", "-c", "1", "-t", "2000", "-I", device("here"), there.overlay]).status === 0,
+    );
+  /** Everything that is ours in the kernel, and the process that carries the tunnel. */
+  const kernelOf = (site: Site): string =>
+    [
+      run(
+        site,
+        "ip rule show; ip -6 rule show; ip route show table all; ip -6 route show table all proto 110; ip address show",
+      ),
+      run(site, "nft list ruleset"),
+      run(site, `wg show ${device(site.name)} dump 2>/dev/null | cut -f 1-4,8`),
+      String(wireguardGo(site)),
+    ].join("\n");
+  const wireguardGo = (site: Site): number | undefined => {
+    const name = device(site.name);
+    const out = spawnSync("pgrep", ["-f", `wireguard-go.* ${name}$`], { encoding: "utf8" }).stdout.trim();
+    return out === "" ? undefined : Number(out.split("\n")[0]);
+  };
+
+  test("from a plan to packets; killed and started again it changes nothing; told to stop it leaves nothing", async () => {
+    const before = kernelOf(here);
+    const far = await start(there, plan(there, here));
+    const first = await start(here, plan(here, there));
+    await Promise.all([up(first, here, there), up(far, there, here)]);
+    choose(here, there);
+    choose(there, here);
+    expect(first.links.get("isp1")).toMatchObject({ state: "up", gateway4: "192.0.2.1", addresses: ["192.0.2.10"] });
+    expect(passes()).toBe(true);
+    expect(run(here, "ip route show table 11001")).toContain("default via 192.0.2.1 dev wan");
+    expect(run(here, "ip rule show")).toMatch(/fwmark 0x1000000\/0x3f000000 lookup 11001/);
+    expect(run(here, `wg show ${device("here")} fwmark`).trim()).toBe("0x1000000");
+
+    const settled = kernelOf(here);
+    await first.kill();
+    expect(passes()).toBe(true);
+    expect(kernelOf(here)).toBe(settled);
+
+    const second = await start(here, plan(here, there));
+    await up(second, here, there);
+    expect(kernelOf(here)).toBe(settled);
+    expect(second.event("wan.steering-changed")).toBeUndefined();
+    expect(passes()).toBe(true);
+
+    // Control dies: the process goes, its work stays.
+    second.hangUp();
+    expect(await second.exited).toBe(0);
+    expect(kernelOf(here)).toBe(settled);
+    expect(passes()).toBe(true);
+
+    const third = await start(here, plan(here, there));
+    await up(third, here, there);
+    third.send({ kind: "stop", keep: false });
+    expect(await third.exited).toBe(0);
+    expect(third.said.at(-1)).toEqual({ kind: "stopped" });
+    expect(kernelOf(here)).toBe(before);
+    expect(existsSync(`/run/wireguard/${device("here")}.sock`)).toBe(false);
+  }, 60_000);
+
+  test("stop that keeps; a stop without a plan removes what the life before left", async () => {
+    const before = kernelOf(here);
+    const first = await start(here, plan(here, there));
+    await first.until("a tunnel", () => first.tunnels.get(`${device("here")} there`));
+    first.send({ kind: "stop", keep: true });
+    expect(await first.exited).toBe(0);
+    expect(wireguardGo(here)).toBeDefined();
+    const second = await start(here);
+    second.send({ kind: "stop", keep: false });
+    expect(await second.exited).toBe(0);
+    expect(kernelOf(here)).toBe(before);
+  }, 60_000);
+
+  test("a plan that names less takes away what it names no more, and leaves the rest", async () => {
+    const process = await start(here, plan(here, there));
+    await process.until("a tunnel", () => process.tunnels.get(`${device("here")} there`));
+    const pid = wireguardGo(here);
+    process.send({ kind: "plan", plan: plan(here, there, { mtu: 1400 }) });
+    await process.until("another MTU", () =>
+      process.tunnels.get(`${device("here")} there`)?.mtu === 1340 ? true : undefined,
+    );
+    expect(wireguardGo(here)).toBe(pid);
+    process.send({ kind: "plan", plan: { ...plan(here, there), tunnels: [], lanes: [], links: [] } });
+    await process.until("nothing", () => (process.links.size === 0 && process.tunnels.size === 0 ? true : undefined));
+    await process.until("no device", () => (run(here, "ip -o link").includes(device("here")) ? undefined : true));
+    expect(run(here, "ip rule show")).not.toContain("11001");
+  }, 60_000);
+
+  test("pings are answered, links followed, usage kept", async () => {
+    const process = await start(here, plan(here, there));
+    process.send({ kind: "ping", n: 7 });
+    await process.until("pong", () => process.said.find((each) => each.kind === "pong" && each.n === 7));
+    line.ip(line.router, "link set lan down");
+    await process.until("down", () => (process.links.get("isp1")?.state === "down" ? true : undefined));
+    line.ip(line.router, "link set lan up");
+    await process.until("up", () => (process.links.get("isp1")?.state === "up" ? true : undefined));
+    process.send({ kind: "internet", link: "isp1", alive: false });
+    await process.until("degraded", () => (process.links.get("isp1")?.state === "degraded" ? true : undefined));
+    process.send({ kind: "stop", keep: false });
+    await process.exited;
+    expect(JSON.parse(readFileSync(`${line.directory}/here/wan-usage.json`, "utf8"))).toMatchObject({
+      links: { isp1: {} },
+    });
+  }, 60_000);
+});
