@@ -1,6 +1,7 @@
 /**
- * The pulse process: everything of virtual IPs and BFD that has a millisecond deadline, on a loop and a heap of its own,
- * so that nothing that control or a data plane does can delay a heartbeat.  Started by control with the channel on fd 3.
+ * The pulse process: everything of virtual IPs, BFD and WAN paths that has a millisecond deadline, on a loop and a heap
+ * of its own, so that nothing that control or a data plane does can delay a heartbeat.  Started by control with the
+ * channel on fd 3.
  *
  * When the channel ends, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that the
  * next control can start a new one.  When it stands still, what it said about health is soon worth nothing: addresses
@@ -17,6 +18,7 @@ import type { Loop } from "../../netstack/kernel/loop.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
 import { lockMemory, nameProcess, raiseScheduling } from "../../netstack/kernel/privileges.ts";
 import { NodeDriver } from "../../netstack/vip/driver/node-driver.ts";
+import { Steering } from "./steering.ts";
 import { Traces } from "./traces.ts";
 import type { FromPulse, ToPulse } from "./words.ts";
 
@@ -24,6 +26,7 @@ class Pulse {
   readonly #loop: Loop;
   readonly #node: NodeDriver;
   readonly #bfd: BfdDriver;
+  readonly #steering: Steering;
   readonly #traces: Traces;
   readonly #channel: ChildChannel;
   /** What is told before the channel is open. */
@@ -46,9 +49,13 @@ class Pulse {
       tell: (message) => this.#tell(message),
       tracer: this.#traces.of("arp"),
     });
+    this.#steering = new Steering({ loop, tell: (message) => this.#tell(message), wall: Date.now });
     this.#bfd = new BfdDriver({
       loop,
-      tell: (news) => this.#tell(news),
+      tell: (news) => {
+        this.#steering.bfd(news); // before control: a path may be dead
+        this.#tell(news);
+      },
       tracer: this.#traces.of("bfd"),
       wall: Date.now,
     });
@@ -82,6 +89,7 @@ class Pulse {
         this.#node.withdraw(ms(message.handover));
         break;
       case "stop":
+        if (message.lanes === true) this.#steering.remove();
         this.#end(ms(0));
         break;
       case "bfd":
@@ -91,8 +99,10 @@ class Pulse {
         this.#bfd.report();
         break;
       case "steer":
+        this.#steering.plan(message.plan);
+        break;
       case "path-report":
-        this.#tell({ kind: "event", name: "wan.plan-refused", fields: { why: "not built yet", level: "error" } });
+        this.#steering.report();
         break;
       case "trace":
         this.#traces.begin(message.n, message.protocol, message.peer);
@@ -135,6 +145,7 @@ class Pulse {
   #end(wait: Ms): void {
     this.#loop.wakeAt(after(this.#loop.now(), wait), () => {
       this.#bfd[Symbol.dispose]();
+      this.#steering[Symbol.dispose]();
       this.#node[Symbol.dispose]();
       this.#loop.stop();
     });

@@ -66,8 +66,9 @@ export class Choice {
     if (this.#state === "none" && this.#spec.killSwitch) return undefined;
     return this.#candidates.find(({ spec }) => spec.path === this.#current)?.spec;
   }
-  get judgeKey(): string {
-    return judgeKey(this.#spec.sla, this.#spec.hold);
+  get judgeKeys(): readonly string[] {
+    const { candidates, sla, hold } = this.#spec;
+    return candidates.map((each) => judgeKey(each.sla ?? sla, hold));
   }
   /** When time alone may change something. */
   get wakeAt(): Instant | undefined {
@@ -89,7 +90,7 @@ export class Choice {
     this.#spec = spec;
     this.#candidates = spec.candidates.flatMap((each): Candidate[] => {
       const path = paths.get(each.path);
-      const judge = path?.judge(spec.sla, spec.hold);
+      const judge = path?.judge(each.sla ?? spec.sla, spec.hold);
       return path === undefined || judge === undefined
         ? []
         : [{ spec: each, path, judge, verdict: "unknown", score: undefined }];
@@ -178,13 +179,9 @@ export class Choice {
     if (good !== undefined) return this.#move(good, "breach", at);
     const resting = this.#best(this.#candidates.filter(({ verdict }) => verdict === "resting"));
     if (resting !== undefined) return this.#want(resting, "breach", at) ?? this.#stay(current, "least-bad", at);
-    const { sla, hold } = this.#spec;
+    const { hold } = this.#spec;
     const least = this.#best(this.#candidates.filter(({ verdict }) => verdict === "bad"));
-    if (
-      least !== undefined &&
-      least !== current &&
-      isLessBad(badness(current.path, sla), badness(least.path, sla), hold)
-    )
+    if (least !== undefined && least !== current && isLessBad(this.#badness(current), this.#badness(least), hold))
       return this.#want(least, "least-bad", at) ?? this.#stay(current, "least-bad", at);
     this.#streak = 0;
     return this.#stay(current, "least-bad", at);
@@ -286,20 +283,24 @@ export class Choice {
 
   /** Of those that can carry anything: the most trustworthy kind, the lowest tier, the best score, the first name. */
   #best(among: readonly Candidate[]): Candidate | undefined {
-    const { sla, failover } = this.#spec;
+    const { failover } = this.#spec;
     let best: Candidate | undefined;
     for (const each of among) {
       if (each.verdict === "dead" || each.verdict === "unusable") continue;
-      if (best === undefined || this.#compare(each, best, sla, failover) < 0) best = each;
+      if (best === undefined || this.#compare(each, best, failover) < 0) best = each;
     }
     return best;
   }
 
-  #compare(a: Candidate, b: Candidate, sla: ChoiceSpec["sla"], failover: boolean): number {
+  #badness({ path, spec }: Candidate): number {
+    return badness(path, spec.sla ?? this.#spec.sla);
+  }
+
+  #compare(a: Candidate, b: Candidate, failover: boolean): number {
     const trust = TRUST[a.verdict] - TRUST[b.verdict];
     if (trust !== 0) return trust;
     if (a.verdict === "bad") {
-      const less = badness(a.path, sla) - badness(b.path, sla);
+      const less = this.#badness(a) - this.#badness(b);
       if (less !== 0) return less;
     }
     if (a.spec.tier !== b.spec.tier) return a.spec.tier - b.spec.tier;

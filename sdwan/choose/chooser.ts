@@ -9,7 +9,7 @@ import { earliest } from "../../base/unit.ts";
 import type { PathFigures, PathLife } from "../figures.ts";
 import type { CandidateSpec, ChoiceReport, Decision, SteerPlan } from "../steer-plan.ts";
 import { Choice, type Moment } from "./choice.ts";
-import { type DeviceState, Path } from "./path.ts";
+import { Path } from "./path.ts";
 
 export type ChooserAction =
   /** What carries the choice is another now, or its way: `carrier` undefined = nothing may. */
@@ -23,7 +23,6 @@ export class Chooser {
   /** Choices by the paths that they may take. */
   readonly #users = new Map<string, Choice[]>();
   readonly #dirty = new Set<Choice>();
-  readonly #devices = new Map<string, DeviceState>();
 
   /** The whole truth; what is the same as before goes on undisturbed. */
   plan(plan: Pick<SteerPlan, "paths" | "choices">, at: Moment): readonly ChooserAction[] {
@@ -67,13 +66,6 @@ export class Chooser {
     return this.#settle([path], at);
   }
 
-  device(ifname: string, state: DeviceState, at: Moment): readonly ChooserAction[] {
-    this.#devices.set(ifname, state);
-    const touched = [...this.#paths.values()].filter(({ spec }) => spec.ifname === ifname || spec.underlay === ifname);
-    for (const path of touched) path.device(ifname, state);
-    return this.#settle(touched, at);
-  }
-
   /** One more window; takes effect with `evaluate`. */
   measured(id: string, figures: PathFigures, now: Instant): void {
     const path = this.#paths.get(id);
@@ -102,11 +94,6 @@ export class Chooser {
     return first;
   }
 
-  /** Combined from all who speak for it; undefined: no such path. */
-  lifeOf(path: string): { readonly life: PathLife; readonly since: number } | undefined {
-    const found = this.#paths.get(path);
-    return found === undefined ? undefined : { life: found.life, since: found.sinceWall };
-  }
   /** Paths of which something goes towards a breach. */
   *doubtful(): Iterable<string> {
     for (const [id, path] of this.#paths) if (path.doubtful) yield id;
@@ -128,11 +115,7 @@ export class Chooser {
       const known = this.#paths.get(spec.id);
       const path = known ?? new Path(spec, at.wall);
       this.#paths.set(spec.id, path);
-      path.plan(spec);
-      for (const ifname of [spec.ifname, spec.underlay]) {
-        const state = this.#devices.get(ifname);
-        if (state !== undefined) path.device(ifname, state);
-      }
+      path.spec = spec;
       path.settle(at.now, at.wall);
     }
   }
@@ -170,7 +153,7 @@ export class Chooser {
 
   #forgetJudges(): void {
     for (const [id, path] of this.#paths) {
-      path.keepJudges(new Set((this.#users.get(id) ?? []).map(({ judgeKey }) => judgeKey)));
+      path.keepJudges(new Set((this.#users.get(id) ?? []).flatMap(({ judgeKeys }) => judgeKeys)));
     }
   }
 }

@@ -1,20 +1,13 @@
-/** What the engine knows of one path: its life from all who speak for it, its figures, and what it is worth to whom. */
+/** What the engine knows of one path: its life, its figures, and what it is worth to whom. */
 import { type Instant, instant, since } from "../../base/unit.ts";
 import type { PathFigures, PathLife } from "../figures.ts";
 import type { Hold, PathSpec, Sla } from "../steer-plan.ts";
 import { Judge } from "./judge.ts";
 import { Level } from "./level.ts";
 
-/** As rtnetlink tells it. */
-export interface DeviceState {
-  readonly there: boolean;
-  readonly up: boolean;
-  readonly carrier: boolean;
-}
-
 export class Path {
   spec: PathSpec;
-  /** Combined; see `settle`. */
+  /** What was measured, unless control says that it cannot be used. */
   life: PathLife;
   /** Wall clock of the last change of `life`. */
   sinceWall: number;
@@ -25,8 +18,6 @@ export class Path {
   used = 0;
   readonly #judges = new Map<string, Judge>();
   #probed: PathLife = { kind: "unknown", why: "not measured yet" };
-  #device: DeviceState | undefined;
-  #underlay: DeviceState | undefined;
   #everAlive = false;
   #deaths = 0;
   #deathsAt: Instant = instant(0);
@@ -52,17 +43,8 @@ export class Path {
     for (const key of this.#judges.keys()) if (!keys.has(key)) this.#judges.delete(key);
   }
 
-  plan(spec: PathSpec): void {
-    if (spec.ifname !== this.spec.ifname) this.#device = undefined;
-    if (spec.underlay !== this.spec.underlay) this.#underlay = undefined;
-    this.spec = spec;
-  }
   probed(life: PathLife): void {
     this.#probed = life;
-  }
-  device(ifname: string, state: DeviceState): void {
-    if (ifname === this.spec.ifname) this.#device = state;
-    if (ifname === this.spec.underlay) this.#underlay = state;
   }
 
   /** Makes one life of all that is known; true: it is another than before. */
@@ -111,17 +93,7 @@ export class Path {
   }
 
   #combined(): PathLife {
-    const { spec } = this;
-    if (!spec.usable) return { kind: "dead", why: spec.why };
-    if (this.#underlay !== undefined) {
-      const why = downOf(spec.underlay, this.#underlay);
-      if (why !== undefined) return { kind: "dead", why };
-    }
-    if (this.#device !== undefined) {
-      const why = downOf(spec.ifname, this.#device);
-      if (why !== undefined) return { kind: "dead", why };
-    }
-    return this.#probed;
+    return this.spec.usable ? this.#probed : { kind: "dead", why: this.spec.why };
   }
 
   #died(why: string, now: Instant): void {
@@ -147,12 +119,6 @@ export function judgeKey(sla: Sla, hold: Hold): string {
   const { maxLatency, maxJitter, maxPacketLoss, minMos } = sla;
   const { bad, of, recover, mostRest } = hold;
   return [maxLatency, maxJitter, maxPacketLoss, minMos, bad, of, recover, mostRest].join("/");
-}
-
-function downOf(ifname: string, { there, up, carrier }: DeviceState): string | undefined {
-  if (!there) return `${ifname} is not there`;
-  if (!up) return `${ifname} is set down`;
-  return carrier ? undefined : `${ifname} has no carrier`;
 }
 
 const FORGIVEN = 600_000;

@@ -193,8 +193,9 @@ export class World {
     this.#take(this.chooser.evaluate(this.at));
   }
 
-  device(ifname: string, carrier: boolean): void {
-    this.#take(this.chooser.device(ifname, { there: true, up: true, carrier }, this.at));
+  /** What the prober says beside what it measures: devices, BFD. */
+  dies(path: string, why: string): void {
+    this.#take(this.chooser.life(path, { kind: "dead", why }, this.at));
   }
 
   #take(actions: readonly ChooserAction[]): void {
