@@ -3,8 +3,8 @@ import { type Ip, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { Element } from "../../../netstack/kernel/netlink/nftables-elements.ts";
 import type { ClassSpec } from "../../underlay-plan.ts";
+import { hostSets } from "../class-chains.ts";
 import { type LearnCounters, Learner, type Learnt } from "../learn.ts";
-import { hostSets } from "../ruleset.ts";
 import { hearDns } from "./dns-ear.ts";
 
 export class HostNames implements Disposable {

@@ -11,7 +11,9 @@ import { LITTLE, view } from "../../../netstack/kernel/netlink/octets.ts";
 import { SetSocket } from "../../../netstack/kernel/netlink/set-socket.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import type { SteeringPlan } from "../part.ts";
-import { chainText, DEAD_SET, type Ruleset, rulesetOf } from "../ruleset.ts";
+import { type Ruleset, rulesetOf } from "../ruleset.ts";
+import { DEAD_SET } from "../way-chains.ts";
+import { chainText } from "../writing.ts";
 
 export const WAN_TABLE = `${TABLE_PREFIX}_wan`;
 

@@ -1,0 +1,151 @@
+/** Chains for the two directions of flows, by the devices that packets come and go by.  Pure. */
+import { type Lanes, remoteNetworks } from "./lanes.ts";
+import { interfaceSet, interfaceText } from "./match.ts";
+import { braces, networksOf } from "./spans.ts";
+import { type ByValue, type Chain, to, type Writing } from "./writing.ts";
+
+/** Values bound to links that died: their flows to the internet are refused. */
+export const DEAD_SET = "dead";
+
+export function wayChains(writing: Writing): readonly Chain[] {
+  return [...deviceChains(writing), ...directionChains(writing)];
+}
+
+/** Devices: what comes in by them, what leaves by them. */
+function deviceChains(writing: Writing): readonly Chain[] {
+  const { links, tunnels } = writing.plan;
+  const theirs = [...writing.lanes.forward.keys()];
+  return [
+    ...links.map((link): Chain => {
+      const own = writing.lanes.link.get(link.name);
+      return {
+        name: `from_link_${link.mark}`,
+        rules: [
+          ...(own === undefined ? [] : [`${writing.none("ct mark")} ct state new jump set_${own}`]),
+          `goto enter_${link.mark}`,
+        ],
+      };
+    }),
+    ...tunnels.flatMap((tunnel, index): readonly Chain[] => {
+      const back = writing.lanes.back.get(tunnel.ifname);
+      if (back === undefined) return [];
+      return [
+        {
+          name: `from_tunnel_${index}`,
+          rules: [
+            ...(theirs.length === 0 ? [] : [`${writing.one("ct mark", theirs)} return`]),
+            `jump set_${back}`,
+            ...to(networksOf(writing.plan.prefixes), "accept"),
+            "fib daddr type local accept",
+            `fib daddr oifname ${interfaceSet(writing.devices)} goto transit`,
+          ],
+        },
+      ];
+    }),
+    ...links.map((link): Chain => {
+      const pins = writing.lanes.pinned.filter((pin) => pin.link === link.name);
+      return {
+        name: `pin_${link.mark}`,
+        rules: writing.vmap(
+          homes(pins).map(({ value, home }) => [home, `goto set_${value}`] as const),
+          "ct mark",
+        ),
+      };
+    }),
+  ];
+}
+
+/** One pin for each home: several classes of the list may share a value. */
+function homes(pins: Lanes["pinned"]): Lanes["pinned"] {
+  return [...new Map(pins.map((pin) => [pin.home, pin])).values()];
+}
+
+function directionChains(writing: Writing): readonly Chain[] {
+  const { links, tunnels } = writing.plan;
+  const forward = [...writing.lanes.forward.keys()].map((value) => [value, `goto go_${value}`] as const);
+  const backward = [...writing.lanes.link.values(), ...writing.lanes.back.values()].map(
+    (value) => [value, `goto go_${value}`] as const,
+  );
+  const remarked =
+    links.length === 0
+      ? []
+      : writing.vmap(remarkOnReturn(writing), "ct mark", `iifname ${interfaceSet(links.map(({ ifname }) => ifname))} `);
+  const entrances = [
+    ...links.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto from_link_${mark}`),
+    ...tunnels.flatMap(({ ifname }, index) =>
+      writing.lanes.back.has(ifname) ? [`${interfaceText(ifname)} : goto from_tunnel_${index}`] : [],
+    ),
+  ];
+  const ways = wayOut(writing, "fib daddr oifname");
+  return [
+    ...(writing.lanes.pinned.length === 0 ? [] : refusal(writing)),
+    {
+      name: "fresh",
+      rules: [
+        "jump classify",
+        ...(writing.lanes.pinned.length === 0 ? [] : [`${writing.masked("ct mark")} @${DEAD_SET} jump unpin`]),
+      ],
+    },
+    {
+      name: "original_in",
+      rules: [
+        ...(entrances.length === 0 ? [] : [`iifname vmap ${braces(entrances)}`]),
+        ...(writing.lanes.pinned.length === 0 ? [] : [`${writing.masked("ct mark")} @${DEAD_SET} jump refuse`]),
+        `${writing.none("ct mark")} ct state new jump arriving`,
+        ...writing.vmap(forward, "ct mark"),
+      ],
+    },
+    {
+      name: "arriving",
+      rules: [
+        "fib daddr type { local, broadcast, multicast, anycast } return",
+        ...ways,
+        "fib daddr oif missing goto fresh",
+      ],
+    },
+    {
+      name: "original_out",
+      rules: [
+        ...wayOut(writing, "oifname", `${writing.none("ct mark")} ct state new `, "jump"),
+        ...writing.vmap(forward, "ct mark"),
+      ],
+    },
+    { name: "reply_in", rules: [...remarked, ...writing.vmap(backward, "ct mark")] },
+    { name: "reply_out", rules: writing.vmap(backward, "ct mark") },
+  ];
+}
+
+/**
+ * Forwarded flows to the internet by a link that is dead: a reset tells the client, which else would wait for minutes.
+ * Flows in tunnels have the same value and live on by another link; what tells them apart is that they keep their
+ * source address.  Where a link does not hide sources, the destination tells.
+ */
+function refusal(writing: Writing): readonly Chain[] {
+  const bare = new Set(writing.plan.links.filter(({ masquerade }) => !masquerade).map(({ name }) => name));
+  const open = writing.lanes.pinned.filter(({ link }) => bare.has(link)).map(({ value }) => value);
+  return [
+    {
+      name: "refuse",
+      rules: [
+        "ct status snat goto reset_flow",
+        ...(open.length === 0
+          ? []
+          : [...to(remoteNetworks(writing.plan), "return"), `${writing.one("ct mark", open)} goto reset_flow`]),
+      ],
+    },
+    { name: "reset_flow", rules: ["meta l4proto tcp counter reject with tcp reset"] },
+  ];
+}
+
+function remarkOnReturn(writing: Writing): readonly ByValue[] {
+  return [...writing.lanes.forward.keys()].flatMap((value) => {
+    const dscp = writing.lanes.dscp.get(value);
+    return dscp === undefined ? [] : [[value, `goto dscp_${dscp}`] as const];
+  });
+}
+
+/** Leads to a WAN link or into a tunnel: the only traffic that is ours to steer. */
+function wayOut(writing: Writing, field: string, before = "", verb: "goto" | "jump" = "goto"): readonly string[] {
+  const devices = writing.devices;
+  return devices.length === 0 ? [] : [`${before}${field} ${interfaceSet(devices)} ${verb} fresh`];
+}
