@@ -84,6 +84,9 @@ export class Line implements Disposable {
     for (const command of commands)
       inside(namespace, () => execFileSync("ip", command.split(" "), { stdio: ["ignore", "ignore", "pipe"] }));
   }
+  run(command: string, ...args: readonly string[]): void {
+    execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  }
   nft(namespace: string, ruleset: string): void {
     inside(namespace, () => execFileSync("nft", ["-f", "-"], { input: ruleset, stdio: ["pipe", "ignore", "pipe"] }));
   }
