@@ -24,6 +24,8 @@ export interface OfferedTunnel {
   /** The sender's link, and the receiver's. */
   readonly link: string;
   readonly peerLink: string;
+  /** Of the outer packets, 0–63: a link has a tunnel for each that is in use. */
+  readonly dscp: number;
   readonly candidates: readonly OfferedCandidate[];
   readonly mapping: Mapping;
   /** From one mapping to the next the outside port goes up by so much; undefined = no rule in it. */
@@ -106,14 +108,15 @@ export const TUNNELS_TOGETHER = 4;
 
 function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (!isRecord(value)) return undefined;
-  const { link, peerLink, candidates, mapping, step, attempt, direct } = value;
+  const { link, peerLink, dscp, candidates, mapping, step, attempt, direct } = value;
   if (!isName(link) || !isName(peerLink) || !isCount(attempt) || typeof direct !== "boolean") return undefined;
+  if (!isCount(dscp) || dscp > 63) return undefined;
   const known = MAPPINGS.find((each) => each === mapping);
   if (known === undefined || !(step === undefined || isStep(step))) return undefined;
   if (!Array.isArray(candidates) || candidates.length > MOST_CANDIDATES) return undefined;
   const read = candidates.map(candidateOf).filter((each) => each !== undefined);
   if (read.length < candidates.length) return undefined;
-  return { link, peerLink, candidates: read, mapping: known, step, attempt, direct };
+  return { link, peerLink, dscp, candidates: read, mapping: known, step, attempt, direct };
 }
 
 function candidateOf(value: unknown): OfferedCandidate | undefined {

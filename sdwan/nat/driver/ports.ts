@@ -1,0 +1,237 @@
+/**
+ * What the outside makes of the ports of this host's tunnels: for each device a look by STUN when its link comes up or
+ * moves, and again from time to time.  Whether others may answer (filtering) is asked once for an address of a link, since
+ * later the mappings of before are still open.
+ */
+import { randomBytes } from "node:crypto";
+import { type Ip, isIpv4, isLinkLocal } from "../../../base/address.ts";
+import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
+import type { Loop } from "../../../netstack/kernel/loop.ts";
+import { packetMark } from "../../../netstack/kernel/marks.ts";
+import { Discovery } from "../../../netstack/stun/discovery.ts";
+import type { StunAddress, StunMessage } from "../../../netstack/stun/packet.ts";
+import type { Behavior } from "../../../netstack/stun/plan.ts";
+import { stepOf } from "../attempt.ts";
+import type { OwnEnd } from "../meeting.ts";
+import type { OfferedCandidate } from "../offer.ts";
+import { RawUdp } from "./raw-udp.ts";
+
+export interface PortSpec {
+  readonly ifname: string;
+  readonly link: string;
+  readonly listenPort: number;
+}
+
+export interface LinkSight {
+  readonly name: string;
+  readonly ifname: string;
+  /** Value of the mark. */
+  readonly mark: number;
+  readonly up: boolean;
+  readonly addresses: readonly Ip[];
+  readonly publicIp: Ip | undefined;
+}
+
+export interface PortsParts {
+  readonly loop: Loop;
+  /** A STUN message that belongs to no discovery; the payload is valid until the call returns. */
+  readonly received: (message: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }) => void;
+  readonly decode: (payload: Uint8Array) => StunMessage | undefined;
+  /** Where a device is reached is known anew. */
+  readonly changed: (ifname: string) => void;
+  /** The behaviour that a link's first device found. */
+  readonly behavior: (link: string, behavior: Behavior) => void;
+}
+
+interface Port {
+  spec: PortSpec;
+  discovery: Discovery | undefined;
+  behavior: Behavior | undefined;
+  nextAt: Instant | undefined;
+}
+
+interface Outside {
+  sight: LinkSight;
+  readonly raws: RawUdp[];
+  filtering: Behavior["filtering"] | undefined;
+}
+
+export class Ports implements Disposable {
+  readonly #parts: PortsParts;
+  readonly #ports = new Map<string, Port>();
+  readonly #links = new Map<string, Outside>();
+  #servers: readonly StunAddress[] = [];
+  #interval = seconds(300);
+
+  constructor(parts: PortsParts) {
+    this.#parts = parts;
+  }
+
+  plan(specs: readonly PortSpec[], interval: number): void {
+    this.#interval = ms(interval);
+    const wanted = new Set(specs.map(({ ifname }) => ifname));
+    for (const ifname of this.#ports.keys()) if (!wanted.has(ifname)) this.#ports.delete(ifname);
+    for (const spec of specs) {
+      const known = this.#ports.get(spec.ifname);
+      if (known?.spec.listenPort === spec.listenPort && known.spec.link === spec.link) continue;
+      this.#ports.set(spec.ifname, {
+        spec,
+        discovery: undefined,
+        behavior: undefined,
+        nextAt: this.#parts.loop.now(),
+      });
+    }
+  }
+
+  servers(servers: readonly StunAddress[]): void {
+    if (JSON.stringify(servers) === JSON.stringify(this.#servers)) return;
+    this.#servers = servers;
+    this.again();
+  }
+
+  links(sights: readonly LinkSight[]): void {
+    const names = new Set(sights.map(({ name }) => name));
+    for (const name of this.#links.keys()) if (!names.has(name)) this.#close(name);
+    for (const sight of sights) {
+      const known = this.#links.get(sight.name);
+      if (known !== undefined && JSON.stringify(known.sight) === JSON.stringify(sight)) continue;
+      this.#close(sight.name);
+      this.#links.set(sight.name, { sight, raws: sight.up ? this.#open(sight) : [], filtering: undefined });
+      this.again(sight.name);
+    }
+  }
+
+  /** Looks again now: at all, or at one link's. */
+  again(link?: string): void {
+    for (const port of this.#ports.values()) {
+      if (link !== undefined && port.spec.link !== link) continue;
+      port.discovery = undefined;
+      port.nextAt = this.#parts.loop.now();
+      if (port.behavior === undefined || this.#links.get(port.spec.link)?.sight.up === true) continue;
+      port.behavior = undefined;
+    }
+    for (const port of this.#ports.values())
+      if (link === undefined || port.spec.link === link) this.#parts.changed(port.spec.ifname);
+  }
+
+  due(): Instant | undefined {
+    let first: Instant | undefined;
+    for (const port of this.#ports.values()) first = earliest(first, port.discovery?.due ?? port.nextAt);
+    return first;
+  }
+
+  wake(now: Instant): void {
+    for (const port of this.#ports.values()) {
+      if (port.discovery === undefined && port.nextAt !== undefined && now >= port.nextAt) this.#begin(port, now);
+      if (port.discovery !== undefined) this.#turn(port, port.discovery, now);
+    }
+  }
+
+  end(ifname: string): OwnEnd {
+    const port = this.#ports.get(ifname);
+    const sight = this.#links.get(port?.spec.link ?? "")?.sight;
+    if (port === undefined || sight?.up !== true) return { candidates: [], mapping: "unknown", step: undefined };
+    const { listenPort } = port.spec;
+    const hosts = sight.addresses
+      .filter((ip) => !isLinkLocal(ip))
+      .slice(0, 6)
+      .map((ip): OfferedCandidate => ({ at: { ip, port: listenPort }, kind: "host" }));
+    const mapped = port.behavior?.mapped;
+    const fromOutside: OfferedCandidate[] = mapped === undefined ? [] : [{ at: mapped, kind: "mapped" }];
+    const told: OfferedCandidate[] =
+      sight.publicIp === undefined ? [] : [{ at: { ip: sight.publicIp, port: listenPort }, kind: "configured" }];
+    const candidates: OfferedCandidate[] = [];
+    for (const each of [...told, ...fromOutside, ...hosts])
+      if (!candidates.some(({ at }) => at.ip === each.at.ip && at.port === each.at.port)) candidates.push(each);
+    return {
+      candidates,
+      mapping: port.behavior?.mapping ?? "unknown",
+      step: stepOf(port.behavior?.ports ?? []),
+    };
+  }
+
+  /** The socket of a link for packets to such an address. */
+  raw(link: string, to: Ip): RawUdp | undefined {
+    return this.#links.get(link)?.raws.find(({ local }) => isIpv4(local) === isIpv4(to));
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of this.#links.keys()) this.#close(name);
+    this.#ports.clear();
+  }
+
+  #open(sight: LinkSight): RawUdp[] {
+    const first4 = sight.addresses.find((ip) => isIpv4(ip));
+    const first6 = sight.addresses.find((ip) => !isIpv4(ip) && !isLinkLocal(ip));
+    return [first4, first6]
+      .filter((ip) => ip !== undefined)
+      .map((local) => {
+        const raw: RawUdp = new RawUdp({
+          loop: this.#parts.loop,
+          ifname: sight.ifname,
+          mark: packetMark(sight.mark),
+          local,
+          received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
+        });
+        return raw;
+      });
+  }
+
+  #close(name: string): void {
+    for (const raw of this.#links.get(name)?.raws ?? []) raw[Symbol.dispose]();
+    this.#links.delete(name);
+  }
+
+  #received(payload: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }): void {
+    const message = this.#parts.decode(payload);
+    if (message !== undefined) {
+      for (const port of this.#ports.values()) {
+        const { discovery, spec } = port;
+        if (spec.link !== on.link || spec.listenPort !== on.port || discovery === undefined) continue;
+        const now = this.#parts.loop.now();
+        if (discovery.received(message, now)) return this.#turn(port, discovery, now);
+      }
+    }
+    this.#parts.received(payload, from, on);
+  }
+
+  #begin(port: Port, now: Instant): void {
+    const { spec } = port;
+    const link = this.#links.get(spec.link);
+    const local = link?.raws.find((raw) => isIpv4(raw.local))?.local;
+    const servers = this.#servers.filter(({ ip }) => isIpv4(ip));
+    port.nextAt = undefined;
+    if (link === undefined || local === undefined || servers.length === 0) return;
+    const filtering = link.filtering === undefined && this.#isFirst(port);
+    port.discovery = new Discovery(
+      { servers, local: { ip: local, port: spec.listenPort }, filtering, random: () => randomBytes(12) },
+      now,
+    );
+  }
+
+  #turn(port: Port, discovery: Discovery, now: Instant): void {
+    const { link, listenPort, ifname } = port.spec;
+    for (const { to, bytes } of discovery.wake(now)) this.raw(link, to.ip)?.send(bytes, listenPort, to);
+    const { result } = discovery;
+    if (result === undefined) return;
+    const before = port.behavior;
+    port.discovery = undefined;
+    const nothing = result.mapped === undefined;
+    port.behavior = nothing && before !== undefined ? before : result;
+    port.nextAt = after(now, nothing ? RETRY : this.#interval);
+    const outside = this.#links.get(link);
+    if (outside !== undefined && this.#isFirst(port)) {
+      if (result.filtering !== "unknown") outside.filtering = result.filtering;
+      this.#parts.behavior(link, { ...result, filtering: outside.filtering ?? "unknown" });
+    }
+    if (JSON.stringify(before) !== JSON.stringify(port.behavior)) this.#parts.changed(ifname);
+  }
+
+  /** The one of its link that speaks for it. */
+  #isFirst(port: Port): boolean {
+    const same = [...this.#ports.values()].filter(({ spec }) => spec.link === port.spec.link);
+    return same.every(({ spec }) => spec.listenPort >= port.spec.listenPort);
+  }
+}
+
+const RETRY = seconds(10);

@@ -1,0 +1,339 @@
+/**
+ * NAT traversal of this host's tunnels: learns where they are reached (ports.ts), tells the other sites (rendezvous.ts),
+ * looks for direct ways (checks.ts), hands those to the tunnels, and decides who carries packets while there is none.
+ */
+import { ipOf, parseIp } from "../../../base/address.ts";
+import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
+import type { Loop } from "../../../netstack/kernel/loop.ts";
+import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
+import { Resolver } from "../../overlay/driver/resolver.ts";
+import type { TunnelDriver, TunnelView } from "../../overlay/driver/words.ts";
+import type { NatReport, UnderlayPlan } from "../../underlay-plan.ts";
+import type { Check } from "../attempt.ts";
+import { Meeting } from "../meeting.ts";
+import { endpointOf, type Offer, type OfferedTunnel, parseEndpoint } from "../offer.ts";
+import { Checks } from "./checks.ts";
+import { type LinkSight, Ports } from "./ports.ts";
+import type { RawUdp } from "./raw-udp.ts";
+import { Rendezvous } from "./rendezvous.ts";
+
+export interface TraversalParts {
+  readonly loop: Loop;
+  readonly wall: () => number;
+  readonly tunnels: Pick<TunnelDriver, "views" | "carriage" | "endpoint" | "listenPort" | "look">;
+  readonly nat: (link: string, report: NatReport) => void;
+  readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** What a link is at the moment. */
+export interface TraversalLink {
+  readonly name: string;
+  readonly up: boolean;
+  readonly addresses: readonly string[];
+}
+
+interface Seat {
+  readonly ifname: string;
+  readonly site: string;
+  readonly meeting: Meeting;
+  view: TunnelView;
+}
+
+export class Traversal implements Disposable {
+  readonly #parts: TraversalParts;
+  readonly #ports: Ports;
+  readonly #resolver: Resolver;
+  readonly #epoch: number;
+  readonly #seats = new Map<string, Seat>();
+  /** Site → when our words go out again, and how often they have. */
+  readonly #say = new Map<string, { at: Instant; times: number }>();
+  #plan: UnderlayPlan | undefined;
+  #links: readonly TraversalLink[] = [];
+  #rendezvous: Rendezvous | undefined;
+  #checks: Checks<Seat> | undefined;
+  #met: string | undefined;
+  #lookAt: Instant;
+  #alarm: Disposable | undefined;
+
+  constructor(parts: TraversalParts) {
+    this.#parts = parts;
+    const { loop } = parts;
+    this.#epoch = parts.wall();
+    this.#lookAt = loop.now();
+    this.#resolver = new Resolver(loop, () => this.#serversChanged());
+    this.#ports = new Ports({
+      loop,
+      decode: decodedOf,
+      received: (payload, from, on) => this.#received(payload, from, on),
+      changed: (ifname) => this.#ownChanged(ifname),
+      behavior: (link, { mapping, filtering, mapped, ports, why }) => {
+        const address = mapped === undefined ? undefined : (endpointOf(mapped).split(/:[0-9]+$/)[0] ?? "");
+        const local = this.#sights().find(({ name }) => name === link);
+        const [listenPort] = this.#devicesOf(link);
+        const portPreserved = mapped === undefined || local === undefined ? undefined : ports[0] === listenPort;
+        parts.nat(link, { mapping, filtering, address, portPreserved, at: parts.wall(), why });
+      },
+    });
+  }
+
+  plan(plan: UnderlayPlan): void {
+    this.#plan = plan;
+    const identity = JSON.stringify([plan.site, plan.rendezvous]);
+    if (identity !== this.#met) {
+      this.#met = identity;
+      this.#rendezvous?.[Symbol.dispose]();
+      const spec = plan.rendezvous;
+      this.#rendezvous =
+        spec === undefined
+          ? undefined
+          : new Rendezvous({
+              loop: this.#parts.loop,
+              site: plan.site,
+              spec,
+              epoch: this.#epoch,
+              offered: (offer) => this.#offered(offer),
+            });
+      const keys = Object.entries(spec?.sites ?? {}).map(([site, { key }]) => [site, key] as const);
+      this.#checks = new Checks(plan.site, Object.fromEntries(keys));
+    }
+    this.#replan();
+    this.#serversChanged();
+    this.#look();
+  }
+
+  links(links: readonly TraversalLink[]): void {
+    this.#links = links;
+    this.#ports.links(this.#sights());
+    this.#schedule();
+  }
+
+  /** Something below moved, or an operator asks. */
+  rediscover(link: string | undefined): void {
+    this.#ports.again(link);
+    this.#schedule();
+  }
+
+  /** A tunnel's state is another one than before. */
+  tunnelsChanged(): void {
+    this.#look();
+  }
+
+  [Symbol.dispose](): void {
+    this.#alarm?.[Symbol.dispose]();
+    this.#rendezvous?.[Symbol.dispose]();
+    this.#resolver[Symbol.dispose]();
+    this.#ports[Symbol.dispose]();
+  }
+
+  #replan(): void {
+    const plan = this.#plan;
+    if (plan === undefined) return;
+    const now = new Map(this.#parts.tunnels.views().map(({ ifname, listenPort }) => [ifname, listenPort]));
+    this.#ports.plan(
+      plan.tunnels.map(({ ifname, link, listenPort }) => ({ ifname, link, listenPort: now.get(ifname) ?? listenPort })),
+      plan.stun.interval,
+    );
+    this.#ports.links(this.#sights());
+  }
+
+  #sights(): readonly LinkSight[] {
+    return (this.#plan?.links ?? []).map(({ name, ifname, mark, publicIp }) => {
+      const link = this.#links.find((each) => each.name === name);
+      return {
+        name,
+        ifname,
+        mark,
+        up: link?.up === true,
+        addresses: (link?.addresses ?? []).map((text) => ipOf(text.replace(/\/.*$/, ""))),
+        publicIp: publicIp === undefined ? undefined : ipIn(publicIp),
+      };
+    });
+  }
+
+  #devicesOf(link: string): readonly number[] {
+    const ports = (this.#plan?.tunnels ?? []).filter((each) => each.link === link).map(({ listenPort }) => listenPort);
+    return ports.toSorted((a, b) => a - b);
+  }
+
+  #serversChanged(): void {
+    const found = (this.#plan?.stun.servers ?? []).flatMap((server) => this.#resolver.endpoints(server).slice(0, 2));
+    this.#ports.servers(found.map(parseEndpoint).filter((each) => each !== undefined));
+    this.#schedule();
+  }
+
+  /** What tunnels do now, compared with what was known of them. */
+  #look(): void {
+    const { loop, tunnels } = this.#parts;
+    const now = loop.now();
+    const views = tunnels.views();
+    const keep = new Set<string>();
+    for (const view of views) {
+      const key = `${view.ifname} ${view.site}`;
+      keep.add(key);
+      const seat = this.#seats.get(key) ?? {
+        ifname: view.ifname,
+        site: view.site,
+        meeting: new Meeting(Math.random),
+        view,
+      };
+      this.#seats.set(key, seat);
+      seat.view = view;
+      const relay = view.relay;
+      const carrier = views.find(({ ifname, site }) => ifname === view.ifname && site === relay);
+      const changed = seat.meeting.look(
+        {
+          direct: view.direct,
+          via: view.via,
+          relay: relay === undefined ? undefined : { site: relay, works: carrier?.direct === true },
+          listenPort: view.listenPort,
+        },
+        now,
+      );
+      const moved = seat.meeting.own(this.#ports.end(view.ifname), now);
+      if (changed || moved) this.#tell(view.site);
+      this.#carry(seat, now);
+    }
+    for (const key of this.#seats.keys()) if (!keep.has(key)) this.#seats.delete(key);
+    this.#replan();
+    this.#lookAt = after(now, [...this.#seats.values()].every(({ meeting }) => meeting.direct) ? CALM : EAGER);
+    this.#schedule();
+  }
+
+  #carry(seat: Seat, now: Instant): void {
+    const via = seat.meeting.carriage(now);
+    if (via === seat.view.via) return;
+    this.#parts.tunnels.carriage(seat.ifname, seat.site, via);
+    const { ifname, site } = seat;
+    this.#parts.event("wan.carriage", { tunnel: ifname, site, from: seat.view.via, to: via });
+    seat.view = { ...seat.view, via };
+  }
+
+  #ownChanged(ifname: string): void {
+    const now = this.#parts.loop.now();
+    const end = this.#ports.end(ifname);
+    for (const seat of this.#seats.values())
+      if (seat.ifname === ifname && seat.meeting.own(end, now)) this.#tell(seat.site);
+    this.#schedule();
+  }
+
+  #tell(site: string): void {
+    this.#say.set(site, { at: this.#parts.loop.now(), times: 0 });
+    this.#schedule();
+  }
+
+  #offered(offer: Offer): void {
+    const now = this.#parts.loop.now();
+    let answer = false;
+    for (const tunnel of offer.tunnels) {
+      for (const seat of this.#seats.values()) {
+        if (seat.site !== offer.from || !this.#isOf(seat, tunnel)) continue;
+        answer = seat.meeting.heard(tunnel, now) || answer;
+        this.#carry(seat, now);
+      }
+    }
+    if (answer) this.#tell(offer.from);
+    this.#schedule();
+  }
+
+  /** Their link is our remote one, and the other way round. */
+  #isOf({ view }: Seat, { link, peerLink, dscp }: OfferedTunnel): boolean {
+    return view.link === peerLink && view.remoteLink === link && this.#dscpOf(view.ifname) === dscp;
+  }
+  #dscpOf(ifname: string): number {
+    return this.#plan?.tunnels.find((each) => each.ifname === ifname)?.dscp ?? 0;
+  }
+
+  #received(payload: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }): void {
+    const message = decodedOf(payload);
+    if (message?.proof === undefined || this.#checks === undefined) return;
+    const now = this.#parts.loop.now();
+    const asked = this.#checks.asked(message, from);
+    if (asked !== undefined) {
+      on.raw.send(asked.answer, on.port, from);
+      for (const { site, view, meeting } of this.#seats.values()) {
+        if (site === asked.site && view.link === on.link && meeting.attempt?.ports.has(on.port) === true)
+          meeting.attempt.asked(from, on.port, now);
+      }
+    }
+    const answered = this.#checks.answered(message, from);
+    if (answered !== undefined && answered.whose.view.link === on.link)
+      answered.whose.meeting.attempt?.answered(answered.check, now);
+    this.#schedule();
+  }
+
+  #wake(): void {
+    const { loop } = this.#parts;
+    const now = loop.now();
+    this.#ports.wake(now);
+    for (const seat of this.#seats.values()) this.#turn(seat, now);
+    for (const [site, say] of this.#say) {
+      if (now < say.at) continue;
+      this.#rendezvous?.send(site, this.#offersTo(site));
+      say.times++;
+      const direct = [...this.#seats.values()].every((each) => each.site !== site || each.meeting.direct);
+      say.at = after(now, say.times < REPEATS ? REPEAT : direct ? KEEP : AGAIN);
+    }
+    if (now >= this.#lookAt) this.#look();
+    else this.#schedule();
+  }
+
+  #turn(seat: Seat, now: Instant): void {
+    const { meeting, ifname, site } = seat;
+    for (const check of meeting.attempt?.wake(now) ?? []) this.#check(seat, check);
+    const { way, begun, failed } = meeting.wake(now);
+    if (begun === true) {
+      this.#tell(site);
+      for (const check of meeting.attempt?.wake(now) ?? []) this.#check(seat, check);
+    }
+    if (failed === true) this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
+    if (way === undefined) return;
+    const endpoint = endpointOf(way.endpoint);
+    this.#parts.event("wan.way-found", { tunnel: ifname, site, endpoint, found: way.found, port: way.localPort });
+    if (way.localPort !== seat.view.listenPort) this.#parts.tunnels.listenPort(ifname, way.localPort);
+    this.#parts.tunnels.endpoint(ifname, site, endpoint, way.found);
+    this.#parts.tunnels.look(ifname);
+  }
+
+  #check(seat: Seat, check: Check): void {
+    const raw = this.#ports.raw(seat.view.link, check.to.ip);
+    const bytes = raw === undefined ? undefined : this.#checks?.request(seat.site, { whose: seat, check });
+    if (raw !== undefined && bytes !== undefined) raw.send(bytes, check.fromPort, check.to);
+  }
+
+  #offersTo(site: string): readonly OfferedTunnel[] {
+    return [...this.#seats.values()]
+      .filter((seat) => seat.site === site)
+      .map(({ view, meeting }) => ({
+        link: view.link,
+        peerLink: view.remoteLink,
+        dscp: this.#dscpOf(view.ifname),
+        ...meeting.offer(),
+      }));
+  }
+
+  #schedule(): void {
+    const { loop } = this.#parts;
+    let due = earliest(this.#lookAt, this.#ports.due());
+    for (const { meeting } of this.#seats.values()) due = earliest(due, meeting.due);
+    for (const { at } of this.#say.values()) due = earliest(due, at);
+    this.#alarm?.[Symbol.dispose]();
+    this.#alarm = due === undefined ? undefined : loop.wakeAt(due, () => this.#wake());
+  }
+}
+
+function decodedOf(payload: Uint8Array): StunMessage | undefined {
+  const decoded = decodeStun(payload);
+  return decoded.ok ? decoded.value : undefined;
+}
+
+function ipIn(text: string): LinkSight["publicIp"] {
+  const parsed = parseIp(text);
+  return parsed.ok ? parsed.value : undefined;
+}
+
+const CALM = seconds(1);
+const EAGER = ms(200);
+const REPEATS = 4;
+const REPEAT = ms(300);
+const AGAIN = seconds(15);
+const KEEP = seconds(30);
