@@ -5,7 +5,7 @@
 import type { Ip, Prefix } from "../../base/address.ts";
 import type { Link, Refused } from "./event.ts";
 import type { Entry } from "./lsdb.ts";
-import type { ExternalBody, Lsa, LsaBody, LsaHeader, LsaKey, RouterLink, Scope } from "./packet/lsa.ts";
+import type { ExternalBody, GraceBody, Lsa, LsaBody, LsaHeader, LsaKey, RouterLink, Scope } from "./packet/lsa.ts";
 import type { Hello } from "./packet/packet.ts";
 import type { OspfInterfaceSpec } from "./plan.ts";
 import type { Area, Home, Interface, Neighbor, State } from "./state.ts";
@@ -39,7 +39,7 @@ export interface Dialect {
   /** All LSAs that we want to be in the databases, except those of RFC 3623. */
   desired(state: State): readonly Desired[];
   /** RFC 3623: the grace LSA of an interface. */
-  grace(state: State, iface: Interface, period: number): Desired;
+  grace(state: State, iface: Interface, period: number, reason: GraceBody["reason"]): Desired;
   graceOf(entry: Entry): boolean;
   /** Ours by content though another advertises it: a network LSA of our address from before our router ID changed. */
   isOurs(state: State, header: LsaHeader): boolean;

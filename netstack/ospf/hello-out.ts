@@ -1,5 +1,6 @@
 /** When and to whom hellos are sent.  Standards: RFC 2328 §9.5, §9.5.1 (NBMA). */
 import { after, type Instant, ms } from "../../base/unit.ts";
+import { tellOutage } from "./outage.ts";
 import { headOf, send } from "./send.ts";
 import { atLeast, type Interface, type Neighbor, type State } from "./state.ts";
 
@@ -40,6 +41,7 @@ export function nextPoll(neighbor: Neighbor, now: Instant): void {
 
 export function sendHello(state: State, iface: Interface, destination: Neighbor["address"]): void {
   const { spec } = iface;
+  tellOutage(state, iface, destination);
   const neighbors = [...iface.neighbors.values()].filter((each) => atLeast(each, "init")).map((each) => each.routerId);
   send(state, iface, destination, {
     ...headOf(state, iface),

@@ -10,6 +10,7 @@ import { bodyAs } from "./body.ts";
 import type { Desired } from "./dialect.ts";
 import { ageOf, type Entry } from "./lsdb.ts";
 import { neighborEvent } from "./neighbor.ts";
+import { gracePeriod } from "./outage.ts";
 import { quad } from "./packet/describe.ts";
 import type { LsaBody, RouterLink } from "./packet/lsa.ts";
 import { type Area, event, type Home, type Neighbor, neighborsOf, type State } from "./state.ts";
@@ -22,9 +23,8 @@ export function holdsBack(state: State): boolean {
 /** The grace LSA that says: I am going away and will be back.  RFC 3623 §2.1, A. */
 export function graceLsas(state: State): readonly Desired[] {
   if (state.stopping?.keep !== true) return [];
-  const period = Math.ceil((state.plan.gracefulRestart?.period ?? 0) / 1000);
   const running = [...state.interfaces.values()].filter((each) => each.neighbors.size > 0 && each.link !== undefined);
-  return running.map((iface) => state.dialect.grace(state, iface, period));
+  return running.map((iface) => state.dialect.grace(state, iface, gracePeriod(state), "software-restart"));
 }
 
 /** What changed in this step: grace LSAs come and go; anything else ends our help (RFC 3623 §3.2 (3)). */
@@ -163,7 +163,8 @@ function stopHelping(state: State, neighbor: Neighbor, why: string, now: Instant
   event(state, "ospf.helped", { peer: quad(neighbor.routerId), ifname: neighbor.iface.name, why });
   if (neighbor.inactiveAt !== undefined && now >= neighbor.inactiveAt) {
     neighborEvent(state, neighbor, "inactivity-timer", now);
-  } else if (!neighbor.mutual) neighborEvent(state, neighbor, "1-way", now);
+    // Who is done has exchanged databases with us since its last hello, which may be from before it knew us.
+  } else if (!neighbor.mutual && why !== "restarted") neighborEvent(state, neighbor, "1-way", now);
 }
 
 /** LSAs that routes depend on: types 1 to 5 and 7, and v3's likes of them. */

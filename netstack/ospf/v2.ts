@@ -42,9 +42,9 @@ export const V2: Dialect = {
   options: (area) => (area.kind === "normal" ? OPTION_E : area.kind === "nssa" ? OPTION_N : 0),
 
   desired: desiredV2,
-  grace(_state, iface, period) {
+  grace(_state, iface, period, reason) {
     const address = iface.spec.type === "point-to-point" ? undefined : number(V2.addressOf(iface.link as Link));
-    const body = { kind: "grace", period, reason: "software-restart", address: address as Ipv4 | undefined } as const;
+    const body = { kind: "grace", period, reason, address: address as Ipv4 | undefined } as const;
     return { home: iface.home, type: TYPES[2]["opaque-link"], id: GRACE_ID, options: OPTION_O | OPTION_E, body };
   },
   graceOf: ({ lsa }) => lsa.header.type === TYPES[2]["opaque-link"] && lsa.header.id === GRACE_ID,

@@ -26,8 +26,8 @@ export const V3: Dialect = {
   options: optionsV3,
 
   desired: desiredV3,
-  grace(_state, iface, period) {
-    const body = { kind: "grace", period, reason: "software-restart", address: undefined } as const;
+  grace(_state, iface, period, reason) {
+    const body = { kind: "grace", period, reason, address: undefined } as const;
     return { home: iface.home, type: TYPES[3].grace, id: iface.link?.ifindex ?? 0, options: 0, body };
   },
   graceOf: ({ lsa }) => lsa.header.type === TYPES[3].grace,

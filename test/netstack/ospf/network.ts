@@ -260,7 +260,8 @@ export class Network {
       if (!this.#hears(port, action.destination)) continue;
       for (let copies = this.#random() < segment.weather.duplication ? 2 : 1; copies > 0; copies--) {
         if (this.#random() < segment.weather.loss) continue;
-        const at = this.now + 0.1 + this.#random() * segment.weather.delay;
+        // The last part keeps in order what leaves at one moment: a calm cable does not reorder.
+        const at = this.now + 0.1 + this.#random() * segment.weather.delay + this.packets * 1e-6;
         this.#queue.push(at, () => this.#deliver(node, port, action.source, action.destination, bytes));
       }
     }

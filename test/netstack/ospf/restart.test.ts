@@ -63,6 +63,52 @@ describe.each([2, 3] as const)("OSPFv%s graceful restart", (version) => {
     }
   });
 
+  test.each([
+    ["point-to-point", 2],
+    ["broadcast", 3],
+  ] as const)("RFC 3623 §5: killed, and back before a %s neighbor has missed it: nothing is lost", (type, hosts) => {
+    const { net, nodes, plans } = three(type, hosts);
+    const [watcher] = nodes;
+    const restarter = nodes.at(-1);
+    const old = plans.at(-1);
+    if (watcher === undefined || restarter === undefined || old === undefined) throw new TypeError("no nodes");
+    const told = watcher.actions.length;
+    net.kill(restarter);
+    net.run(2500);
+    const first = restarter.actions.length;
+    net.start(restarter, { ...old, restarting: true });
+    net.run(30_000);
+    // The first packet of all says so: a hello before it would end the adjacency.
+    const sent = restarter.actions.slice(first).find((each) => each.kind === "send");
+    expect(sent).toMatchObject({ packet: { kind: "update" } });
+    const helping = watcher.actions.slice(told).filter((each) => each.kind === "event" && each.name === "ospf.helping");
+    expect(helping).toHaveLength(1);
+    const lost = watcher.actions.slice(told).filter((each) => each.kind === "routes" && each.gone.length > 0);
+    expect(lost).toEqual([]);
+    expect(watcher.kernel.has(vip)).toBe(true);
+    expect(states(watcher, net.now)["eth0 1.1.1." + hosts]).toBe("full");
+    expect(net.differences()).toEqual([]);
+    for (const node of nodes) {
+      const types = node.router.database(net.now).map((each) => each.type);
+      expect(types).not.toContain(version === 2 ? "opaque-link" : "grace");
+    }
+  });
+
+  test("RFC 3623 §5: killed, and back when it has been missed: an ordinary start", () => {
+    const { net, nodes, plans } = three("broadcast", 3);
+    const [watcher] = nodes;
+    const restarter = nodes.at(-1);
+    const old = plans.at(-1);
+    if (watcher === undefined || restarter === undefined || old === undefined) throw new TypeError("no nodes");
+    net.kill(restarter);
+    net.run(6000);
+    expect(watcher.kernel.has(vip)).toBe(false);
+    net.start(restarter, { ...old, restarting: true });
+    net.run(30_000);
+    expect(watcher.kernel.has(vip)).toBe(true);
+    expect(net.differences()).toEqual([]);
+  });
+
   test("RFC 3623 §2.1: the restarter tells no route before it is over, then all at once and complete", () => {
     const { net, nodes, plans } = three("broadcast", 3);
     const [restarter, , announcer] = nodes;
