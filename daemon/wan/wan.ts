@@ -11,10 +11,11 @@ import { Bandwidth } from "../../sdwan/link/driver/bandwidth.ts";
 import { type LinkFacts, Links } from "../../sdwan/link/driver/links.ts";
 import { Timetable } from "../../sdwan/link/driver/timetable.ts";
 import { withNextHop } from "../../sdwan/link/gateway.ts";
+import { Traversal } from "../../sdwan/nat/driver/traversal.ts";
 import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
 import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
-import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+import type { NatReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
 import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf } from "./targets.ts";
 import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./words.ts";
@@ -40,15 +41,18 @@ export class Wan implements Disposable {
   readonly #links: Links;
   readonly #steering: Steering;
   readonly #tunnels: Tunnels;
+  readonly #traversal: Traversal;
   readonly #bandwidth: Bandwidth;
   readonly #timetable: Timetable;
+  /** By link. */
+  readonly #nats = new Map<string, NatReport>();
   /** By device and site. */
   readonly #reports = new Map<string, TunnelReport>();
   /** Device → what was said of its path last. */
   readonly #pathMtus = new Map<string, number | undefined>();
   #plan: UnderlayPlan | undefined;
   /** What steering and tunnels were last told about links. */
-  #told = { steering: "", tunnels: "", targets: "" };
+  #told = { steering: "", tunnels: "", traversal: "", targets: "" };
   #soon: Disposable | undefined;
   #stopping = false;
 
@@ -64,7 +68,7 @@ export class Wan implements Disposable {
       on: {
         changed: (link) => this.#linkChanged(link),
         gone: (name) => this.#outbox.put({ kind: "link-gone", name }),
-        roamed: (name) => this.#tunnels.roamed(name),
+        roamed: (name) => this.#roamed(name),
         pathMtu: () => this.#later(),
         event,
       },
@@ -73,6 +77,13 @@ export class Wan implements Disposable {
     this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
     this.#timetable = new Timetable(loop, wall, (link) => this.#measure(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
+    this.#traversal = new Traversal({
+      loop,
+      wall,
+      tunnels: this.#tunnels,
+      nat: (link, report) => this.#natFound(link, report),
+      event,
+    });
   }
 
   command(command: Command): void {
@@ -90,7 +101,7 @@ export class Wan implements Disposable {
         return this.#measure(command.link);
       case "rediscover":
         for (const { name } of this.#links.facts())
-          if (command.link === undefined || command.link === name) this.#tunnels.roamed(name);
+          if (command.link === undefined || command.link === name) this.#roamed(name);
         return;
       default:
         unreachable(command);
@@ -107,6 +118,7 @@ export class Wan implements Disposable {
     this.#timetable[Symbol.dispose]();
     this.#bandwidth[Symbol.dispose]();
     this.#outbox[Symbol.dispose]();
+    this.#traversal[Symbol.dispose]();
     this.#tunnels[Symbol.dispose]();
     this.#steering[Symbol.dispose]();
     this.#links[Symbol.dispose]();
@@ -119,14 +131,25 @@ export class Wan implements Disposable {
     this.#links.plan(plan.links);
     this.#tellLinks(true);
     this.#tunnels.plan(plan);
+    this.#traversal.plan(plan);
     for (const [key, report] of this.#reports) if (!isPlanned(plan, report)) this.#reports.delete(key);
     this.#timetable.plan(plan.links);
     this.#aim();
   }
 
   #linkChanged(link: LinkFacts): void {
-    this.#outbox.put({ kind: "link", link: { ...link, nat: undefined } });
+    this.#outbox.put({ kind: "link", link: { ...link, nat: this.#nats.get(link.name) } });
     this.#tellLinks(false);
+  }
+
+  #natFound(name: string, report: NatReport): void {
+    this.#nats.set(name, report);
+    for (const link of this.#links.facts()) if (link.name === name) this.#linkChanged(link);
+  }
+
+  #roamed(link: string): void {
+    this.#tunnels.roamed(link);
+    this.#traversal.rediscover(link);
   }
 
   /** Each is told when what it cares about is different. */
@@ -141,9 +164,11 @@ export class Wan implements Disposable {
     if (this.#isNews("steering", facts) || always) this.#steering.plan(plan, facts);
     const links = all.map(({ name, state, why, mtu }) => ({ name, up: state !== "down", why, mtu }));
     if (this.#isNews("tunnels", links)) this.#tunnels.links(links);
+    const seen = all.map(({ name, state, addresses }) => ({ name, up: state !== "down", addresses }));
+    if (this.#isNews("traversal", seen)) this.#traversal.links(seen);
   }
 
-  #isNews(who: "steering" | "tunnels" | "targets", what: unknown): boolean {
+  #isNews(who: "steering" | "tunnels" | "traversal" | "targets", what: unknown): boolean {
     const text = JSON.stringify(what);
     const news = this.#told[who] !== text;
     this.#told[who] = text;
@@ -173,6 +198,7 @@ export class Wan implements Disposable {
     const { loop } = this.#parts;
     this.#soon ??= loop.wakeAt(after(loop.now(), MOMENT), () => {
       this.#soon = undefined;
+      this.#traversal.tunnelsChanged();
       this.#aim();
     });
   }
