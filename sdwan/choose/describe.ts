@@ -106,7 +106,9 @@ function standing(report: CandidateReport | undefined): string {
       return `is alive, though it breaks the SLA (${report.why})`;
     case "unknown":
       return "is not known to be dead";
-    default:
+    case "dead":
+    case "unusable":
+    case undefined:
       return "is there";
   }
 }

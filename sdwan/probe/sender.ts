@@ -65,6 +65,8 @@ export class Sender {
   #busyAt: Instant;
   /** Asked since the path is unknown: a path that never answers is not asked fast for ever. */
   #tries = 0;
+  /** Probes whose fate was told. */
+  readonly #told = { of: 0, lost: 0 };
   sent = 0;
   answers = 0;
 
@@ -121,6 +123,8 @@ export class Sender {
     }
     const before = this.life;
     const late = answer.arrivedAt > probe.deadlineAt;
+    if (probe.told) this.#told.lost--;
+    else this.#told.of++;
     probe.answered = true;
     probe.rtt = answer.rtt;
     probe.disordered = answer.number < this.#newestAnswer;
@@ -208,6 +212,7 @@ export class Sender {
       lossOut: out,
       lossBack: back,
       lossRecent: this.#recentTraffic(now) ?? this.#history.loss(now, RECENT_PROBES),
+      counted: { out: this.#traffic.out.total, back: this.#traffic.back.total, round: { ...this.#told } },
       ...this.#history.disorder(),
       mos: rtt === undefined ? undefined : mosOf(rtt.smoothed / 2, jitter, lost),
       bitsOut: this.#rate.now.out,
@@ -230,6 +235,8 @@ export class Sender {
       if (probe.missed && now >= probe.lostAt) {
         probe.told = true;
         told = true;
+        this.#told.of++;
+        this.#told.lost++;
       }
     }
     if (told) actions.push({ kind: "measured" });

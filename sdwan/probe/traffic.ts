@@ -7,7 +7,7 @@
  * that was taken askew (reordering, a busy host) moves it little, and the residuals tell how much to believe it.
  */
 import { type Instant, type Ms, since } from "../../base/unit.ts";
-import type { LossEstimate } from "../figures.ts";
+import type { LossEstimate, PacketCount } from "../figures.ts";
 import { lossOf, Z } from "./loss.ts";
 
 /** One direction, as counters modulo 2^32 tell it at one probe. */
@@ -23,6 +23,11 @@ export interface Sample {
 export class Traffic {
   #points: Point[] = [];
   #last: Sample | undefined;
+  /** What the newest samples miss, since the last restart. */
+  #missing: number[] = [];
+  #missed = 0;
+  /** Before the last restart. */
+  #before: PacketCount = { of: 0, lost: 0 };
 
   /** In the order of their probes; one that comes after a later one is left out. */
   add(sample: Sample): void {
@@ -38,15 +43,18 @@ export class Traffic {
     const received = forward(last.received, sample.received);
     // A counter that went back belongs to another device, or to the same one after a restart.
     if (sent === undefined || received === undefined || received > sent * MOST_GAIN + SLACK) {
+      this.#fold();
       this.#points = [{ at: sample.at, held: sample.held, sent: 0, received: 0 }];
       return;
     }
-    this.#points.push({
+    const point = {
       at: sample.at,
       held: sample.held,
       sent: before.sent + sent,
       received: before.received + received,
-    });
+    };
+    this.#points.push(point);
+    this.#miss(point, sent / Math.max(1, since(before.at, sample.at)));
     while (this.#points.length > MOST || since(this.#points[0]?.at ?? sample.at, sample.at) > OLDEST)
       this.#points.shift();
   }
@@ -66,10 +74,34 @@ export class Traffic {
     return lossOf(Math.round(slope * of), of, Z * error);
   }
 
+  /**
+   * All that was counted.  A loss does not go away again: what the newest few samples miss at least is lost, whatever one
+   * of them that was taken askew says.
+   */
+  get total(): PacketCount | undefined {
+    const of = this.#before.of + (this.#points.at(-1)?.sent ?? 0);
+    return of === 0 ? undefined : { of, lost: this.#before.lost + this.#missed };
+  }
+
   /** What comes next is not to be compared with what was. */
   restart(): void {
+    this.#fold();
     this.#points = [];
     this.#last = undefined;
+  }
+
+  #miss({ sent, received, held }: Point, rate: number): void {
+    this.#missing.push(sent - received + rate * held);
+    if (this.#missing.length < SURE) return;
+    if (this.#missing.length > SURE) this.#missing.shift();
+    this.#missed = Math.max(this.#missed, Math.min(sent, Math.round(Math.min(...this.#missing))));
+  }
+
+  #fold(): void {
+    this.#before = this.total ?? this.#before;
+    this.#points = [];
+    this.#missing = [];
+    this.#missed = 0;
   }
 }
 
@@ -105,6 +137,8 @@ function forward(from: number, to: number): number | undefined {
 }
 
 const MOST = 1024;
+/** Samples that agree on what is missing. */
+const SURE = 3;
 const OLDEST = 60_000;
 /** Packets that were under way and come all at once are no gain; half as many again, and some, are none to believe. */
 const MOST_GAIN = 1.5;
