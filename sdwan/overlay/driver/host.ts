@@ -49,6 +49,8 @@ export class Host implements Disposable {
   readonly #loop: Loop;
   readonly #logs: string | undefined;
   #netlink: WireguardNetlink | undefined;
+  /** wireguard-go processes that we started ourselves. */
+  readonly #children = new Set<number>();
   #kernelLacks: boolean | undefined;
 
   constructor(loop: Loop, logs: string | undefined) {
@@ -67,6 +69,7 @@ export class Host implements Disposable {
   }
 
   find(ifname: string): Sighting {
+    this.#takeLeave();
     const link = this.route.link(ifname);
     if (link === undefined) return { kind: "none" };
     const marked = link.alias === INTERFACE_ALIAS;
@@ -104,7 +107,9 @@ export class Host implements Disposable {
         if (preference === "kernel") return err("this kernel has no WireGuard");
       }
       const started = startWireguardGo(ifname, this.#logOf(ifname));
-      return started.ok ? ok({ pid: started.value }) : started;
+      if (!started.ok) return started;
+      this.#children.add(started.value);
+      return ok({ pid: started.value });
     } catch (cause) {
       if (cause instanceof Fault) return err(cause.message);
       throw cause;
@@ -113,7 +118,8 @@ export class Host implements Disposable {
 
   /** Whether a process that `make` started is over before its device came; and what it said. */
   overBefore(ifname: string, pid: number): string | undefined {
-    return reap(pid) === pid ? (lastWords(this.#logOf(ifname)) ?? "wireguard-go ended at once") : undefined;
+    this.#takeLeave();
+    return this.#children.has(pid) ? undefined : (lastWords(this.#logOf(ifname)) ?? "wireguard-go ended at once");
   }
 
   mark(link: Link): void {
@@ -196,6 +202,11 @@ export class Host implements Disposable {
       changed.push(`address ${ip}`);
     }
     return changed;
+  }
+
+  /** Of those that ended: else they would stay as zombies as long as we live. */
+  #takeLeave(): void {
+    for (const pid of this.#children) if (reap(pid) !== 0) this.#children.delete(pid);
   }
 
   #family(): WireguardNetlink {

@@ -97,6 +97,8 @@ export class TunnelDevice {
 
   port(port: number | undefined): void {
     this.#port = port;
+    // Peers learn the new one from what comes from there.
+    this.#lives.unstick(this.settings.spec, this.have);
     this.#refresh();
   }
 
@@ -166,11 +168,10 @@ export class TunnelDevice {
   }
 
   #make(): void {
-    const { host, event } = this.#parts;
+    const { event } = this.#parts;
     if (this.#index !== 0) {
       // It was there: somebody removed it, or its process died.
       const why = this.#pid === undefined ? "its device was removed" : "its wireguard-go process is gone";
-      if (this.#pid !== undefined) host.overBefore(this.ifname, this.#pid);
       event("wan.tunnel-lost", { ifname: this.ifname, why, level: "warn" });
       this.#making.lost();
       this.#forget(why);
@@ -205,7 +206,7 @@ export class TunnelDevice {
       this.#obstruct("a TUN device of that name is not ours");
       return this.#later(CALM);
     }
-    this.#obstruct("wireguard-go does not listen");
+    if (!this.#making.underWay) this.#obstruct("wireguard-go does not listen");
     if (this.#silences < MOST_SILENCES) return this.#later(SOON);
     this.#silences = 0;
     if (seen.marked) this.#parts.host.remove(this.ifname, true);

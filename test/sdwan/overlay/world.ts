@@ -7,6 +7,7 @@ import { type Ip, ipv4 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
 import { generateSiteKeys, type SiteKeys } from "../../../daemon/wan-keys.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
+import { ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import { openLoop } from "../../../netstack/kernel/open-loop.ts";
 import { endWireguardGo } from "../../../netstack/kernel/wireguard/process.ts";
 import { Tunnels } from "../../../sdwan/overlay/driver/tunnels.ts";
@@ -122,6 +123,19 @@ export class World implements Disposable {
     await this.until("time", () => performance.now() > end);
   }
 
+  /** Packets for the other's overlay address go into the tunnel. */
+  route(from: string, to: string): void {
+    const { host, ifname } = this.site(from);
+    const names = [...this.sites.keys()];
+    host.route.replaceRoute({
+      destination: { ip: ipv4(overlay(names.indexOf(to))), length: 32 },
+      table: MAIN,
+      protocol: ROUTE_PROTOCOL,
+      oif: host.route.indexOf(ifname),
+      source: ipv4(overlay(names.indexOf(from))),
+    });
+  }
+
   report(name: string, site: string): TunnelReport | undefined {
     const told = this.site(name).news.findLast((each) => each.kind === "tunnel" && each.tunnel.site === site);
     return told?.kind === "tunnel" ? told.tunnel : undefined;
@@ -146,6 +160,8 @@ export class World implements Disposable {
     this.segment[Symbol.dispose]();
   }
 }
+
+const MAIN = 254;
 
 export function underlay(index: number): Ip {
   return ipv4(text(index));
