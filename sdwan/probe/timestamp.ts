@@ -7,7 +7,7 @@
 /** The 64 bits of NTP's format as two words; 2036 begins with zero again (RFC 5905 §6: the next era). */
 export function ntpOf(milliseconds: number): readonly [seconds: number, fraction: number] {
   let seconds = Math.floor(milliseconds / 1000);
-  let fraction = Math.round((milliseconds / 1000 - seconds) * 2 ** 32);
+  let fraction = Math.round(((milliseconds - seconds * 1000) / 1000) * 2 ** 32);
   if (fraction === 2 ** 32) {
     seconds++;
     fraction = 0;

@@ -6,6 +6,16 @@ import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
 import { OSPF } from "./targets-ospf.ts";
 import { RESOURCES } from "./targets-resources.ts";
+import { STAMP } from "./targets-stamp.ts";
 import { STUN } from "./targets-stun.ts";
 
-export const TARGETS: readonly Target[] = [...BGP, ...HTTP1, ...NETSTACK, ...BFD, ...OSPF, ...STUN, ...RESOURCES];
+export const TARGETS: readonly Target[] = [
+  ...BGP,
+  ...HTTP1,
+  ...NETSTACK,
+  ...BFD,
+  ...OSPF,
+  ...STAMP,
+  ...STUN,
+  ...RESOURCES,
+];
