@@ -63,7 +63,7 @@ export function hookChains(writing: Writing): readonly Chain[] {
           ),
         ...(devices.length === 0
           ? []
-          : [`oifname ${interfaceSet(devices)} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu`]),
+          : ["oifname", "iifname"].map((field) => `${field} ${interfaceSet(devices)} ${CLAMP}`)),
         ...(pinned
           ? [
               `ct direction original ct state new oifname vmap ${braces(
@@ -116,5 +116,7 @@ const NOWHERE = [
   "ip daddr { 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 } accept",
   "ip6 daddr { fe80::/10, ff00::/8 } accept",
 ];
+/** To the smaller MTU of the two ways, that to the receiver and that back; never upwards. */
+const CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
 /** A client of ours has to reach the server of the link that it asks on. */
 const DHCP = ["udp sport . udp dport { 68 . 67, 546 . 547 } accept"];

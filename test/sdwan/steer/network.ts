@@ -6,6 +6,7 @@ import { closeSync, writeFileSync } from "node:fs";
 import { type Prefix, parsePrefix } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
 import { after, ms } from "../../../base/unit.ts";
+import { declare } from "../../../netstack/kernel/libc.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import { createNamespace, deleteNamespace, inside, openNamespace } from "../../../netstack/kernel/namespace.ts";
@@ -43,6 +44,7 @@ export class Network implements Disposable {
   /** What came off each wire at its far end, or at the client. */
   readonly seen: Seen[] = [];
   readonly #prefix = `nv${process.pid}x${count++}`;
+  #user: number | undefined;
   readonly #made: string[] = [];
   readonly #opened: Disposable[] = [];
   readonly #route = new Map<HostName, RouteSocket>();
@@ -76,7 +78,16 @@ export class Network implements Disposable {
   }
 
   in<T>(host: HostName, run: () => T): T {
-    return inside(this.namespace(host), run);
+    const user = this.#user;
+    if (user === undefined) return inside(this.namespace(host), run);
+    return inside(this.namespace(host), () => {
+      setfsuid(user);
+      try {
+        return run();
+      } finally {
+        setfsuid(0);
+      }
+    });
   }
   namespace(host: HostName): string {
     return `${this.#prefix}${host}`;
@@ -145,6 +156,16 @@ export class Network implements Disposable {
     const refused = socket.send(Uint8Array.of(1), encodeInet({ ip: ipOf(to), port }));
     if (refused !== 0) throw new Error(`not sent: errno ${refused}`);
     return nameOf(fd)?.port ?? 0;
+  }
+
+  /** Sockets that are opened in it are of that user. */
+  as<T>(user: number, run: () => T): T {
+    this.#user = user;
+    try {
+      return run();
+    } finally {
+      this.#user = undefined;
+    }
   }
 
   /** Sends every datagram back to where it came from. */
@@ -312,3 +333,5 @@ export function prefixOf(text: string): Prefix {
 }
 
 const PACKET_OUTGOING = 4;
+/** Of the calling thread alone. */
+const setfsuid = declare<(user: number) => number>("int setfsuid(uint32)");

@@ -43,14 +43,26 @@ export interface Made {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly dscp: number;
+  /** TCP only: greatest segment size. */
+  readonly mss?: number;
 }
 
 /** The first packet of a flow: an empty UDP datagram, a SYN, an echo request, or the protocol's number and nothing else. */
-export function packetOf({ source, destination, protocol, sourcePort, destinationPort, dscp }: Made): Uint8Array {
+export function packetOf(made: Made): Uint8Array {
+  const { source, destination, protocol, sourcePort, destinationPort, dscp, mss } = made;
   const v4 = !source.includes(":");
-  const payload = new Writer(new Uint8Array(20));
-  if (protocol === 6) payload.u16(sourcePort).u16(destinationPort).u32(1).u32(0).u16(0x5002).u16(1000).u32(0);
-  else if (protocol === 17) payload.u16(sourcePort).u16(destinationPort).u16(8).u16(0);
+  const payload = new Writer(new Uint8Array(24));
+  if (protocol === 6) {
+    payload
+      .u16(sourcePort)
+      .u16(destinationPort)
+      .u32(1)
+      .u32(0)
+      .u16(mss === undefined ? 0x5002 : 0x6002)
+      .u16(1000)
+      .u32(0);
+    if (mss !== undefined) payload.u16(0x0204).u16(mss);
+  } else if (protocol === 17) payload.u16(sourcePort).u16(destinationPort).u16(8).u16(0);
   else if (protocol === 1 || protocol === 58)
     payload
       .u8(protocol === 1 ? 8 : 128)
