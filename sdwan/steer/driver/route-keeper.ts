@@ -110,7 +110,7 @@ export class RouteKeeper implements Disposable {
     const all = this.#route.routes({ protocol: ROUTE_PROTOCOL }).filter(({ table }) => table >= first && table <= last);
     const refusing = new Set(all.filter(({ metric }) => metric === LAST).map(({ table }) => table));
     const links = new Set(plan?.links.map(({ table }) => table));
-    const taken = new Set(plan?.lanes.map(({ table }) => table));
+    const taken = new Set(plan?.lanes.filter(({ what }) => what.kind !== "link").map(({ table }) => table));
     return all.filter(
       ({ table, metric }) => links.has(table) || (refusing.has(table) && (metric === LAST || !taken.has(table))),
     );

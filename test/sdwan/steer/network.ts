@@ -140,7 +140,7 @@ export class Network implements Disposable {
     from: string,
     to: string,
     port: number,
-    more: { dscp?: number; mark?: number; device?: string; sourcePort?: number } = {},
+    more: { dscp?: number; mark?: number; device?: string; sourcePort?: number; payload?: Uint8Array } = {},
   ): number {
     const fd = this.in(host, () =>
       openUdp({
@@ -153,7 +153,7 @@ export class Network implements Disposable {
     );
     const socket = this.loop.datagrams(fd, { received: () => undefined });
     this.use(socket);
-    const refused = socket.send(Uint8Array.of(1), encodeInet({ ip: ipOf(to), port }));
+    const refused = socket.send(more.payload ?? Uint8Array.of(1), encodeInet({ ip: ipOf(to), port }));
     if (refused !== 0) throw new Error(`not sent: errno ${refused}`);
     return nameOf(fd)?.port ?? 0;
   }
