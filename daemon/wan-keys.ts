@@ -10,7 +10,18 @@ import {
   hkdfSync,
   type KeyObject,
 } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -105,16 +116,27 @@ function read(file: string): SiteKeys | undefined {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new Fault("FILE", { path: file, what: "private key of the site" }, cause);
   }
+  close(file);
   // Never the content in a message: it is a secret, whatever is wrong with it.
   if (!isWireguardKey(text)) throw new Fault("FILE", { path: file, what: "private key of the site", why: "no key" });
   return pairOf(Buffer.from(text, "base64"));
+}
+
+/** Somebody may have copied it with other rights: what it protects is worth more than that they are kept. */
+function close(file: string): void {
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
+  } catch (cause) {
+    throw new Fault("FILE", { path: file, what: "private key of the site" }, cause);
+  }
 }
 
 function write(file: string, privateKey: string): void {
   const draft = `${file}.new`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const fd = openSync(draft, "w", 0o600);
+    rmSync(draft, { force: true }); // its rights would be the old ones
+    const fd = openSync(draft, "wx", 0o600);
     try {
       writeFileSync(fd, `${privateKey}\n`);
       fsyncSync(fd);

@@ -85,8 +85,8 @@ export function look(before: PeerLife, sight: PeerSight): readonly [PeerLife, Pe
 
 /** NAT traversal found a way: it has its chance before anything else is tried. */
 export function discovered(life: PeerLife, candidate: Candidate, now: number): PeerLife {
-  const { since = now, turn = 1, renewals = MOST_RENEWALS } = life.trying ?? {};
-  const trying = life.direct ? undefined : { since, nextAt: now + CHANCE, turn, renewals };
+  const { since = now, turn = 1 } = life.trying ?? {};
+  const trying = life.direct ? undefined : { since, nextAt: now + CHANCE, turn, renewals: MOST_RENEWALS };
   return { ...life, discovered: candidate, trying };
 }
 

@@ -6,8 +6,8 @@ import { peerOf } from "../want.ts";
 
 export class Lives {
   readonly #lives = new Map<string, PeerLife>();
-  /** What was asked for by hand since the last look: site → endpoint. */
-  readonly #moves = new Map<string, string>();
+  /** What was asked for since the last look, by site. */
+  readonly #moves = new Map<string, { readonly moveTo: string; readonly renew: boolean }>();
   readonly #wall: () => number;
 
   constructor(wall: () => number) {
@@ -38,15 +38,17 @@ export class Lives {
   }
 
   discovered(site: string, endpoint: string, found: Found): void {
-    this.#lives.set(site, discovered(this.of(site), { endpoint, found }, this.#wall()));
-    this.#moves.set(site, endpoint);
+    const life = this.of(site);
+    this.#lives.set(site, discovered(life, { endpoint, found }, this.#wall()));
+    // Made again, since WireGuard starts no handshake within 5 s of the last: whoever punches holes cannot wait for it.
+    this.#moves.set(site, { moveTo: endpoint, renew: !life.direct });
   }
 
   /** Each peer is moved to where it is: what WireGuard remembers of our own address is forgotten. */
   unstick(spec: TunnelSpec, have: WireguardState | undefined): void {
     for (const peer of spec.peers) {
       const endpoint = peerOf(peer, have)?.endpoint;
-      if (endpoint !== undefined) this.#moves.set(peer.site, endpoint);
+      if (endpoint !== undefined) this.#moves.set(peer.site, { moveTo: endpoint, renew: false });
     }
   }
 
@@ -62,8 +64,7 @@ export class Lives {
       const { site } = peer;
       const [life, order] = look(this.of(site), { now, obstacle, peer: peerOf(peer, have), patient: own > site });
       this.#lives.set(site, life);
-      const moveTo = this.#moves.get(site);
-      orders.set(site, moveTo === undefined ? order : { ...order, moveTo, renew: false });
+      orders.set(site, { ...order, ...this.#moves.get(site) });
     }
     this.#moves.clear();
     return orders;
