@@ -104,7 +104,7 @@ export function isNewer(
 }
 
 /** Tunnels in one datagram; more go into another one. */
-export const TUNNELS_TOGETHER = 4;
+export const TUNNELS_TOGETHER = 2;
 
 function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (!isRecord(value)) return undefined;

@@ -4,10 +4,12 @@ import { BFD } from "./targets-bfd.ts";
 import { BGP } from "./targets-bgp.ts";
 import { HTTP1 } from "./targets-http1.ts";
 import { NETSTACK } from "./targets-netstack.ts";
+import { OFFER } from "./targets-offer.ts";
 import { OSPF } from "./targets-ospf.ts";
 import { RESOURCES } from "./targets-resources.ts";
 import { STAMP } from "./targets-stamp.ts";
 import { STUN } from "./targets-stun.ts";
+import { WIREGUARD } from "./targets-wireguard.ts";
 
 export const TARGETS: readonly Target[] = [
   ...BGP,
@@ -17,5 +19,7 @@ export const TARGETS: readonly Target[] = [
   ...OSPF,
   ...STAMP,
   ...STUN,
+  ...OFFER,
+  ...WIREGUARD,
   ...RESOURCES,
 ];

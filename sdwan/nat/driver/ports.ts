@@ -134,7 +134,7 @@ export class Ports implements Disposable {
     const { listenPort } = port.spec;
     const hosts = sight.addresses
       .filter((ip) => !isLinkLocal(ip))
-      .slice(0, 6)
+      .slice(0, 4)
       .map((ip): OfferedCandidate => ({ at: { ip, port: listenPort }, kind: "host" }));
     const mapped = port.behavior?.mapped;
     const fromOutside: OfferedCandidate[] = mapped === undefined ? [] : [{ at: mapped, kind: "mapped" }];

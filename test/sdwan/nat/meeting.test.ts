@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { ipOf } from "../../../base/address.ts";
+import { type Instant, instant } from "../../../base/unit.ts";
+import { Meeting, type MeetingView, type OwnEnd } from "../../../sdwan/nat/meeting.ts";
+import type { OfferedTunnel } from "../../../sdwan/nat/offer.ts";
+
+const own: OwnEnd = {
+  candidates: [{ at: { ip: ipOf("203.0.113.11"), port: 51_820 }, kind: "mapped" }],
+  mapping: "endpoint-independent",
+  step: undefined,
+};
+const theirs: OfferedTunnel = { ...own, link: "isp1", peerLink: "isp1", dscp: 0, attempt: 0, direct: false };
+const view: MeetingView = { direct: false, via: "direct", relay: undefined, listenPort: 51_820 };
+const relay = { site: "hub", works: true };
+
+/** Runs until the clock stands at `to`; the times at which an attempt began. */
+function begun(meeting: Meeting, from: number, to: number): readonly Instant[] {
+  const times: Instant[] = [];
+  for (let now = instant(from); now <= to; now = instant(Math.max(now + 1, meeting.due ?? to + 1))) {
+    meeting.attempt?.wake(now);
+    if (meeting.wake(now).begun === true) times.push(now);
+  }
+  return times;
+}
+
+function met(): Meeting {
+  const meeting = new Meeting(() => 0.5);
+  meeting.look(view, instant(0));
+  meeting.own(own, instant(0));
+  meeting.heard(theirs, instant(0));
+  return meeting;
+}
+
+describe("a meeting of two ends", () => {
+  test("looked for again and again, ever more seldom, at last every ten minutes", () => {
+    const times = begun(met(), 0, 7_200_000);
+    const pauses = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+    expect(pauses.slice(0, 4)).toEqual([16_000, 26_000, 46_000, 86_000]);
+    expect(pauses.at(-1)).toBe(606_000);
+  });
+
+  test("when an end moves, at once", () => {
+    const meeting = met();
+    begun(meeting, 0, 3_000_000);
+    const moved = { ...theirs, candidates: [{ at: { ip: ipOf("198.51.100.7"), port: 1 }, kind: "host" as const }] };
+    meeting.heard(moved, instant(3_000_000));
+    expect(begun(meeting, 3_000_000, 3_010_000)[0]).toBe(3_000_200);
+  });
+
+  test("an attempt of theirs is followed at once, each one once; and answered, so that they know where we are", () => {
+    const meeting = met();
+    expect(meeting.heard({ ...theirs, attempt: 1 }, instant(100))).toBe(true);
+    expect(meeting.attempt).toBeDefined();
+    const first = meeting.attempt;
+    expect(meeting.heard({ ...theirs, attempt: 1 }, instant(200))).toBe(false);
+    expect(meeting.attempt).toBe(first);
+  });
+
+  test("never while the direct way works", () => {
+    const meeting = met();
+    meeting.look({ ...view, direct: true }, instant(10));
+    expect(meeting.due).toBeUndefined();
+    expect(begun(meeting, 10, 1_000_000)).toEqual([]);
+    expect(meeting.heard({ ...theirs, attempt: 5 }, instant(1_000_000))).toBe(true);
+    expect(meeting.attempt).toBeUndefined();
+  });
+
+  test("two hard ends without a rule do not trouble their gateways; with one they try", () => {
+    const hard = { mapping: "address-and-port-dependent" as const };
+    const meeting = met();
+    meeting.own({ ...own, ...hard }, instant(0));
+    meeting.heard({ ...theirs, ...hard }, instant(0));
+    expect(begun(meeting, 0, 3_600_000)).toEqual([]);
+    meeting.own({ ...own, ...hard, step: 1 }, instant(3_600_000));
+    meeting.heard({ ...theirs, ...hard, step: 1 }, instant(3_600_000));
+    expect(begun(meeting, 3_600_000, 4_000_000).length).toBeGreaterThan(0);
+  });
+
+  describe("who carries", () => {
+    test("the relay until both ends are direct, each by its own word", () => {
+      const meeting = met();
+      meeting.look({ ...view, relay }, instant(10));
+      expect(meeting.carriage(instant(10))).toBe("hub");
+      meeting.look({ ...view, via: "hub", relay, direct: true }, instant(20));
+      expect(meeting.carriage(instant(20))).toBe("hub");
+      meeting.heard({ ...theirs, direct: true }, instant(30));
+      expect(meeting.carriage(instant(30))).toBe("direct");
+      meeting.heard({ ...theirs, direct: false }, instant(40));
+      expect(meeting.carriage(instant(40))).toBe("hub");
+    });
+
+    test("a handshake alone is enough with an end that says nothing (it may be no NovaEdge)", () => {
+      const meeting = new Meeting(() => 0.5);
+      meeting.look({ ...view, relay, direct: true }, instant(0));
+      expect(meeting.carriage(instant(0))).toBe("direct");
+    });
+
+    test("nobody else while the relay does not work, nor where there is none", () => {
+      const meeting = met();
+      meeting.look({ ...view, relay: { site: "hub", works: false } }, instant(10));
+      expect(meeting.carriage(instant(10))).toBe("direct");
+      meeting.look({ ...view, via: "hub", relay: { site: "hub", works: false } }, instant(20));
+      expect(meeting.carriage(instant(20))).toBe("hub");
+      meeting.look({ ...view, via: "hub" }, instant(30));
+      expect(meeting.carriage(instant(30))).toBe("direct");
+    });
+  });
+});

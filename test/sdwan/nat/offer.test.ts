@@ -1,0 +1,93 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ipOf } from "../../../base/address.ts";
+import {
+  endpointOf,
+  isNewer,
+  type Offer,
+  parseEndpoint,
+  readOffer,
+  TUNNELS_TOGETHER,
+  writeOffer,
+} from "../../../sdwan/nat/offer.ts";
+
+const offer: Offer = {
+  from: "berlin",
+  to: "paris",
+  epoch: 1_795_000_000_000,
+  sequence: 7,
+  heard: { epoch: 5, sequence: 6 },
+  tunnels: [
+    {
+      link: "isp1",
+      peerLink: "isp2",
+      dscp: 46,
+      candidates: [
+        { at: { ip: ipOf("203.0.113.11"), port: 51_820 }, kind: "mapped" },
+        { at: { ip: ipOf("2001:db8::1"), port: 51_820 }, kind: "host" },
+      ],
+      mapping: "address-and-port-dependent",
+      step: 2,
+      attempt: 3,
+      direct: false,
+    },
+  ],
+};
+
+describe("offers between sites", () => {
+  test("what is written is read", () => {
+    expect(readOffer(writeOffer(offer))).toEqual({ ok: true, value: offer });
+    const first = { ...offer, heard: undefined, tunnels: [] };
+    expect(readOffer(writeOffer(first))).toEqual({ ok: true, value: first });
+  });
+
+  test("the most that is sent together fits a tunnel's packet", () => {
+    const name = "a".repeat(40);
+    const candidate = {
+      at: { ip: ipOf("2001:db8:1111:2222:3333:4444:5555:6666"), port: 65_535 },
+      kind: "host",
+    } as const;
+    const tunnel = { ...offer.tunnels[0], link: name, peerLink: name, candidates: Array(6).fill(candidate) } as never;
+    expect(writeOffer({ ...offer, tunnels: Array(TUNNELS_TOGETHER).fill(tunnel) as never }).length).toBeLessThan(1_330);
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["no object", "[]"],
+    ["no object", "null"],
+    ["from or to", JSON.stringify({ ...offer, to: "" })],
+    ["epoch or sequence", JSON.stringify({ ...offer, sequence: -1 })],
+    ["heard", JSON.stringify({ ...offer, heard: 1 })],
+    ["tunnels", JSON.stringify({ ...offer, tunnels: {} })],
+    ["tunnels", JSON.stringify({ ...offer, tunnels: Array(17).fill({}) })],
+    ["a tunnel", JSON.stringify({ ...offer, tunnels: [{}] })],
+    ["a tunnel", writeOffer(offer).replace("203.0.113.11:51820", "203.0.113.11:0")],
+    ["a tunnel", writeOffer(offer).replace('"step":2', '"step":200')],
+    ["a tunnel", writeOffer(offer).replace("address-and-port-dependent", "address-and-moon-dependent")],
+    ["a tunnel", writeOffer(offer).replace('"dscp":46', '"dscp":64')],
+  ])("refused by name: %s", (why, text) => {
+    expect(readOffer(text)).toEqual({ ok: false, error: { kind: "bad-offer", why } });
+  });
+
+  test("no text throws", () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => typeof readOffer(text).ok === "boolean"));
+  });
+
+  test("endpoints read as they are written", () => {
+    const ip = fc.oneof(fc.ipV4(), fc.ipV6()).map(ipOf);
+    fc.assert(
+      fc.property(ip, fc.integer({ min: 1, max: 65_535 }), (address, port) => {
+        expect(parseEndpoint(endpointOf({ ip: address, port }))).toEqual({ ip: address, port });
+      }),
+    );
+    for (const text of ["192.0.2.1", "[192.0.2.1]:1", "2001:db8::1:1", "192.0.2.1:65536", "a:1"])
+      expect(parseEndpoint(text)).toBeUndefined();
+  });
+
+  test("a later life is newer, whatever it counts", () => {
+    expect(isNewer({ epoch: 2, sequence: 0 }, { epoch: 1, sequence: 9 })).toBe(true);
+    expect(isNewer({ epoch: 1, sequence: 9 }, { epoch: 1, sequence: 9 })).toBe(false);
+    expect(isNewer({ epoch: 0, sequence: 10 }, { epoch: 1, sequence: 9 })).toBe(false);
+    expect(isNewer({ epoch: 0, sequence: 0 }, undefined)).toBe(true);
+  });
+});
