@@ -8,6 +8,7 @@ import { unreachable } from "../../base/result.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
 import { BgpDriver } from "../../netstack/bgp/driver/bgp-driver.ts";
+import { rehearse } from "../../netstack/bgp/driver/rehearsing.ts";
 import type { BgpPlan } from "../../netstack/bgp/plan.ts";
 import { Speaker } from "../../netstack/bgp/speaker.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -53,6 +54,7 @@ export class Routing implements Disposable {
   readonly #reported = new Map<string, string>();
   readonly #listeners = new Listeners((why) => this.#event("routing.listeners-unknown", { why, level: "warn" }));
   readonly #silence: Silence;
+  #rehearsal: Disposable | undefined;
   #plan: RoutingPlan | undefined;
   #withdrawing: "no" | "under way" | "done" = "no";
   #stopping = false;
@@ -139,6 +141,7 @@ export class Routing implements Disposable {
     for (const engine of this.#engines()) engine[Symbol.dispose]();
     this.#bgp = undefined;
     this.#ospf.clear();
+    this.#rehearsal?.[Symbol.dispose]();
     this.#anycast[Symbol.dispose]();
     this.#silence[Symbol.dispose]();
     this.#listeners[Symbol.dispose]();
@@ -199,6 +202,8 @@ export class Routing implements Disposable {
     }
     // What is bound already was left by an earlier life: this host has gone on forwarding (RFC 4724 §4.1).
     this.#bgp.plan({ ...plan, restarting: plan.restarting || this.#anycast.found > 0 });
+    // Peers have been called, and take their time to answer.
+    this.#rehearsal ??= rehearse(this.#parts.loop);
   }
 
   #openBgp(): RoutingEngine<BgpPlan> {

@@ -18,7 +18,7 @@ import type { Shares, Task } from "./shares.ts";
 
 export interface KernelRouteParts {
   readonly loop: Loop;
-  readonly route: RouteSocket;
+  readonly route: Pick<RouteSocket, "routes" | "changeRoutes">;
   readonly shares: Shares;
   /** From the speaker. */
   readonly next: (most: number) => readonly RouteChange[];
