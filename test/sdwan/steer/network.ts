@@ -19,6 +19,7 @@ import { openPacket, openRaw, openUdp } from "../../../netstack/kernel/sockets.t
 import { nameOf } from "../../../netstack/kernel/stream-socket.ts";
 import { Steering } from "../../../sdwan/steer/driver/steering.ts";
 import type { LinkFacts, SteeringPlan } from "../../../sdwan/steer/part.ts";
+import { dnsMessage } from "./dns-messages.ts";
 import { ipOf, lane, linkSpec, planOf, TABLES, tunnelSpec } from "./plans.ts";
 import { type PacketSeen, seenOf } from "./wire.ts";
 
@@ -45,6 +46,7 @@ export class Network implements Disposable {
   readonly seen: Seen[] = [];
   readonly #prefix = `nv${process.pid}x${count++}`;
   #user: number | undefined;
+  #questions = 1;
   readonly #made: string[] = [];
   readonly #opened: Disposable[] = [];
   readonly #route = new Map<HostName, RouteSocket>();
@@ -208,6 +210,24 @@ export class Network implements Disposable {
   }
   forget(): void {
     this.seen.length = 0;
+  }
+
+  forgetConnection(connection: Connection): void {
+    using socket = this.in("e", () => new ConntrackSocket());
+    socket.delete(connection);
+  }
+
+  /** The router overhears a question of the client and its answer; returns when both have passed. */
+  answer(name: string, address: string): void {
+    const type = address.includes(":") ? 28 : 1;
+    const id = this.#questions++ & 0xffff;
+    const about = { id, name, type };
+    this.forget();
+    this.udp("c", CLIENT.v4, SERVER.v4, 53, { payload: dnsMessage({ ...about, response: false, answers: [] }) });
+    const asked = this.where(53);
+    const payload = dnsMessage({ ...about, response: true, answers: [{ name, type, ttl: 60, data: address }] });
+    this.udp("i", SERVER.v4, asked.source, asked.sourcePort, { sourcePort: 53, payload });
+    this.until("an answer", () => this.seen.find((each) => each.at === "lan" && each.sourcePort === 53));
   }
 
   connections(): readonly Connection[] {
