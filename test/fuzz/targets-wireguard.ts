@@ -3,7 +3,6 @@ import type { WireguardState } from "../../base/wireguard.ts";
 import { attribute, attributeU8, attributeU32, nested } from "../../netstack/kernel/netlink/attribute.ts";
 import { u16 } from "../../netstack/kernel/netlink/octets.ts";
 import { decodeGetDevice, encodeSetDevice } from "../../netstack/kernel/wireguard/attributes.ts";
-import { parseEndpoint } from "../../netstack/kernel/wireguard/endpoint.ts";
 import { decodeFamilyId, genericPayload } from "../../netstack/kernel/wireguard/kernel-door.ts";
 import { decodeGetAnswer, decodeSetAnswer, encodeSet } from "../../netstack/kernel/wireguard/uapi.ts";
 import { must, type Target } from "./target.ts";
@@ -32,8 +31,7 @@ function writable(state: WireguardState): void {
     publicKey,
     presharedKey,
     allowedIps,
-    // Port 0, which the kernel tells of a peer without one.
-    ...(endpoint === undefined || !parseEndpoint(endpoint).ok ? {} : { endpoint }),
+    ...(endpoint === undefined ? {} : { endpoint }),
   }));
   must(encodeSetDevice("nv0", { peers }).length > 0, "what was read cannot be written as attributes");
   must(encodeSet({ peers }).endsWith("\n\n"), "what was read cannot be written as lines");

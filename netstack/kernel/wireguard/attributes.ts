@@ -147,7 +147,7 @@ function decodePeer(bytes: Uint8Array): Result<WireguardPeer, Malformed> {
   const peer = {
     publicKey,
     presharedKey: keyOfOctets(attributes.octets(WGPEER_A_PRESHARED_KEY) ?? NOTHING),
-    endpoint: endpoint === undefined ? undefined : formatEndpoint(endpoint),
+    endpoint: endpoint === undefined || endpoint.port === 0 ? undefined : formatEndpoint(endpoint),
     keepalive: attributes.u16(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL) ?? 0,
     lastHandshake: time,
     received: counterOf(attributes.octets(WGPEER_A_RX_BYTES)),
