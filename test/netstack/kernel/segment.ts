@@ -74,6 +74,12 @@ export class Segment implements Disposable {
     return index;
   }
 
+  /** What a host sends or shall get by this port is lost, and its carrier stays. */
+  swallow(port: string, swallowed: boolean): void {
+    using bridge = inside(this.#hub, () => new RouteSocket());
+    bridge.changeLink(`p${port}`, { master: swallowed ? 0 : bridge.indexOf("br0") });
+  }
+
   host(name: string): Host {
     const host = this.hosts.get(name);
     if (host === undefined) throw new Error(`no host ${name}`);
