@@ -60,7 +60,7 @@ describe.skipIf(UNABLE !== undefined)("pulse steers", () => {
     await chosen(pulse, "isp1");
     expect(routes()).toEqual(["10.2.0.0/24 e0"]);
     // Whether the other side was there first or not.
-    expect(decisions(pulse).find(({ to }) => to !== undefined)).toMatchObject({ from: undefined, to: "isp1" });
+    expect(decisions(pulse).find(({ to }) => to !== undefined)).toMatchObject({ to: "isp1" });
     await pulse.until("figures", () => (path(pulse, "isp2")?.figures?.rtt?.recent ?? 1000) < 100);
     expect(path(pulse, "isp2")).toMatchObject({ life: { kind: "alive" } });
 
