@@ -41,7 +41,7 @@ export class Segment implements Disposable {
         const namespace = this.#namespace(`${prefix}${name}`);
         // Link-local addresses of these interfaces need no probing: it would take them two seconds. The larger one counts.
         inside(namespace, () => {
-          for (const of of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${of}/accept_dad`, "0");
+          for (const scope of ["all", "default"]) writeFileSync(`/proc/sys/net/ipv6/conf/${scope}/accept_dad`, "0");
         });
         const route = inside(namespace, () => new RouteSocket());
         const host = { namespace, route, do: <T>(run: () => T): T => inside(namespace, run) };
