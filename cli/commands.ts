@@ -40,6 +40,18 @@ const dryRun: Flag = {
 const kind = (required: boolean): Argument => ({ name: "KIND", required, complete: "kind" });
 const name = (required: boolean): Argument => ({ name: "NAME", required, complete: "name" });
 
+const WAN_WORDS = [
+  "links",
+  "paths",
+  "policies",
+  "flows",
+  "events",
+  "explain",
+  "keys",
+  "measure",
+  "rediscover",
+] as const;
+
 export const COMMANDS: readonly Command[] = [
   {
     name: "status",
@@ -194,6 +206,42 @@ export const COMMANDS: readonly Command[] = [
     flags: [output],
     examples: ["novactl bfd", "novactl bfd -o wide"],
     load: async () => (await import("./bfd.ts")).bfd,
+  },
+  {
+    name: "wan",
+    about: "WAN links, paths and policies; what happens to a packet and why; keys of this site",
+    arguments: [
+      { name: WAN_WORDS.join("|"), required: false, complete: "none", choices: WAN_WORDS },
+      { name: "LINK|SITE|SRC", required: false, complete: "none" },
+      { name: "DST", required: false, complete: "none" },
+      { name: "PROTO", required: false, complete: "none" },
+      { name: "PORT", required: false, complete: "none" },
+      { name: "DSCP", required: false, complete: "none" },
+    ],
+    flags: [
+      output,
+      { name: "watch", short: "w", value: undefined, about: "events: go on with what happens" },
+      {
+        name: "limit",
+        short: undefined,
+        value: { sample: "N", choices: undefined, complete: "none", many: false },
+        about: "flows, events: at most so many",
+      },
+      {
+        name: "interface",
+        short: "i",
+        value: { sample: "INTERFACE", choices: undefined, complete: "none", many: false },
+        about: "explain: the packet comes in by this interface",
+      },
+    ],
+    examples: [
+      "novactl wan links",
+      "novactl wan paths madrid -o wide",
+      "novactl wan explain 10.1.0.5 10.2.0.9 udp 5060",
+      "novactl wan events -w",
+      "novactl wan measure lte",
+    ],
+    load: async () => (await import("./wan.ts")).wan,
   },
   {
     name: "trace",

@@ -12,7 +12,7 @@ export const events: Action = async (call) => {
   for await (const event of call.client.events(query, call.io.signal)) {
     if (format === "json") call.io.out(`${JSON.stringify(event)}\n`);
     else if (format === "yaml") call.io.out(`---\n${await yamlOf(event)}`);
-    else call.io.out(`${line(call.io, event)}\n`);
+    else call.io.out(`${eventLine(call.io, event)}\n`);
   }
   return EXIT.ok;
 };
@@ -25,7 +25,7 @@ const LEVEL_TONES: Readonly<Record<AdminEvent["level"], Tone | undefined>> = {
   error: "bad",
 };
 
-function line(io: Io, { at, level, name, fields }: AdminEvent): string {
+export function eventLine(io: Io, { at, level, name, fields }: AdminEvent): string {
   const time = new Date(at).toISOString().slice(11, 23);
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${written(value)}`);
   const level5 = paint(io, level.padEnd(5), LEVEL_TONES[level]);

@@ -6,19 +6,22 @@ import { type DataplaneStats, DURATION_BUCKETS } from "../proxy/control.ts";
 import type { Status } from "./admin/api.ts";
 import { counter, type Family, gauge, histogram, type Sample, sample } from "./exposition.ts";
 import { type RoutingMeasured, routingFamilies } from "./metrics-routing.ts";
+import { type WanMeasured, wanFamilies } from "./metrics-wan.ts";
 
 export interface Measured {
   readonly status: Status;
   readonly stats: DataplaneStats;
   readonly reloads: { readonly accepted: number; readonly refused: number };
   readonly routing: RoutingMeasured;
+  readonly wan: WanMeasured;
 }
 
-export function families({ status, stats, reloads, routing }: Measured): readonly Family[] {
+export function families({ status, stats, reloads, routing, wan }: Measured): readonly Family[] {
   return [
     ...daemonFamilies(status, reloads),
     ...vipFamilies(status),
     ...routingFamilies(routing),
+    ...wanFamilies(wan),
     ...backendFamilies(status),
     ...proxyFamilies(stats),
   ];

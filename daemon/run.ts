@@ -41,6 +41,7 @@ import { Traces } from "./traces.ts";
 import { Vips } from "./vips.ts";
 import { Wan } from "./wan.ts";
 import { WanBasis } from "./wan-facts.ts";
+import { wanStatus } from "./wan-status.ts";
 
 /** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
 export async function run(flags: Flags, early: Early): Promise<number> {
@@ -273,9 +274,17 @@ class Daemon {
 
   #metrics(): string {
     const { reloads } = this.#live;
-    const { routing, bfd } = this.#parts;
+    const { routing, bfd, wan } = this.#parts;
     const stats = this.#dataplanes.counters.total();
-    return expose(families({ status: statusOf(this.#parts), stats, reloads, routing: routingMeasured(routing, bfd) }));
+    return expose(
+      families({
+        status: statusOf(this.#parts),
+        stats,
+        reloads,
+        routing: routingMeasured(routing, bfd),
+        wan: { status: wanStatus(wan), counters: wan.counters },
+      }),
+    );
   }
 }
 

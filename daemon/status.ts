@@ -32,6 +32,7 @@ import type { Traces } from "./traces.ts";
 import type { Vips } from "./vips.ts";
 import type { Wan } from "./wan.ts";
 import type { WanBasis } from "./wan-facts.ts";
+import { wanResourceStatus } from "./wan-resources.ts";
 
 export interface StatusParts {
   readonly control: Control;
@@ -206,7 +207,7 @@ function backendStatuses({ live, dataplanes }: StatusParts): readonly BackendSta
 function statusOfResource(
   resource: AnyResource,
   status: Status,
-  { control }: StatusParts,
+  { control, wan }: StatusParts,
 ): Readonly<Record<string, unknown>> {
   const { kind } = resource;
   const name = qualifiedName(resource.metadata);
@@ -239,6 +240,6 @@ function statusOfResource(
     case "ProxyWANLink":
     case "ProxyWANPolicy":
     case "NovaEdgeRemoteCluster":
-      return { conditions };
+      return { ...wanResourceStatus(resource, wan), conditions };
   }
 }

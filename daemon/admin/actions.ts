@@ -8,6 +8,7 @@ import { resourcesOf, type StatusParts, statusOf } from "../status.ts";
 import type { Refusal } from "./api.ts";
 import { routingActions } from "./routing-actions.ts";
 import { type AdminActions, refusal } from "./server.ts";
+import { wanActions } from "./wan-actions.ts";
 
 export interface ActionParts extends StatusParts {
   /** SIGHUP and `reload` do the same. */
@@ -18,6 +19,7 @@ export function adminActions(parts: ActionParts): AdminActions {
   const { control, live } = parts;
   return {
     ...routingActions(parts),
+    ...wanActions(parts),
     status: () => statusOf(parts),
     resources: (query) => resourcesOf(parts, query),
     apply: async ({ source, documents, dryRun }) =>

@@ -11,9 +11,10 @@ import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 import type { RoutedVipReport } from "../routing/words.ts";
 import type { RoutingCalls, RoutingSummary } from "./routing-api.ts";
+import type { WanCalls } from "./wan-api.ts";
 
 /** Method, path, request body (or query) and answer of each call. */
-export interface AdminCalls extends RoutingCalls {
+export interface AdminCalls extends RoutingCalls, WanCalls {
   readonly "GET /v1/status": { readonly request: undefined; readonly answer: Status };
   /** Query: `kind`, `namespace`, `name` narrow the list. */
   readonly "GET /v1/resources": { readonly request: undefined; readonly answer: ResourceList };
@@ -32,7 +33,7 @@ export type AdminCall = keyof AdminCalls;
 /**
  * The body of every answer that is not 2xx.
  * 400 `BAD_REQUEST`, 404 `NOT_FOUND` (no such path or resource), 405 `METHOD`, 413 `TOO_LARGE`, 409 `BUSY` (the daemon is
- * stopping) and `NOT_ROUTING` (the routing process does not run), 422 `INVALID` (documents refused: see `problems`; nothing changed), 500 a FaultCode or `INTERNAL`.
+ * stopping) and `NOT_ROUTING`, `NO_WAN` (the routing or the wan process does not run), 422 `INVALID` (documents refused: see `problems`; nothing changed), 500 a FaultCode or `INTERNAL`.
  */
 export interface Refusal {
   readonly code: RefusalCode | FaultCode;
@@ -47,6 +48,7 @@ export type RefusalCode =
   | "TOO_LARGE"
   | "BUSY"
   | "NOT_ROUTING"
+  | "NO_WAN"
   | "INVALID"
   | "INTERNAL";
 

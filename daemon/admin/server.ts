@@ -19,6 +19,8 @@ import type {
 } from "./api.ts";
 import type { RoutesQuery, RoutingActions } from "./routing-actions.ts";
 import type { ClearRequest } from "./routing-api.ts";
+import type { WanActions } from "./wan-actions.ts";
+import { EXPLAIN, MEASURE, REDISCOVER, WAN_PATHS } from "./wan-requests.ts";
 
 type Answer<Call extends keyof AdminCalls> = AdminCalls[Call]["answer"];
 type Outcome<Call extends keyof AdminCalls> = Promise<Result<Answer<Call>, Refusal>>;
@@ -29,7 +31,7 @@ export interface ResourceQuery {
   readonly name: string | undefined;
 }
 
-export interface AdminActions extends RoutingActions {
+export interface AdminActions extends RoutingActions, WanActions {
   status(): Answer<"GET /v1/status">;
   resources(query: ResourceQuery): Answer<"GET /v1/resources">;
   apply(request: ApplyRequest): Outcome<"POST /v1/apply">;
@@ -88,6 +90,18 @@ async function answer(parts: AdminParts, request: IncomingMessage, response: Ser
       return answered(response, await actions.ospfRoutes());
     case "GET /v1/bfd":
       return send(response, 200, await actions.bfd());
+    case "GET /v1/wan":
+      return send(response, 200, actions.wan());
+    case "GET /v1/wan/flows":
+      return answered(response, await actions.wanFlows(limitOf(url.searchParams)));
+    case "GET /v1/wan/keys":
+      return answered(response, actions.wanKeys());
+    case "POST /v1/wan/explain":
+      return withBody(request, response, EXPLAIN, (body) => actions.wanExplain(body));
+    case "POST /v1/wan/measure":
+      return withBody(request, response, MEASURE, (body) => actions.wanMeasure(body));
+    case "POST /v1/wan/rediscover":
+      return withBody(request, response, REDISCOVER, (body) => actions.wanRediscover(body));
     case "GET /v1/trace":
       return trace(actions, url.searchParams, response);
     case "POST /v1/apply":
@@ -181,12 +195,15 @@ function jsonOf(text: string): unknown {
 }
 
 function routesQuery(query: URLSearchParams): RoutesQuery {
-  const limit = Number(query.get("limit") ?? MOST_ROUTES);
   return {
     prefix: query.get("prefix") ?? undefined,
     peer: query.get("peer") ?? undefined,
-    limit: Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, MOST_ROUTES) : MOST_ROUTES,
+    limit: limitOf(query),
   };
+}
+function limitOf(query: URLSearchParams): number {
+  const limit = Number(query.get("limit") ?? MOST_ROUTES);
+  return Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, MOST_ROUTES) : MOST_ROUTES;
 }
 
 function resourceQuery(query: URLSearchParams): ResourceQuery {
@@ -238,6 +255,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   INVALID: 422,
   BUSY: 409,
   NOT_ROUTING: 409,
+  NO_WAN: 409,
   BAD_REQUEST: 400,
 };
 /** In one answer. */
@@ -261,4 +279,5 @@ const PATHS: ReadonlySet<string> = new Set([
   "GET /v1/ospf/routes",
   "GET /v1/bfd",
   "GET /v1/trace",
+  ...WAN_PATHS,
 ]);

@@ -6,9 +6,11 @@ import { NO_STATS } from "../../daemon/counters.ts";
 import { expose } from "../../daemon/exposition.ts";
 import { families } from "../../daemon/metrics.ts";
 import type { RoutingMeasured } from "../../daemon/metrics-routing.ts";
+import type { WanMeasured } from "../../daemon/metrics-wan.ts";
 import { type DataplaneStats, DURATION_BUCKETS } from "../../proxy/control.ts";
 import { parseExposition } from "./exposition-parser.ts";
 import { ROUTING_ANSWERS, SESSIONS } from "./routing-answers.ts";
+import { WAN_STATUS } from "./wan-answers.ts";
 
 const status: Status = {
   version: "1.2.3",
@@ -89,7 +91,11 @@ const routing: RoutingMeasured = {
   bfd: { sessions: SESSIONS.map((each) => ({ ...each, refused: { auth: 1 } })), strays: { "no-session": 2 } },
   announced: { bgp: 3, ospf: 4 },
 };
-const all = families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing });
+const wan: WanMeasured = {
+  status: WAN_STATUS,
+  counters: { selections: new Map([["isp1|lowest-latency", 3]]), failovers: new Map([["isp2|isp1", 1]]) },
+};
+const all = families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing, wan });
 
 describe("metrics", () => {
   const parsed = parseExposition(expose(all));
@@ -131,15 +137,36 @@ describe("metrics", () => {
     expect(value("novaedge_ospf_neighbor_status", { neighbor_address: "10.0.0.1", ...neighbor })).toBe(1);
     expect(value("novaedge_ospf_announced_routes")).toBe(4);
   });
-  it("nothing is said of routing where nothing is routed", () => {
+  it("say what links and paths say, loss as a ratio, under the labels of the documents", () => {
+    const labels = {
+      link: "isp1",
+      remote_site: "madrid",
+      remote_link: "isp1",
+      site: "berlin",
+      provider: "acme",
+      role: "primary",
+    };
+    expect(value("novaedge_sdwan_link_latency_ms", labels)).toBe(12.34);
+    expect(value("novaedge_sdwan_link_jitter_ms", labels)).toBe(1.25);
+    expect(value("novaedge_sdwan_link_packet_loss", labels)).toBe(0.005);
+    expect(value("novaedge_sdwan_link_packet_loss_ratio", labels)).toBe(0.005);
+    expect(value("novaedge_sdwan_link_healthy", labels)).toBe(1);
+    const dead = { ...labels, link: "isp2", provider: "mobile", role: "backup" };
+    expect(value("novaedge_sdwan_link_healthy", dead)).toBe(0);
+    expect(value("novaedge_sdwan_link_latency_ms", dead)).toBeUndefined(); // nothing measured, no sample
+    expect(value("novaedge_sdwan_path_selections_total", { link: "isp1", strategy: "lowest-latency" })).toBe(3);
+    expect(value("novaedge_sdwan_failovers_total", { from_link: "isp2", to_link: "isp1" })).toBe(1);
+  });
+  it("nothing is said of routing and SD-WAN where there is none", () => {
     const none: RoutingMeasured = {
       bgp: { router: undefined, peers: [] },
       ospf: { routers: [], interfaces: [] },
       bfd: { sessions: [], strays: {} },
       announced: { bgp: 0, ospf: 0 },
     };
-    const text = expose(families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing: none }));
-    expect(text).not.toMatch(/novaedge_(bgp|ospf|bfd)/);
+    const lone: WanMeasured = { ...wan, status: { site: undefined, links: [], paths: [], policies: [] } };
+    const text = expose(families({ status, stats, reloads: { accepted: 2, refused: 1 }, routing: none, wan: lone }));
+    expect(text).not.toMatch(/novaedge_(bgp|ospf|bfd|sdwan)/);
   });
   it("a name of the documents and its alias carry the same samples", () => {
     const samples = (name: string): unknown => parsed.get(name)?.samples.map(({ labels, value }) => [labels, value]);

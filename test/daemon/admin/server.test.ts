@@ -11,6 +11,7 @@ import { type AdminActions, adminServer, LARGEST_BODY, refusal } from "../../../
 import { Events } from "../../../daemon/events.ts";
 import { closeServer, listenUnix } from "../../../daemon/listen.ts";
 import { ROUTING_ANSWERS } from "../routing-answers.ts";
+import { WAN_ANSWERS } from "../wan-answers.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nv-admin-"));
 const path = join(dir, "admin.sock");
@@ -19,6 +20,7 @@ const asked: ApplyRequest[] = [];
 
 const actions: AdminActions = {
   ...ROUTING_ANSWERS,
+  ...WAN_ANSWERS,
   status: () => ({ version: "1", node: "n" }) as Status,
   resources: () => ({ generation: 3, resources: [] }),
   apply: async (body) => {

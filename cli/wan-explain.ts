@@ -1,0 +1,76 @@
+/** `novactl wan explain SRC DST [PROTO PORT DSCP]`: which policy has a packet, what carries it, why nothing else does. */
+import type { Explanation } from "../daemon/admin/wan-api.ts";
+import { type Call, CommandError, EXIT, flagOf } from "./command.ts";
+import { clean, paint, printed, type Tone, table, toned } from "./output.ts";
+import { figuresOf, lossOf } from "./wan-figures.ts";
+
+export async function explainPacket(call: Call): Promise<0> {
+  const [, source, destination, protocol, port, dscp] = call.arguments;
+  if (source === undefined || destination === undefined) {
+    const hint = "novactl wan explain 10.1.0.5 10.2.0.9 udp 5060";
+    throw new CommandError(EXIT.usage, "USAGE", "explain needs a source and a destination", hint);
+  }
+  const ifname = flagOf(call, "interface");
+  const request = {
+    source,
+    destination,
+    protocol,
+    port: numberOf(port, 65_535, "PORT"),
+    dscp: numberOf(dscp, 63, "DSCP"),
+    ifname,
+  };
+  const answer = await call.client.call("POST /v1/wan/explain", request);
+  if (await printed(call, answer)) return EXIT.ok;
+  const { io } = call;
+  const line = (name: string, text: string): void => io.out(`${paint(io, name.padEnd(12), "dim")}${clean(text)}\n`);
+  line("policy", `${answer.policy ?? "none"}: ${answer.why}`);
+  line("to", answer.destination === "here" ? "a network of this site" : placeOf(answer));
+  line("carried by", carrierOf(answer));
+  line("because", answer.chosenBecause);
+  if (answer.balance !== undefined) {
+    const weights = Object.entries(answer.balance).map(([link, weight]) => `${link} ${weight}`);
+    line("spread over", weights.join(", "));
+  }
+  if (answer.candidates.length > 0) io.out(`\n${candidates(call, answer)}`);
+  for (const { link, why } of answer.left) io.out(clean(`link ${link} is no candidate: ${why}`).concat("\n"));
+  return EXIT.ok;
+}
+
+function placeOf({ destination }: Explanation): string {
+  return destination === "internet" ? "the internet" : `site ${destination}`;
+}
+function carrierOf({ path, ifname, link, via, choice }: Explanation): string {
+  if (path === undefined) return choice === undefined ? "the main routing table" : "nothing";
+  const relayed = via === undefined || via === "direct" ? "" : `, relayed by ${via}`;
+  return `${path} (link ${link ?? "?"}, device ${ifname ?? "?"}${relayed})`;
+}
+
+const VERDICTS: Readonly<Record<string, Tone>> = { good: "good", bad: "warn", dead: "bad", unusable: "bad" };
+
+function candidates({ io }: Call, { candidates: all, path }: Explanation): string {
+  return table(
+    io,
+    ["", "CANDIDATE", "TIER", "VERDICT", "SCORE", "RTT", "JITTER", "LOSS", "MOS", "WHY"],
+    all.map((each) => {
+      const { rtt, jitter, mos } = figuresOf(each.figures);
+      return [
+        each.path === path ? "*" : " ",
+        each.path,
+        each.tier,
+        toned(each.verdict, VERDICTS[each.verdict]),
+        each.score === undefined ? undefined : Number(each.score.toFixed(2)),
+        rtt,
+        jitter,
+        lossOf(each.figures?.loss),
+        mos,
+        each.why,
+      ];
+    }),
+  );
+}
+
+function numberOf(text: string | undefined, most: number, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,5}$/.test(text) && Number(text) <= most) return Number(text);
+  throw new CommandError(EXIT.usage, "USAGE", `${name} is a number up to ${most}, not ${JSON.stringify(text)}`);
+}

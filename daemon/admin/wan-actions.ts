@@ -1,0 +1,91 @@
+/** What the calls about SD-WAN do. */
+import { parseIp } from "../../base/address.ts";
+import { Fault } from "../../base/fault.ts";
+import { err, ok, type Result } from "../../base/result.ts";
+import { nearest } from "../../resources/nearest.ts";
+import { wanSites } from "../../resources/wan-sites.ts";
+import type { Live } from "../config/live.ts";
+import type { PacketQuestion } from "../wan/words.ts";
+import type { Wan } from "../wan.ts";
+import { explain } from "../wan-explain.ts";
+import type { WanBasis } from "../wan-facts.ts";
+import { wanStatus } from "../wan-status.ts";
+import type { Refusal } from "./api.ts";
+import type { Explanation, MeasureRequest, RediscoverRequest, WanFlows, WanKeys, WanStatus } from "./wan-api.ts";
+
+export interface WanActions {
+  wan(): WanStatus;
+  wanFlows(limit: number): Promise<Result<WanFlows, Refusal>>;
+  wanKeys(): Result<WanKeys, Refusal>;
+  wanExplain(packet: PacketQuestion): Promise<Result<Explanation, Refusal>>;
+  wanMeasure(request: MeasureRequest): Promise<Result<MeasureRequest, Refusal>>;
+  wanRediscover(request: RediscoverRequest): Promise<Result<RediscoverRequest, Refusal>>;
+}
+
+export interface WanActionParts {
+  readonly wan: Wan;
+  readonly wanBasis: WanBasis;
+  readonly live: Live;
+}
+
+export function wanActions({ wan, wanBasis, live }: WanActionParts): WanActions {
+  return {
+    wan: () => wanStatus(wan),
+    wanFlows: async (most) => {
+      const answer = await wan.ask({ of: "flows", most });
+      return answer?.of === "flows" ? ok({ flows: answer.flows, more: answer.more }) : err(noWan(wan));
+    },
+    wanKeys: () => {
+      const { settings, resources } = live.current;
+      const sites = wanSites(settings, resources);
+      try {
+        const { publicKey } = wanBasis.keys(settings);
+        const remotes = sites.remotes.map(({ name, cluster }) => {
+          const { wireGuard } = cluster.spec.connection.tunnel;
+          return { site: name, publicKey: wireGuard.publicKey, preshared: wireGuard.presharedKeyFile !== undefined };
+        });
+        return ok({ site: sites.site, publicKey, file: wanBasis.keyFile(settings), sites: remotes });
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        return err({ code: error.code, message: error.message, problems: [] });
+      }
+    },
+    wanExplain: async (packet) => {
+      for (const address of [packet.source, packet.destination]) {
+        if (!parseIp(address).ok) return err(bad(`${address} is no address`));
+      }
+      const { plan } = wan;
+      if (plan === undefined) return err(noWan(wan));
+      const answer = await wan.ask({ of: "classify", packet });
+      return answer?.of === "classify" ? ok(explain(wan, plan, packet, answer)) : err(noWan(wan));
+    },
+    wanMeasure: async (request) => told(wan, request.link, request, { kind: "measure-bandwidth", link: request.link }),
+    wanRediscover: async (request) => told(wan, request.link, request, { kind: "rediscover", link: request.link }),
+  };
+}
+
+function told<T>(
+  wan: Wan,
+  link: string | undefined,
+  request: T,
+  message: Parameters<Wan["tell"]>[0],
+): Result<T, Refusal> {
+  const names = wan.plan?.underlay.links.map(({ name }) => name) ?? [];
+  if (link !== undefined && wan.plan !== undefined && !names.includes(link)) {
+    const near = nearest(link, names);
+    const hint = near === undefined ? "" : `; did you mean ${near}?`;
+    return err({ code: "NOT_FOUND", message: `this site has no link ${link}${hint}`, problems: [] });
+  }
+  return wan.tell(message) ? ok(request) : err(noWan(wan));
+}
+
+function bad(message: string): Refusal {
+  return { code: "BAD_REQUEST", message, problems: [] };
+}
+function noWan({ plan, phase }: Wan): Refusal {
+  const message =
+    plan === undefined
+      ? "this site has no WAN links: no ProxyWANLink is of the site of this host (sdwan.site)"
+      : `the wan process does not answer (it is ${phase})`;
+  return { code: "NO_WAN", message, problems: [] };
+}

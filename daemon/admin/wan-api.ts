@@ -1,0 +1,131 @@
+/** SD-WAN in the admin API: what `novactl wan` asks, and what it is told. */
+import type { CandidateReport, ChoiceReport, PathReport, Strategy } from "../../sdwan/steer-plan.ts";
+import type { LinkReport, TunnelReport } from "../../sdwan/underlay-plan.ts";
+import type { FlowReport, PacketQuestion } from "../wan/words.ts";
+
+export interface WanCalls {
+  readonly "GET /v1/wan": { readonly request: undefined; readonly answer: WanStatus };
+  /** Query: `limit`. */
+  readonly "GET /v1/wan/flows": { readonly request: undefined; readonly answer: WanFlows };
+  /** Makes the key pair when there is none. */
+  readonly "GET /v1/wan/keys": { readonly request: undefined; readonly answer: WanKeys };
+  readonly "POST /v1/wan/explain": { readonly request: PacketQuestion; readonly answer: Explanation };
+  readonly "POST /v1/wan/measure": { readonly request: MeasureRequest; readonly answer: MeasureRequest };
+  readonly "POST /v1/wan/rediscover": { readonly request: RediscoverRequest; readonly answer: RediscoverRequest };
+}
+
+export interface WanStatus {
+  /** undefined: this host has no links. */
+  readonly site: string | undefined;
+  readonly links: readonly WanLinkStatus[];
+  readonly paths: readonly WanPathStatus[];
+  /** In the order in which they are tried; "default", for what none matches, is the last. */
+  readonly policies: readonly WanPolicyStatus[];
+}
+
+export interface WanLinkStatus {
+  readonly name: string;
+  readonly ifname: string;
+  readonly provider: string;
+  readonly role: string;
+  /** undefined: not looked at yet. */
+  readonly report: LinkReport | undefined;
+  readonly quota: { readonly size: number; readonly resetDay: number } | undefined;
+  readonly reservedFor: readonly string[];
+  /** Of the path to the internet by it. */
+  readonly internet: "alive" | "dead" | "unknown";
+}
+
+export interface WanPathStatus {
+  readonly id: string;
+  readonly link: string;
+  /** undefined: the internet. */
+  readonly site: string | undefined;
+  /** Of the remote site. */
+  readonly remoteLink: string | undefined;
+  readonly ifname: string;
+  readonly usable: boolean;
+  /** Why not. */
+  readonly why: string;
+  readonly via: string;
+  readonly metered: boolean;
+  readonly cost: number;
+  /** Bits per second. */
+  readonly bandwidth: number;
+  /** Alive, and keeps what the links at both ends promise. */
+  readonly healthy: boolean;
+  /** 0–1: from the MOS; undefined while nothing is measured. */
+  readonly score: number | undefined;
+  readonly report: PathReport | undefined;
+  readonly tunnel: TunnelReport | undefined;
+  /** Ids of the choices that take it now. */
+  readonly carries: readonly string[];
+}
+
+export interface WanPolicyStatus {
+  readonly name: string;
+  readonly priority: number | undefined;
+  readonly strategy: Strategy;
+  /** Code point that its packets get. */
+  readonly dscp: number | undefined;
+  readonly mark: number;
+  /** Weights by link, when flows are spread. */
+  readonly balance: Readonly<Record<string, number>> | undefined;
+  readonly choices: readonly WanChoiceStatus[];
+}
+export interface WanChoiceStatus {
+  readonly id: string;
+  /** undefined: the internet. */
+  readonly site: string | undefined;
+  readonly table: number;
+  readonly report: ChoiceReport | undefined;
+}
+
+export interface WanFlows {
+  readonly flows: readonly FlowReport[];
+  /** That were left out. */
+  readonly more: number;
+}
+
+export interface WanKeys {
+  readonly site: string | undefined;
+  /** Base64: what other sites write as `publicKey`. */
+  readonly publicKey: string;
+  /** Where the private key is. */
+  readonly file: string;
+  readonly sites: readonly { readonly site: string; readonly publicKey: string; readonly preshared: boolean }[];
+}
+
+/** What happens to a packet, and why. */
+export interface Explanation {
+  /** undefined: no policy matches. */
+  readonly policy: string | undefined;
+  /** Why that policy, or none. */
+  readonly why: string;
+  readonly mark: number;
+  /** A site, "internet", or "here": a network of this site. */
+  readonly destination: string;
+  /** The choice that decides; undefined: the main routing table. */
+  readonly choice: string | undefined;
+  /** Weights by link, when flows of the class are spread: then each flow has one of these links first. */
+  readonly balance: Readonly<Record<string, number>> | undefined;
+  readonly path: string | undefined;
+  readonly link: string | undefined;
+  /** Device that carries it. */
+  readonly ifname: string | undefined;
+  /** "direct" or the site that relays. */
+  readonly via: string | undefined;
+  readonly state: ChoiceReport["state"] | undefined;
+  /** Why that path. */
+  readonly chosenBecause: string;
+  readonly candidates: readonly CandidateReport[];
+  /** Links of this site that are no candidates. */
+  readonly left: readonly { readonly link: string; readonly why: string }[];
+}
+
+export interface MeasureRequest {
+  readonly link: string;
+}
+export interface RediscoverRequest {
+  readonly link?: string | undefined;
+}

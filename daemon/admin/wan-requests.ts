@@ -1,0 +1,36 @@
+/** Bodies of the calls about SD-WAN. */
+import * as z from "zod";
+import type { PacketQuestion } from "../wan/words.ts";
+import type { MeasureRequest, RediscoverRequest } from "./wan-api.ts";
+
+const name = z.string().max(253);
+const address = z.string().max(64);
+
+export const EXPLAIN: z.ZodType<PacketQuestion> = z
+  .strictObject({
+    source: address,
+    destination: address,
+    protocol: z.string().max(16).optional(),
+    port: z.int().min(1).max(65_535).optional(),
+    dscp: z.int().min(0).max(63).optional(),
+    ifname: z.string().max(15).optional(),
+  })
+  .transform(({ source, destination, protocol, port, dscp, ifname }) => ({
+    source,
+    destination,
+    protocol,
+    port,
+    dscp,
+    ifname,
+  }));
+export const MEASURE: z.ZodType<MeasureRequest> = z.strictObject({ link: name });
+export const REDISCOVER: z.ZodType<RediscoverRequest> = z.strictObject({ link: name.optional() });
+
+export const WAN_PATHS: readonly string[] = [
+  "GET /v1/wan",
+  "GET /v1/wan/flows",
+  "GET /v1/wan/keys",
+  "POST /v1/wan/explain",
+  "POST /v1/wan/measure",
+  "POST /v1/wan/rediscover",
+];
