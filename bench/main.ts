@@ -9,7 +9,9 @@ const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => 
   "anycast-failover": async () => (await import("./anycast-failover.ts")).anycastFailover,
   bgp: async () => (await import("./bgp.ts")).bgp,
   daemon: async () => (await import("./daemon.ts")).daemon,
+  "probe-truth": async () => (await import("./probe-truth.ts")).probeTruth,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
+  tunnel: async () => (await import("./tunnel.ts")).tunnel,
   "vip-failover": async () => (await import("./vip-failover.ts")).vipFailover,
 };
 

@@ -1,4 +1,4 @@
-/** What a prober of its own is told on its command line, and what it says. */
+/** What a prober of its own is told, and what it says. */
 import type { PathLife } from "../../sdwan/figures.ts";
 import type { PathReport, PathSpec, ReflectorSpec } from "../../sdwan/steer-plan.ts";
 
@@ -10,6 +10,7 @@ export interface Order {
 }
 
 export type Said =
+  | { readonly kind: "ready" }
   | { readonly kind: "life"; readonly path: string; readonly life: PathLife; readonly at: number }
   | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> }
   | {

@@ -123,8 +123,9 @@ export class Sender {
     }
     const before = this.life;
     const late = answer.arrivedAt > probe.deadlineAt;
-    if (probe.told) this.#told.lost--;
+    if (probe.told && !probe.abandoned) this.#told.lost--;
     else this.#told.of++;
+    probe.abandoned = false;
     probe.answered = true;
     probe.rtt = answer.rtt;
     probe.disordered = answer.number < this.#newestAnswer;

@@ -41,7 +41,7 @@ export class StampSession {
   readonly #seal: Seal;
   /** RFC 8972 §3: not zero. */
   readonly #session: number;
-  readonly #sent = new Map<number, Reading>();
+  readonly #sent = new Map<number, Sent>();
   #newest = -1;
 
   constructor(seal: Seal, session: number) {
@@ -52,12 +52,18 @@ export class StampSession {
   /** `at` is T1, as late before sending as can be. */
   packet(number: number, at: Reading, sentPackets: number): Uint8Array {
     this.#newest = number;
-    this.#sent.set(number, at);
+    this.#sent.set(number, { written: at.wall, wall: at.wall, boot: at.boot });
     this.#sent.delete(number - REMEMBERED);
     const sequence = number % 2 ** 32;
     const counters = { senderTx: sentPackets % 2 ** 32, reflectorRx: 0, reflectorTx: 0 };
     const tlvs = encodeCounters(counters, sequence, this.#seal);
     return encodeSender({ sequence, at: at.wall, estimate: OWN_ESTIMATE, session: this.#session }, this.#seal, tlvs);
+  }
+
+  /** It goes now, by the wall clock: what sealing it took is no part of the round trip, though T1 was written before. */
+  leaves(number: number, wall: number): void {
+    const sent = this.#sent.get(number);
+    if (sent !== undefined && wall >= sent.wall && wall - sent.wall < MOST_SEALING) sent.wall = wall;
   }
 
   /** `at.wall` is T4. */
@@ -70,7 +76,7 @@ export class StampSession {
     const sent = this.#sent.get(number);
     if (sent === undefined) return err({ kind: "unasked" });
     // Both are 64-bit words made of the same number: they are equal, or somebody else wrote them.
-    if (Math.abs(senderAt - sent.wall) > STAMP_GRAIN) return err({ kind: "altered" });
+    if (Math.abs(senderAt - sent.written) > STAMP_GRAIN) return err({ kind: "altered" });
 
     const { way, clockSet } = spanOf(sent, at);
     const kept = sentBackAt - receivedAt;
@@ -107,6 +113,14 @@ export interface Reading {
   readonly boot: number;
 }
 
+interface Sent {
+  /** T1, in the packet. */
+  readonly written: number;
+  /** When it left. */
+  wall: number;
+  readonly boot: number;
+}
+
 /** Octets of UDP payload that a probe of ours takes; an answer takes as many. */
 export const PROBE = BASE + COUNTERS;
 /** Numbers that an answer may still name. */
@@ -115,3 +129,4 @@ const REMEMBERED = 2048;
 const STAMP_GRAIN = 0.000_3;
 /** The two clocks are not read at the same instant. */
 const CLOCK_GRAIN = 1;
+const MOST_SEALING = 100;

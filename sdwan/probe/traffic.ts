@@ -71,7 +71,9 @@ export class Traffic {
     if (of < least || points.length < 2) return undefined;
     const rate = of / Math.max(1, since(first.at, last.at));
     const { slope, error } = line(points.map(({ sent, received, held }) => [sent, sent - received + rate * held]));
-    return lossOf(Math.round(slope * of), of, Z * error);
+    // Less than the samples' own noise is none.
+    const lost = slope < Z * error ? 0 : Math.round(slope * of);
+    return lossOf(lost, of, Z * error);
   }
 
   /**

@@ -1,5 +1,5 @@
 /** STAMP through a tunnel: one UDP socket, bound to the device and to our address, with the kernel's receive stamps. */
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 import { type Ip, parseIp } from "../../../base/address.ts";
 import { instant, type Ms, ms } from "../../../base/unit.ts";
 import { wallNow } from "../../../netstack/kernel/clock.ts";
@@ -46,6 +46,7 @@ export class StampHands implements Hands {
   ask(number: number): Failure | undefined {
     const sent = this.#parts.counters()?.sent.packets ?? 0;
     const packet = this.#session.packet(number, { wall: wallNow(), boot: this.#parts.loop.now() }, sent);
+    this.#session.leaves(number, wallNow());
     const errno = this.#socket.send(packet, this.#to);
     return errno === 0 ? undefined : { errno: errnoName(errno) };
   }
@@ -74,7 +75,8 @@ export class StampHands implements Hands {
 export function sealOf(key: string): Seal {
   const secret = Buffer.from(key, "hex");
   if (secret.length !== 32) throw new TypeError(`a key of ${secret.length} octets`);
-  return (bytes) => createHmac("sha256", secret).update(bytes).digest();
+  const made = createSecretKey(secret);
+  return (bytes) => createHmac("sha256", made).update(bytes).digest();
 }
 
 export function address(text: string): Ip {

@@ -1,4 +1,5 @@
 /** What is imposed on a path is read back from its figures; how death is told, and when. */
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CONFIG, PACE, World } from "./world.ts";
 
@@ -272,3 +273,43 @@ function setBusy(world: World): () => void {
   carry();
   return carry;
 }
+
+describe("whatever is imposed", () => {
+  test("the figures' intervals hold it", () => {
+    const share = fc.constantFrom(0, 0.005, 0.02, 0.1);
+    const delay = fc.integer({ min: 0, max: 300 });
+    const jitter = fc.integer({ min: 0, max: 20 });
+    fc.assert(
+      fc.property(fc.integer(), share, share, delay, jitter, (seed, out, back, base, spread) => {
+        const world = new World(seed);
+        world.out.loss = out;
+        world.back.loss = back;
+        world.out.delay = () => base + world.random() * spread;
+        world.back.delay = () => base;
+        world.run(12_000);
+        const { loss, rtt, jitterOut, jitterBack } = world.figures();
+        const joint = 100 * (1 - (1 - out) * (1 - back));
+        // Of 99 in a hundred; a seed may be the hundredth, so a point more.
+        expect(loss.low).toBeLessThanOrEqual(joint + 1);
+        expect(loss.high).toBeGreaterThanOrEqual(joint - 1);
+        expect(rtt?.least).toBeGreaterThanOrEqual(2 * base - 0.01);
+        expect(rtt?.p95).toBeLessThanOrEqual(2 * base + spread + 0.01);
+        expect(jitterOut).toBeLessThanOrEqual(spread + 0.01);
+        expect(jitterBack).toBeCloseTo(0, 2);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test("hostile answers change nothing but counters", () => {
+    const world = new World(9);
+    world.run(3000);
+    const before = JSON.stringify(world.figures());
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 0, maxLength: 200 }), (bytes) => {
+        expect(world.session.read(bytes, { wall: 1.79e12, boot: world.now }).ok).toBe(false);
+      }),
+    );
+    expect(JSON.stringify(world.figures())).toBe(before);
+  });
+});

@@ -209,9 +209,11 @@ function probe(lab: Lab, paths: readonly PathSpec[]) {
 }
 
 function start(lab: Lab, host: string, order: Order, said: (said: Said) => void = () => undefined): Running {
-  return lab.host(host).node(PROGRAM, [JSON.stringify(order)], {
+  const running = lab.host(host).node(PROGRAM, [], {
     line: (line, from) => {
       if (from === "stdout") said(JSON.parse(line) as Said);
     },
   });
+  running.write(`${JSON.stringify(order)}\n`);
+  return running;
 }
