@@ -3,17 +3,27 @@ import { type Ip, parseIp } from "../../base/address.ts";
 import type { BandwidthDevice, BandwidthPlan } from "../../sdwan/link/driver/bandwidth.ts";
 import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 
-type Ends = Pick<TunnelReport, "link" | "endpoint">;
+export type Way = Pick<TunnelReport, "ifname" | "link" | "endpoint">;
+
+/** Where packets of the tunnels go: as it was told, or as it is planned while nothing was. */
+export function waysOf(plan: Pick<UnderlayPlan, "tunnels">, told: readonly TunnelReport[]): readonly Way[] {
+  return plan.tunnels.flatMap(({ ifname, link, peers }) =>
+    peers.map(({ site, endpoint }) => {
+      const report = told.find((each) => each.ifname === ifname && each.site === site);
+      return { ifname, link, endpoint: report?.endpoint ?? endpoint };
+    }),
+  );
+}
 
 /** By link; a few, since each costs packets all the time. */
 export function targetsOf(
   plan: Pick<UnderlayPlan, "links" | "stun">,
-  tunnels: readonly Ends[],
+  ways: readonly Way[],
 ): ReadonlyMap<string, readonly Ip[]> {
   const servers = plan.stun.servers.flatMap((each) => endpointOf(each) ?? []);
   return new Map(
     plan.links.map(({ name }) => {
-      const ends = tunnels.filter(({ link }) => link === name).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const ends = ways.filter(({ link }) => link === name).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
       // In the same order whatever came first, so that the same ones are asked.
       const sorted = [...new Set(ends)].sort((a, b) => (String(a) < String(b) ? -1 : 1));
       return [name, [...new Set([...sorted.slice(0, MOST - 1), ...servers])].slice(0, MOST)];
@@ -40,7 +50,10 @@ export function bandwidthPlanOf({ rendezvous }: Pick<UnderlayPlan, "rendezvous">
 }
 
 /** One device for each link and site: twins for another DSCP lead to the same line. */
-export function devicesOf(plan: UnderlayPlan, tunnels: readonly TunnelReport[]): readonly BandwidthDevice[] {
+export function devicesOf(
+  plan: Pick<UnderlayPlan, "tunnels">,
+  tunnels: readonly TunnelReport[],
+): readonly BandwidthDevice[] {
   return plan.tunnels.flatMap(({ ifname, link, dscp }): readonly BandwidthDevice[] => {
     const own = tunnels.filter((each) => each.ifname === ifname);
     const [first] = own;

@@ -17,7 +17,7 @@ import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
 import type { NatReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
-import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf } from "./targets.ts";
+import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf, waysOf } from "./targets.ts";
 import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./words.ts";
 
 export interface WanParts {
@@ -64,10 +64,13 @@ export class Wan implements Disposable {
     this.#links = new Links({
       loop,
       wall,
-      usageFile: state === undefined ? undefined : join(state, "wan-usage.json"),
+      memoryFile: state === undefined ? undefined : join(state, "wan-links.json"),
       on: {
         changed: (link) => this.#linkChanged(link),
-        gone: (name) => this.#outbox.put({ kind: "link-gone", name }),
+        gone: (name) => {
+          this.#nats.delete(name);
+          this.#outbox.put({ kind: "link-gone", name });
+        },
         roamed: (name) => this.#roamed(name),
         pathMtu: () => this.#later(),
         event,
@@ -127,8 +130,10 @@ export class Wan implements Disposable {
   /** Links first, for the others to know them; marks and rules before tunnels, so that nothing leaves by another way. */
   #apply(plan: UnderlayPlan): void {
     if (this.#stopping) return;
-    this.#plan = plan;
+    // Each link is told of by itself: what only some are known of would look like a change.
+    this.#plan = undefined;
     this.#links.plan(plan.links);
+    this.#plan = plan;
     this.#tellLinks(true);
     this.#tunnels.plan(plan);
     this.#traversal.plan(plan);
@@ -208,12 +213,11 @@ export class Wan implements Disposable {
     const plan = this.#plan;
     if (plan === undefined || this.#stopping) return;
     const reports = [...this.#reports.values()];
-    const targets = targetsOf(plan, reports);
+    const ways = waysOf(plan, reports);
+    const targets = targetsOf(plan, ways);
     if (this.#isNews("targets", [...targets])) this.#links.targets(targets);
     for (const { ifname, link } of plan.tunnels) {
-      const ends = reports
-        .filter((each) => each.ifname === ifname)
-        .flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const ends = ways.filter((each) => each.ifname === ifname).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
       const mtu = pathMtuOf(ends, (target: Ip) => this.#links.pathMtu(link, target));
       if (this.#pathMtus.get(ifname) === mtu) continue;
       this.#pathMtus.set(ifname, mtu);

@@ -34,11 +34,12 @@ export interface Probe {
   readonly size: number;
 }
 
-/** `wake` follows at once. */
-export function searchOf(family: 4 | 6, most: number, now: Instant): PathMtu {
+/** `wake` follows at once.  What an earlier search found stands until this one knows better. */
+export function searchOf(family: 4 | 6, most: number, now: Instant, earlier?: number): PathMtu {
   const least = Math.min(family === 4 ? LEAST_4 : LEAST_6, most);
   const begun = { least, most, phase: "base", passed: 0, refused: most + 1, probing: undefined } as const;
-  return { ...begun, wakeAt: now, raiseAt: now, result: undefined };
+  const result = earlier !== undefined && earlier >= least && earlier <= most ? earlier : undefined;
+  return { ...begun, wakeAt: now, raiseAt: now, result };
 }
 
 export function step(search: PathMtu, event: PathMtuEvent, now: Instant): readonly [PathMtu, Probe | undefined] {

@@ -9,8 +9,8 @@ import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { LinkReport, LinkSpec } from "../../underlay-plan.ts";
 import * as machine from "../link.ts";
 import { Interfaces } from "./interfaces.ts";
+import { Memory } from "./memory.ts";
 import { type MtuTask, PathMtus } from "./path-mtus.ts";
-import { Usages } from "./usages.ts";
 
 /** All that is known of a link, but for its NAT. */
 export type LinkFacts = Omit<LinkReport, "nat">;
@@ -22,7 +22,7 @@ export interface LinkEvents {
   /** Its sources or next hops are others: what is bound to the old ones must look again. */
   roamed(name: string): void;
   /** What packets to a target by this link may measure, octets of IP. */
-  pathMtu(name: string, target: Ip, mtu: number | undefined): void;
+  pathMtu(name: string, target: Ip): void;
   /** For the log; `fields.level` is "info", "warn" or "error". */
   event(name: string, fields: Readonly<Record<string, unknown>>): void;
 }
@@ -31,15 +31,15 @@ export interface LinksParts {
   readonly loop: Loop;
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
-  /** Where usage is kept; undefined = nowhere. */
-  readonly usageFile: string | undefined;
+  /** What outlives us; undefined = nothing. */
+  readonly memoryFile: string | undefined;
   readonly on: LinkEvents;
 }
 
 export class Links implements Disposable {
   readonly #parts: LinksParts;
   readonly #links = new Map<string, Followed>();
-  readonly #usages: Usages;
+  readonly #memory: Memory;
   readonly #mtus: PathMtus;
   /** Link → who may answer probes of its path MTU. */
   #targets: ReadonlyMap<string, readonly Ip[]> = new Map();
@@ -50,9 +50,10 @@ export class Links implements Disposable {
   constructor(parts: LinksParts) {
     this.#parts = parts;
     const { loop, on } = parts;
-    this.#usages = new Usages(parts.usageFile, (name, fields) => on.event(name, fields));
+    this.#memory = new Memory(parts.memoryFile, (name, fields) => on.event(name, fields));
     this.#mtus = new PathMtus(loop, {
-      found: (link, target, mtu) => this.#found(link, target, mtu),
+      found: (link, target) => this.#found(link, target),
+      remembered: (link, target) => this.#memory.mtuOf(link, formatIp(target)),
       event: (name, fields) => on.event(name, fields),
     });
   }
@@ -73,7 +74,7 @@ export class Links implements Disposable {
         this.#feed(followed, { kind: "spec", spec });
       }
     }
-    this.#usages.keep(specs.map(({ name }) => name));
+    this.#memory.keep(specs.map(({ name }) => name));
     this.#count();
     this.#measure();
   }
@@ -84,7 +85,7 @@ export class Links implements Disposable {
     this.#measure();
   }
   pathMtu(name: string, target: Ip): number | undefined {
-    return this.#mtus.of(name, target);
+    return this.#mtus.of(name, target) ?? this.#memory.mtuOf(name, formatIp(target));
   }
 
   /** undefined: nobody asks third parties by this link. */
@@ -96,8 +97,7 @@ export class Links implements Disposable {
   measured(name: string, bits: { readonly up: number; readonly down: number | undefined }): void {
     const followed = this.#links.get(name);
     if (followed === undefined) return;
-    this.#usages.measured(name, { ...bits, at: this.#parts.wall() });
-    this.#usages.save();
+    this.#memory.measured(name, { ...bits, at: this.#parts.wall() });
     this.#tell(followed);
   }
 
@@ -112,7 +112,7 @@ export class Links implements Disposable {
     for (const followed of this.#links.values()) followed.alarm?.[Symbol.dispose]();
     this.#counting?.[Symbol.dispose]();
     this.#counting = undefined;
-    this.#usages.save();
+    this.#memory.save();
     this.#mtus[Symbol.dispose]();
     this.#links.clear();
     this.#interfaces?.[Symbol.dispose]();
@@ -215,9 +215,10 @@ export class Links implements Disposable {
     this.#mtus.want(tasks);
   }
 
-  #found(name: string, target: Ip, mtu: number | undefined): void {
+  #found(name: string, target: Ip): void {
     const { on } = this.#parts;
-    on.pathMtu(name, target, mtu);
+    this.#memory.mtus(name, this.#mtus.best(name), this.#mtus.all(name));
+    on.pathMtu(name, target);
     const followed = this.#links.get(name);
     if (followed === undefined) return;
     const before = followed.told?.mtu;
@@ -231,15 +232,15 @@ export class Links implements Disposable {
     const { loop, wall, on } = this.#parts;
     this.#counting?.[Symbol.dispose]();
     this.#counting = undefined;
-    if (this.#links.size === 0) return this.#usages.save();
+    if (this.#links.size === 0) return this.#memory.save();
     for (const followed of this.#links.values()) {
       const { spec, seen } = followed.link;
       const octets = seen === undefined ? undefined : this.#interfaces?.octets(seen.index);
       if (seen !== undefined && octets !== undefined)
-        this.#usages.count(spec.name, seen.index, octets, spec.quota?.resetDay ?? 1, wall());
-      const spent = spec.quota !== undefined && this.#usages.usedBy(spec.name) >= spec.quota.octets;
+        this.#memory.count(spec.name, seen.index, octets, spec.quota?.resetDay ?? 1, wall());
+      const spent = spec.quota !== undefined && this.#memory.usedBy(spec.name) >= spec.quota.octets;
       if (spent !== followed.spent) {
-        const fields = { link: spec.name, used: this.#usages.usedBy(spec.name), quota: spec.quota?.octets };
+        const fields = { link: spec.name, used: this.#memory.usedBy(spec.name), quota: spec.quota?.octets };
         on.event(spent ? "wan.quota-spent" : "wan.quota-restored", { ...fields, level: spent ? "warn" : "info" });
         followed.spent = spent;
       }
@@ -247,7 +248,7 @@ export class Links implements Disposable {
     }
     if (wall() - this.#savedAt >= SAVE_EVERY) {
       this.#savedAt = wall();
-      this.#usages.save();
+      this.#memory.save();
     }
     this.#counting = loop.wakeAt(after(loop.now(), COUNT_EVERY), () => this.#count());
   }
@@ -265,11 +266,17 @@ export class Links implements Disposable {
       addresses: machine.addresses(link),
       gateway4,
       gateway6,
-      mtu: spec.mtu ?? this.#mtus.best(spec.name) ?? seen?.mtu,
-      bandwidth: this.#usages.bandwidthOf(spec.name),
-      used: this.#usages.usedBy(spec.name),
+      mtu: spec.mtu ?? this.#mtuOf(spec.name, seen?.mtu),
+      bandwidth: this.#memory.bandwidthOf(spec.name),
+      used: this.#memory.usedBy(spec.name),
       quotaSpent: spent,
     };
+  }
+
+  /** What was found beyond it, now or in an earlier life; a smaller interface is never exceeded. */
+  #mtuOf(name: string, interfaces: number | undefined): number | undefined {
+    const found = this.#mtus.best(name) ?? this.#memory.mtuOf(name);
+    return found === undefined || interfaces === undefined ? interfaces : Math.min(found, interfaces);
   }
 
   #forget(followed: Followed): void {

@@ -2,7 +2,7 @@
  * Path MTU by link and target: sockets, time and randomness of path-mtu.ts.  Probes leave by their link, whatever the
  * main table says: the socket is bound to the interface and carries the link's mark.
  */
-import { type Ip, isIpv4 } from "../../../base/address.ts";
+import { formatIp, type Ip, isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { sameSecret } from "../../../base/octets.ts";
 import type { DatagramMeta, Datagrams, Loop } from "../../../netstack/kernel/loop.ts";
@@ -25,8 +25,9 @@ export interface MtuTask {
 }
 
 export interface PathMtusEvents {
-  /** undefined: not known any more. */
-  found(link: string, target: Ip, mtu: number | undefined): void;
+  found(link: string, target: Ip): void;
+  /** What was found in an earlier life. */
+  remembered(link: string, target: Ip): number | undefined;
   event(name: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
@@ -63,6 +64,14 @@ export class PathMtus implements Disposable {
   of(link: string, target: Ip): number | undefined {
     return this.#links.get(link)?.searches.get(target)?.search.result;
   }
+  all(link: string): Readonly<Record<string, number>> {
+    const searches = [...(this.#links.get(link)?.searches ?? [])];
+    return Object.fromEntries(
+      searches.flatMap(([target, { search }]) =>
+        search.result === undefined ? [] : [[formatIp(target), search.result]],
+      ),
+    );
+  }
   /** What the link itself can carry, by the target to which most of it comes through. */
   best(link: string): number | undefined {
     const results = [...(this.#links.get(link)?.searches.values() ?? [])].flatMap(({ search }) => search.result ?? []);
@@ -75,7 +84,8 @@ export class PathMtus implements Disposable {
 
   #begin(link: Link, target: Ip): void {
     const [high = 0, low = 0, ...token] = randomOctets(2 + TOKEN);
-    const search = searchOf(isIpv4(target) ? 4 : 6, link.task.most, this.#loop.now());
+    const earlier = this.#on.remembered(link.task.link, target);
+    const search = searchOf(isIpv4(target) ? 4 : 6, link.task.most, this.#loop.now(), earlier);
     const running: Search = {
       search,
       target,
@@ -95,7 +105,7 @@ export class PathMtus implements Disposable {
     running.search = next;
     if (probe !== undefined) this.#send(link, running, probe.size);
     this.#arm(link, running);
-    if (next.result !== before) this.#on.found(link.task.link, running.target, next.result);
+    if (next.result !== before) this.#on.found(link.task.link, running.target);
   }
 
   #arm(link: Link, running: Search): void {

@@ -82,7 +82,7 @@ export class WanProcess implements AsyncDisposable {
     this.#wake();
   }
   #wake(): void {
-    for (const resolve of [...this.#waiting]) resolve();
+    for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
   #last(): string {

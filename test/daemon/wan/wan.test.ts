@@ -2,7 +2,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { inside } from "../../../netstack/kernel/namespace.ts";
 import type { LinkSpec, UnderlayPlan } from "../../../sdwan/underlay-plan.ts";
 import { UNABLE } from "../../netstack/kernel/segment.ts";
@@ -44,6 +45,8 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
   beforeEach(() => {
     line = new Line();
     line.connect();
+    line.ip(line.here, "link add wan2 type veth peer name provider2", "link set provider2 up", "link set wan2 up");
+    line.ip(line.here, "address add 203.0.113.10/24 dev wan2", "route add default via 203.0.113.1 dev wan2 metric 200");
     // Sockets of wireguard-go are by name, for the whole machine.
     device = (site) => `nv${process.pid.toString(36)}${line.here.slice(-3, -1)}${site[0]}`;
     here = {
@@ -107,7 +110,10 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     };
     return {
       site: own.name,
-      links: [link],
+      links:
+        own === here
+          ? [link, { ...link, name: "isp2", ifname: "wan2", mark: 4, table: 11_004, mtu: undefined }]
+          : [link],
       tunnels: [
         { ifname: device(own.name), link: "isp1", listenPort: PORT, mark: 1, dscp: 0, mtu: undefined, peers: [peer] },
       ],
@@ -115,6 +121,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
         { mark: 1, table: 11_001, what: { kind: "link", link: "isp1" } },
         { mark: 2, table: 11_002, what: { kind: "class", name: "default" } },
         { mark: 3, table: 11_003, what: { kind: "back", ifname: device(own.name) } },
+        ...(own === here ? [{ mark: 4, table: 11_004, what: { kind: "link" as const, link: "isp2" } }] : []),
       ],
       classes: [],
       overlay: [`${own.overlay}/32`],
@@ -172,14 +179,30 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     expect(run(here, `wg show ${device("here")} fwmark`).trim()).toBe("0x1000000");
 
     const settled = kernelOf(here);
+    expect(settled).toContain("default via 203.0.113.1 dev wan2 table 11004 proto 110");
     await first.kill();
     expect(passes()).toBe(true);
     expect(kernelOf(here)).toBe(settled);
 
+    // Not even for a moment: whoever watches the kernel sees nothing.
+    const heard = join(line.directory, "heard");
+    line.start(line.here, "sh", "-c", `exec ip monitor route rule address >${heard}`);
+    line.start(line.here, "sh", "-c", `exec nft monitor >${heard}.nft`);
+    const told = (file: string): readonly string[] =>
+      readFileSync(file, "utf8")
+        .split("\n")
+        .filter((each) => each !== "");
+    await vi.waitUntil(() => {
+      run(here, "ip route add 203.0.113.200 dev wan2; ip route del 203.0.113.200 dev wan2");
+      run(here, "nft add table ip seen; nft delete table ip seen");
+      return existsSync(heard) && told(heard).length > 0 && told(`${heard}.nft`).length > 0;
+    });
     const second = await start(here, plan(here, there));
     await up(second, here, there);
     expect(kernelOf(here)).toBe(settled);
     expect(second.event("wan.steering-changed")).toBeUndefined();
+    expect(told(heard).filter((each) => !each.includes("203.0.113.200"))).toEqual([]);
+    expect(told(`${heard}.nft`).filter((each) => !/table ip seen|new generation/.test(each))).toEqual([]);
     expect(passes()).toBe(true);
 
     // Control dies: the process goes, its work stays.
@@ -237,8 +260,8 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await process.until("degraded", () => (process.links.get("isp1")?.state === "degraded" ? true : undefined));
     process.send({ kind: "stop", keep: false });
     await process.exited;
-    expect(JSON.parse(readFileSync(`${line.directory}/here/wan-usage.json`, "utf8"))).toMatchObject({
-      links: { isp1: {} },
+    expect(JSON.parse(readFileSync(`${line.directory}/here/wan-links.json`, "utf8"))).toMatchObject({
+      links: { isp1: { usage: { octets: expect.any(Number) } } },
     });
   }, 60_000);
 });

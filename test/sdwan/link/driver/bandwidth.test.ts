@@ -40,7 +40,7 @@ describe.skipIf(UNABLE !== undefined)("bandwidth by trains", () => {
   const born = (): Bandwidth => {
     const part = new Bandwidth(loop, {
       measured: (_, bits) => (found = bits),
-      event: (name, { why }) => events.push(`${name} ${String(why ?? "")}`.trim()),
+      event: (name, { why }) => events.push(typeof why === "string" ? `${name} ${why}` : name),
     });
     parts.push(part);
     return part;

@@ -56,7 +56,7 @@ describe.skipIf(UNABLE !== undefined)("links of a host", () => {
     new Links({
       loop,
       wall: () => Date.now(),
-      usageFile: join(line.directory, "usage.json"),
+      memoryFile: join(line.directory, "links.json"),
       on: {
         changed: (now) => (facts = now),
         gone: (name) => events.push(`gone ${name}`),
@@ -259,6 +259,26 @@ ip route replace default via $router dev wan proto dhcp
       expect(events).toContain("wan.link-mtu");
     });
 
+    test("what was found stands in the next life, until that knows better; another interface knows nothing", () => {
+      line.connect();
+      narrow(1437);
+      plan({});
+      aim(server4);
+      becomes("found", () => facts?.mtu === 1437);
+      links[Symbol.dispose]();
+      links = born();
+      plan({});
+      expect(facts?.mtu).toBe(1437);
+      aim(server4);
+      expect(links.pathMtu("isp1", server4)).toBe(1437);
+      narrow(1500);
+      links[Symbol.dispose]();
+      links = born();
+      plan({});
+      aim(server4);
+      becomes("raised", () => facts?.mtu === 1500);
+    });
+
     test("the widest of many is the link's own", () => {
       line.connect();
       narrow(1400);
@@ -301,7 +321,7 @@ ip route replace default via $router dev wan proto dhcp
     expect(facts?.quotaSpent).toBe(false);
     links[Symbol.dispose]();
     // Another boot: its counters began at zero, and all that they say came after what is in the file.
-    const file = join(line.directory, "usage.json");
+    const file = join(line.directory, "links.json");
     const kept = readFileSync(file, "utf8");
     writeFileSync(file, kept.replace(/"counter":"[^"]*"/, '"counter":"another 1"'));
     send(60_000);
@@ -314,7 +334,7 @@ ip route replace default via $router dev wan proto dhcp
     writeFileSync(file, "{");
     links = born();
     plan({});
-    expect(events).toContain("wan.usage-unreadable");
+    expect(events).toContain("wan.memory-unreadable");
     expect(readFileSync(`${file}.unreadable`, "utf8")).toBe("{");
   });
 });
