@@ -5,7 +5,7 @@
  * `filtering` is wanted, for a mapping of before may still be open.  Sans-IO.
  */
 import { formatIp } from "../../base/address.ts";
-import { earliest, type Instant } from "../../base/unit.ts";
+import { earliest, type Instant, ms } from "../../base/unit.ts";
 import { encodeBindingRequest, type StunAddress, type StunChange, type StunMessage } from "./packet.ts";
 import type { Behavior, Filtering, Mapping } from "./plan.ts";
 import { type Outgoing, type Timing, Transaction, USUAL_TIMING } from "./transaction.ts";
@@ -51,6 +51,10 @@ export class Discovery {
   get result(): Behavior | undefined {
     return this.#result;
   }
+  /** Where the outside sees the port; there long before the result. */
+  get mapped(): StunAddress | undefined {
+    return this.#first;
+  }
   get due(): Instant | undefined {
     return this.#result === undefined ? earliest(this.#transaction.due, undefined) : undefined;
   }
@@ -76,7 +80,9 @@ export class Discovery {
 
   #ask(to: StunAddress, change: StunChange | undefined, now: Instant): Transaction {
     const id = this.#spec.random();
-    return new Transaction({ to, id, bytes: encodeBindingRequest(id, { change }) }, this.#timing, now);
+    // That the server answers is known by then, and silence is what most gateways answer.
+    const timing = change === undefined ? this.#timing : FILTER_TIMING;
+    return new Transaction({ to, id, bytes: encodeBindingRequest(id, { change }) }, timing, now);
   }
   #next(test: Test, to: StunAddress, now: Instant, change?: StunChange): void {
     this.#test = test;
@@ -175,4 +181,5 @@ function same(a: StunAddress, b: StunAddress): boolean {
 function textOf(address: StunAddress | undefined): string {
   return address === undefined ? "nothing" : formatIp(address.ip);
 }
+const FILTER_TIMING: Timing = { rto: ms(150), most: 3 };
 const TWO = "by two addresses and two ports of one server";

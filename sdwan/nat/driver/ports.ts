@@ -212,7 +212,11 @@ export class Ports implements Disposable {
   #turn(port: Port, discovery: Discovery, now: Instant): void {
     const { link, listenPort, ifname } = port.spec;
     for (const { to, bytes } of discovery.wake(now)) this.raw(link, to.ip)?.send(bytes, listenPort, to);
-    const { result } = discovery;
+    const { result, mapped } = discovery;
+    if (result === undefined && mapped !== undefined && port.behavior === undefined) {
+      port.behavior = { mapped, mapping: "unknown", filtering: "unknown", ports: [], why: "being looked at" };
+      this.#parts.changed(ifname);
+    }
     if (result === undefined) return;
     const before = port.behavior;
     port.discovery = undefined;
