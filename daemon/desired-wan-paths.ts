@@ -1,6 +1,7 @@
 /** What pulse measures: a path for each pair of links and for each link towards the internet; reflectors; BFD on tunnels. */
 import { formatIp, isLinkLocal, parseIp } from "../base/address.ts";
 import type { BfdSpec } from "../netstack/bfd/plan.ts";
+import { packetMark } from "../netstack/kernel/marks.ts";
 import type { WanLink } from "../resources/kinds.ts";
 import { keyOf } from "../resources/wan-lanes.ts";
 import { firstHost, isMetered } from "../resources/wan-sites.ts";
@@ -153,7 +154,7 @@ function linkPath(world: WanWorld, link: WanLink): PathSpec {
 function internetProbe(world: WanWorld, link: WanLink): ProbeSpec {
   const { probe } = link.spec;
   if (probe.kind === "none") return { kind: "none" };
-  const mark = world.mark(keyOf({ kind: "link", link: link.metadata.name }));
+  const mark = packetMark(world.mark(keyOf({ kind: "link", link: link.metadata.name })));
   const pace = internetPace(world, link, probe);
   switch (probe.kind) {
     case "icmp": {

@@ -136,12 +136,14 @@ function tunnels(world: WanWorld): readonly TunnelSpec[] {
 }
 
 function peerSpec(world: WanWorld, { device, remote, link }: Pair): TunnelPeerSpec {
-  const { publicKey, presharedKeyFile, persistentKeepalive } = remote.cluster.spec.connection.tunnel.wireGuard;
+  const { publicKey, nextPublicKey, presharedKeyFile, persistentKeepalive } =
+    remote.cluster.spec.connection.tunnel.wireGuard;
   const port = tunnelPort(link.port, device.near, device.dscp);
   return {
     site: remote.name,
     link: link.name,
     publicKey,
+    nextPublicKey,
     presharedKey: presharedKeyFile === undefined ? undefined : world.secrets.get(presharedKeyFile),
     endpoint: link.host === undefined ? undefined : formatHostPort({ host: link.host, port }),
     allowedIps: allowedIps(world, remote.name),

@@ -7,6 +7,9 @@ import { hostPort, publicKey, siteName } from "./wan-values.ts";
 
 const wireGuard = z.strictObject({
   publicKey: publicKey.describe("Its public key: what `novactl wan keys` shows there."),
+  nextPublicKey: publicKey
+    .optional()
+    .describe("The public key that it is about to change to: both are let in, so that no packet is lost meanwhile."),
   presharedKeyFile: secretFile
     .optional()
     .describe("File with a preshared key in base64 as `wg genpsk` prints it, equal on both sites."),

@@ -53,7 +53,7 @@ export type ProbeSpec =
       /** Whether the device carries this path alone, so that its counters tell the loss of traffic. */
       readonly counters: boolean;
     }
-  /** Third parties; a round answers when one of them does. Bound to the device, marked with `mark`. */
+  /** Third parties; a round answers when one of them does. Bound to the device; `mark` is the packet mark (SO_MARK). */
   | { readonly kind: "icmp"; readonly targets: readonly string[]; readonly mark: number; readonly pace: Pace }
   | {
       readonly kind: "tcp";

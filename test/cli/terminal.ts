@@ -9,6 +9,7 @@ import type { LoadedResource, Status } from "../../daemon/admin/api.ts";
 import { type AdminActions, adminServer } from "../../daemon/admin/server.ts";
 import { Events } from "../../daemon/events.ts";
 import { ROUTING_ANSWERS } from "../daemon/routing-answers.ts";
+import { WAN_ANSWERS } from "../daemon/wan-answers.ts";
 
 export interface Ran {
   readonly exit: ExitCode;
@@ -162,6 +163,7 @@ export const RESOURCES: readonly LoadedResource[] = [
 
 const ANSWERS: AdminActions = {
   ...ROUTING_ANSWERS,
+  ...WAN_ANSWERS,
   status: () => STATUS,
   resources: () => ({ generation: 3, resources: RESOURCES }),
   apply: ({ dryRun }) =>

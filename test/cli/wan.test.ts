@@ -1,0 +1,100 @@
+/** `novactl wan`: links, paths, policies, flows, keys, explain. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { err } from "../../base/result.ts";
+import { EXIT } from "../../cli/command.ts";
+import { WAN_STATUS } from "../daemon/wan-answers.ts";
+import { FakeDaemon } from "./terminal.ts";
+
+let daemon: FakeDaemon;
+beforeAll(async () => {
+  daemon = await new FakeDaemon().listen();
+});
+afterAll(() => daemon[Symbol.asyncDispose]());
+const columns = (line: string | undefined): readonly string[] => (line ?? "").split(/ {3,}/);
+const lines = (text: string): readonly string[] => text.trimEnd().split("\n");
+
+describe("novactl wan", () => {
+  it("links: state, addresses, NAT, quota, and why", async () => {
+    const { exit, out } = await daemon.novactl(["wan"]);
+    expect(exit).toBe(EXIT.ok);
+    const [head, first, second] = lines(out).map(columns);
+    expect(head).toContain("GATEWAY");
+    expect(first?.slice(0, 4)).toEqual(["isp1", "wan1", "primary", "up"]);
+    expect(first).toContain("endpoint-independent");
+    expect(first).toContain("95 Mbit/s");
+    expect(second).toContain("1.4 GiB of 954 MiB");
+    expect(second?.at(-1)).toBe("no IPv6");
+  });
+  it("paths: life, figures with how many packets a loss is made of, who relays; of one site or link", async () => {
+    const { out } = await daemon.novactl(["wan", "paths"]);
+    const [, first, second, third] = lines(out).map(columns);
+    expect(first?.slice(0, 2)).toEqual(["isp1>madrid/isp1", "alive"]);
+    expect(first).toEqual(expect.arrayContaining(["12.3ms", "1.25ms", "0.5% of 600", "4.33", "direct", "nv-isp1-0"]));
+    expect(second).toEqual(expect.arrayContaining(["dead", "oslo", "no answer for 3 probes"]));
+    expect(third).toEqual(expect.arrayContaining(["unusable", "link isp1: no carrier"]));
+    expect(lines((await daemon.novactl(["wan", "paths", "isp2"])).out)).toHaveLength(2);
+    const wide = (await daemon.novactl(["wan", "paths", "-o", "wide"])).out;
+    expect(wide).toContain("auth=2");
+    expect(wide).toContain("4.77 MiB");
+  });
+  it("policies: what each destination takes now, and why", async () => {
+    const { out } = await daemon.novactl(["wan", "policies"]);
+    const [, first, second] = lines(out).map(columns);
+    expect(first).toEqual(
+      expect.arrayContaining(["voice", "200", "lowest-latency", "46", "madrid", "isp1>madrid/isp1", "chosen"]),
+    );
+    expect(second).toContain("internet");
+  });
+  it("flows, with what was left out", async () => {
+    const { out, err: said } = await daemon.novactl(["wan", "flows"]);
+    expect(columns(lines(out)[1])).toEqual([
+      "udp",
+      "10.1.0.5:4000",
+      "10.2.0.9:5060",
+      "voice",
+      "-",
+      "4",
+      "10",
+      "1.95 KiB",
+    ]);
+    expect(said).toContain("3 more");
+  });
+  it("explain: the policy and why, the path, every candidate and why it lost, links that are none", async () => {
+    const { out } = await daemon.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9", "udp", "5060", "46"]);
+    expect(out).toContain("policy      voice: port 5060 is one of 5060\n");
+    expect(out).toContain("carried by  isp1>madrid/isp1 (link isp1, device nv-isp1-0)\n");
+    expect(out).toMatch(/\* +isp1>madrid\/isp1 +0 +good +12\.34/);
+    expect(out).toMatch(/isp2>madrid\/isp1 +1 +dead .* no answer for 3 probes\n/);
+    expect(out).toContain("link lte is no candidate: reserved for office\n");
+    expect((await daemon.novactl(["wan", "explain", "10.1.0.5"])).exit).toBe(EXIT.usage);
+    expect((await daemon.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9", "udp", "x"])).exit).toBe(EXIT.usage);
+  });
+  it("keys, measure, rediscover", async () => {
+    expect((await daemon.novactl(["wan", "keys"])).out).toContain(
+      "public key ours, private key in /var/lib/novaedge/wan.key",
+    );
+    expect((await daemon.novactl(["wan", "measure", "isp1"])).out).toContain("measuring isp1");
+    expect((await daemon.novactl(["wan", "measure"])).exit).toBe(EXIT.usage);
+    expect((await daemon.novactl(["wan", "rediscover"])).out).toContain("every link");
+  });
+  it("as JSON", async () => {
+    const json = async (...words: readonly string[]): Promise<unknown> =>
+      JSON.parse((await daemon.novactl(["wan", ...words, "-o", "json"])).out);
+    expect(await json("links")).toEqual(JSON.parse(JSON.stringify(WAN_STATUS.links)));
+    expect(await json("paths")).toEqual(JSON.parse(JSON.stringify(WAN_STATUS.paths)));
+    expect(await json("policies")).toEqual(JSON.parse(JSON.stringify(WAN_STATUS.policies)));
+    expect(await json("keys")).toMatchObject({ publicKey: "ours" });
+    expect(await json("explain", "10.1.0.5", "10.2.0.9")).toMatchObject({ policy: "voice" });
+  });
+  it("says why there is nothing", async () => {
+    const refusal = { code: "NO_WAN", message: "this site has no WAN links", problems: [] } as const;
+    await using none = await new FakeDaemon({
+      wan: () => ({ site: undefined, links: [], paths: [], policies: [] }),
+      wanExplain: async () => err(refusal),
+    }).listen();
+    const { exit, err: said } = await none.novactl(["wan"]);
+    expect([exit, said]).toEqual([EXIT.ok, expect.stringContaining("no WAN links here")]);
+    const asked = await none.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9"]);
+    expect([asked.exit, asked.err]).toEqual([EXIT.failed, "novactl: error: this site has no WAN links [NO_WAN]\n"]);
+  });
+});
