@@ -1,0 +1,103 @@
+/**
+ * What our tunnels cost: throughput and CPU of a tunnel of ours, with marks, rules and classification around it, against
+ * wireguard-go as it comes, between hosts that are alike, in turns, in the same run.
+ */
+import { type ChildProcess, execFile } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { spawnInside } from "../netstack/kernel/namespace.ts";
+import type { BenchOptions } from "./options.ts";
+import { cpuMicroseconds, peer } from "./peer.ts";
+import { type Report, Samples } from "./report.ts";
+import { barePair, ourPair, type Pair } from "./tunnel/pair.ts";
+
+export async function tunnel(options: BenchOptions): Promise<Report> {
+  peer("wireguard-go", "wireguard-go");
+  peer("wg", "wireguard-tools");
+  peer("iperf3", "iperf3");
+  const samples = new Samples();
+  const rounds = options.rounds ?? (options.quick ? 2 : 8);
+  const seconds = options.quick ? 2 : 5;
+  await using bare = await barePair();
+  await using ours = await ourPair();
+  for (const pair of [bare, ours]) await measure(undefined, pair, TCP, 1); // handshake, caches, the governor
+  for (let round = 0; round < rounds; round++) {
+    // Who is first alternates: what warms up or gets in the way meets both.
+    const order = round % 2 === 0 ? [bare, ours] : [ours, bare];
+    for (const each of options.quick ? CASES.slice(0, 2) : CASES)
+      for (const pair of order) await measure(samples, pair, each, seconds);
+  }
+  return samples.report("tunnel", ["throughput", "cpu_per_gb", "machine_per_gb"]);
+}
+
+interface Case {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+/** One transfer from the client to the server through the tunnel. */
+async function measure(samples: Samples | undefined, pair: Pair, { name, args }: Case, seconds: number): Promise<void> {
+  const server = spawnInside(pair.server, "iperf3", ["-s", "-1", "--forceflush"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  try {
+    await listening(server);
+    const before = { pids: carriers(pair), machine: busySeconds() };
+    const command = ["-c", "10.2.0.1", "-B", "10.1.0.1", "-t", String(seconds), "-J", ...args];
+    const { stdout } = await run("nsenter", [`--net=/run/netns/${pair.client}`, "iperf3", ...command]);
+    const after = { pids: carriers(pair), machine: busySeconds() };
+    const { bits, octets, lost } = read(stdout);
+    const gigabytes = octets / 1e9;
+    process.stderr.write(`${pair.subject} ${name}: ${(bits / 1e6).toFixed(0)} Mbit/s\n`);
+    samples?.add(pair.subject, name, "throughput", "Mbit/s", bits / 1e6);
+    samples?.add(pair.subject, name, "cpu_per_gb", "s", (after.pids - before.pids) / 1e6 / gigabytes);
+    samples?.add(pair.subject, name, "machine_per_gb", "s", (after.machine - before.machine) / gigabytes);
+    if (lost !== undefined) samples?.add(pair.subject, name, "lost", "%", lost);
+    if (server.exitCode === null) await once(server, "close");
+  } finally {
+    server.kill("SIGKILL");
+  }
+}
+
+async function listening(server: ChildProcess): Promise<void> {
+  if (server.stdout === null) throw new TypeError("a server without output");
+  for await (const chunk of server.stdout) if (String(chunk).includes("listening")) return;
+  throw new Error("iperf3 does not listen");
+}
+
+/** CPU time of the processes that carry the tunnel and of those that keep it. */
+function carriers(pair: Pair): number {
+  return pair.pids.reduce((sum, pid) => sum + cpuMicroseconds(pid), 0);
+}
+
+/** CPU time of the whole machine: what the kernel does for marks and rules is nobody's else. */
+function busySeconds(): number {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, soft = 0] = (
+    readFileSync("/proc/stat", "utf8").split("\n")[0] ?? ""
+  )
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + irq + soft) / 100;
+}
+
+function read(text: string): { readonly bits: number; readonly octets: number; readonly lost: number | undefined } {
+  const { end, error } = JSON.parse(text) as {
+    readonly error?: string;
+    readonly end: Record<string, Readonly<Record<string, number>> | undefined>;
+  };
+  if (error !== undefined) throw new Error(`iperf3: ${error}`);
+  const sum = end["sum_received"] ?? end["sum"];
+  if (sum === undefined) throw new Error("iperf3 says nothing");
+  const udp = end["sum"]?.["lost_percent"];
+  return { bits: sum["bits_per_second"] ?? 0, octets: sum["bytes"] ?? 0, lost: udp };
+}
+
+const run = promisify(execFile);
+const TCP: Case = { name: "tcp", args: [] };
+const CASES: readonly Case[] = [
+  TCP,
+  { name: "udp-200M", args: ["-u", "-b", "200M", "-l", "1300"] },
+  { name: "tcp-reverse", args: ["-R"] },
+  { name: "tcp-4", args: ["-P", "4"] },
+];

@@ -1,0 +1,215 @@
+/** Two hosts with a wire between them and a WireGuard tunnel over it: ours, or wireguard-go as it comes. */
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ipv4 } from "../../base/address.ts";
+import {
+  createNamespace,
+  deleteNamespace,
+  inside,
+  openNamespace,
+  spawnInside,
+} from "../../netstack/kernel/namespace.ts";
+import { RouteSocket } from "../../netstack/kernel/netlink/route-socket.ts";
+import { endWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
+import type { ClassMatch, ClassSpec, LaneSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+import type { SiteOrder } from "./site.ts";
+
+export interface Pair extends AsyncDisposable {
+  readonly subject: string;
+  /** Namespaces of the client and of the server. */
+  readonly client: string;
+  readonly server: string;
+  /** All processes that carry or keep the tunnel. */
+  readonly pids: readonly number[];
+}
+
+/** wireguard-go, set up by hand, one route: what anybody would compare with. */
+export async function barePair(): Promise<Pair> {
+  const hosts = wire("b");
+  const keys = hosts.map(() => newKey());
+  const directory = mkdtempSync(join(tmpdir(), "nv-bench-"));
+  for (const [index, host] of hosts.entries()) {
+    const run = (...args: readonly string[]): void =>
+      void execFileSync("nsenter", [`--net=/run/netns/${host.namespace}`, ...args], { stdio: "ignore" });
+    const file = join(directory, host.ifname);
+    writeFileSync(file, keys[index]?.privateKey ?? "", { mode: 0o600 });
+    run("wireguard-go", host.ifname);
+    run("ip", "link", "set", host.ifname, "mtu", String(MTU), "up");
+    run("wg", "set", host.ifname, "private-key", file, "listen-port", "51820");
+    const [other, key] = [hosts[1 - index], keys[1 - index]];
+    if (other === undefined || key === undefined) continue;
+    const peer = ["peer", key.publicKey, "endpoint", `${other.wire}:51820`, "persistent-keepalive", "25"];
+    run("wg", "set", host.ifname, ...peer, "allowed-ips", other.network);
+    run("ip", "route", "add", other.network, "dev", host.ifname, "src", host.address);
+  }
+  rmSync(directory, { recursive: true });
+  return pairOf("wireguard-go", hosts, []);
+}
+
+/** Ours, with marks, rules and eight classes. */
+export async function ourPair(): Promise<Pair> {
+  const hosts = wire("n");
+  const keys = hosts.map(() => newKey());
+  const sites: ChildProcess[] = [];
+  for (const [index, host] of hosts.entries()) {
+    const [other, own, key] = [hosts[1 - index], keys[index], keys[1 - index]];
+    if (other === undefined || own === undefined || key === undefined) continue;
+    const order: SiteOrder = {
+      plan: planOf(host, other, own.privateKey, key.publicKey),
+      source: host.address,
+      remote: other.network,
+    };
+    const program = join(import.meta.dirname, "site.ts");
+    const args = [program, JSON.stringify(order)];
+    sites.push(spawnInside(host.namespace, process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] }));
+  }
+  for (const site of sites) if (site.stdout !== null) await once(site.stdout, "data");
+  return pairOf("novaedge", hosts, sites);
+}
+
+interface Host {
+  readonly namespace: string;
+  readonly ifname: string;
+  /** Of the outer packets. */
+  readonly wire: string;
+  /** Of the site itself. */
+  readonly address: string;
+  readonly network: string;
+}
+
+function wire(kind: string): readonly Host[] {
+  const tag = `${process.pid.toString(36)}${kind}`;
+  const hosts = [1, 2].map((n) => ({
+    namespace: `nv${process.pid}x${kind}${n}`,
+    ifname: `${kind === "n" ? "nv" : "wb"}${tag}${n}`,
+    wire: `192.0.2.${n}`,
+    address: `10.${n}.0.1`,
+    network: `10.${n}.0.0/24`,
+  }));
+  for (const { namespace } of hosts) createNamespace(namespace);
+  const [first, second] = hosts.map(({ namespace }) => inside(namespace, () => new RouteSocket()));
+  if (first === undefined || second === undefined) throw new TypeError("a wire has two ends");
+  const namespaceFd = openNamespace(hosts[1]?.namespace ?? "");
+  first.addVeth("wan", { name: "wan", namespaceFd });
+  for (const [index, route] of [first, second].entries()) {
+    const host = hosts[index];
+    if (host === undefined) continue;
+    route.changeLink("wan", { up: true });
+    route.addAddress({ ip: ipv4(host.wire), prefixLength: 24, index: route.indexOf("wan") });
+    route.addAddress({ ip: ipv4(host.address), prefixLength: 32, index: route.indexOf("lo") });
+    route[Symbol.dispose]();
+  }
+  return hosts;
+}
+
+function pairOf(subject: string, hosts: readonly Host[], sites: readonly ChildProcess[]): Pair {
+  const carriers = hosts.map(({ ifname }) => wireguardGoOf(ifname));
+  return {
+    subject,
+    client: hosts[0]?.namespace ?? "",
+    server: hosts[1]?.namespace ?? "",
+    pids: [...carriers, ...sites.map(({ pid }) => pid)].filter((pid) => pid !== undefined),
+    [Symbol.asyncDispose]: async () => {
+      for (const site of sites) {
+        if (site.exitCode !== null) continue;
+        site.kill("SIGKILL");
+        await once(site, "close");
+      }
+      for (const { ifname, namespace } of hosts) {
+        endWireguardGo(ifname);
+        deleteNamespace(namespace);
+      }
+    },
+  };
+}
+
+function newKey(): { readonly privateKey: string; readonly publicKey: string } {
+  const privateKey = execFileSync("wg", ["genkey"], { encoding: "utf8" }).trim();
+  return { privateKey, publicKey: execFileSync("wg", ["pubkey"], { encoding: "utf8", input: privateKey }).trim() };
+}
+
+function planOf(own: Host, other: Host, privateKey: string, publicKey: string): UnderlayPlan {
+  const names = ["voice", "video", "bulk", "office", "backup", "guests", "infra", "default"];
+  const classes = names.map((name, index) => ({ ...CLASS, name, mark: 10 + index, match: MATCHES[name] ?? ANY }));
+  const lanes: readonly LaneSpec[] = [
+    { mark: 1, table: 11_001, what: { kind: "link", link: "isp1" } },
+    { mark: 2, table: 11_002, what: { kind: "back", ifname: own.ifname } },
+    ...classes.map(({ name, mark }) => ({ mark, table: 11_000 + mark, what: { kind: "class", name } }) as const),
+  ];
+  return {
+    site: own.namespace,
+    links: [
+      {
+        name: "isp1",
+        ifname: "wan",
+        mark: 1,
+        table: 11_001,
+        gateway4: "none",
+        gateway6: "none",
+        masquerade: true,
+        publicIp: undefined,
+        mtu: undefined,
+        quota: undefined,
+        bandwidthTest: undefined,
+      },
+    ],
+    tunnels: [
+      {
+        ifname: own.ifname,
+        link: "isp1",
+        listenPort: 51_820,
+        mark: 1,
+        dscp: 0,
+        mtu: MTU,
+        peers: [
+          {
+            site: other.namespace,
+            link: "isp1",
+            publicKey,
+            presharedKey: undefined,
+            endpoint: `${other.wire}:51820`,
+            allowedIps: [other.network],
+            keepalive: 25,
+            relay: undefined,
+          },
+        ],
+      },
+    ],
+    lanes,
+    classes,
+    overlay: [],
+    prefixes: [own.network],
+    privateKey,
+    wireguard: "userspace",
+    stun: { servers: [], interval: 60_000 },
+    rendezvous: undefined,
+  };
+}
+
+const CLASS: Pick<ClassSpec, "dscp" | "balance"> = { dscp: undefined, balance: undefined };
+const ANY: ClassMatch = {
+  sources: [],
+  destinations: [],
+  protocols: [],
+  ports: [],
+  dscp: [],
+  interfaces: [],
+  users: [],
+  hosts: [],
+  proxied: [],
+};
+/** The traffic of the bench meets the sixth of eight: what comes before has to be looked at. */
+const MATCHES: Readonly<Record<string, ClassMatch>> = {
+  voice: { ...ANY, dscp: [46], protocols: ["udp"] },
+  video: { ...ANY, dscp: [34, 36, 38] },
+  bulk: { ...ANY, protocols: ["tcp"], ports: [[873, 873]] },
+  office: { ...ANY, destinations: ["203.0.113.0/24", "198.51.100.0/24"] },
+  backup: { ...ANY, protocols: ["tcp"], ports: [[10_000, 10_100]] },
+  guests: { ...ANY, ports: [[5201, 5299]], protocols: ["tcp", "udp"] },
+  infra: { ...ANY, protocols: ["icmp"] },
+};
+/** The same for both: a larger packet alone would win. */
+const MTU = 1420;
