@@ -8,6 +8,7 @@ import { OFFER } from "./targets-offer.ts";
 import { OSPF } from "./targets-ospf.ts";
 import { RESOURCES } from "./targets-resources.ts";
 import { STAMP } from "./targets-stamp.ts";
+import { STEER } from "./targets-steer.ts";
 import { STUN } from "./targets-stun.ts";
 import { WIREGUARD } from "./targets-wireguard.ts";
 
@@ -18,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   ...BFD,
   ...OSPF,
   ...STAMP,
+  ...STEER,
   ...STUN,
   ...OFFER,
   ...WIREGUARD,
