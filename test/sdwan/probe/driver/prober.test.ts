@@ -76,6 +76,19 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     expect((await x.until("still alive", () => true))[0]?.life.kind).toBe("alive");
   });
 
+  test("loss of traffic by the counters of both ends' devices", async () => {
+    await using lab = await network();
+    await using _y = reflect(lab);
+    await using x = probe(lab, [pathOf("4", STAMP)]);
+    await using _traffic = lab.host("x").spawn(process.execPath, ["-e", TRAFFIC]);
+    const busy = await x.until("traffic", ([report]) => (report?.figures?.lossOut?.of ?? 0) > 2000, 30_000);
+    expect(busy[0]?.figures?.lossOut?.low).toBeLessThan(1);
+    await lab.link("wan").impair({ forward: { loss: 10 } });
+    const [lossy] = await x.until("loss", ([report]) => (report?.figures?.lossRecent?.low ?? 0) > 3);
+    expect(lossy?.figures?.lossRecent?.of).toBeGreaterThan(100);
+    expect(lossy?.life.kind).toBe("alive");
+  });
+
   test("a device that loses its carrier, goes and comes back", async () => {
     await using lab = await network();
     await using _y = reflect(lab);
@@ -151,6 +164,13 @@ for (const address of ["10.0.0.1", "10.0.0.3"]) {
     for (const length of [10, 148]) socket.send(Buffer.alloc(length, 7), 8862, "10.0.0.2");
   });
 }
+`;
+
+/** About 500 packets a second, to a port that nobody listens on; their refusals are not sent back as fast. */
+const TRAFFIC = `
+const socket = require("node:dgram").createSocket("udp4");
+socket.on("error", () => undefined);
+setInterval(() => { for (let n = 0; n < 5; n++) socket.send(Buffer.alloc(100), 9, "10.0.0.2"); }, 10);
 `;
 
 function network(): Promise<Lab> {
