@@ -1,6 +1,6 @@
 /**
- * Reverse path filtering, made loose (RFC 3704 §2.4) where packets come in by another device than the main table would
- * answer by: on tunnels always, on WAN links where it is strict.  What was there before is noted and put back.
+ * Reverse path filtering, made loose (RFC 3704 §2.4) where it is strict and packets come in by another device than the
+ * main table would answer by: on tunnels and WAN links.  What was there before is noted and put back.
  */
 import { join } from "node:path";
 import { readSysctl, SysctlGuard } from "../../../netstack/kernel/sysctl.ts";
