@@ -12,6 +12,7 @@ import { WanProcess } from "./wan-process.ts";
 
 const TOOLS = ["wireguard-go", "wg", "fping"].every((each) => spawnSync("which", [each]).status === 0);
 const PORT = 51_820;
+const KEY = "5a".repeat(32);
 
 interface Keys {
   readonly privateKey: string;
@@ -129,7 +130,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
       privateKey: own.keys.privateKey,
       wireguard: "userspace",
       stun: { servers: [], interval: 60_000 },
-      rendezvous: undefined,
+      rendezvous: { local: own.overlay, port: 7000, sites: { [other.name]: { address: other.overlay, key: KEY } } },
     };
   };
   const up = async (process: WanProcess, site: Site, other: Site): Promise<void> => {
@@ -246,6 +247,56 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await process.until("nothing", () => (process.links.size === 0 && process.tunnels.size === 0 ? true : undefined));
     await process.until("no device", () => (run(here, "ip -o link").includes(device("here")) ? undefined : true));
     expect(run(here, "ip rule show")).not.toContain("11001");
+  }, 60_000);
+
+  test("bandwidth is measured through the tunnel when somebody asks, and remembered", async () => {
+    for (const [namespace, ifname] of [
+      [line.router, "net"],
+      [line.router, "lan"],
+    ] as const)
+      inside(namespace, () =>
+        line.run(
+          "tc",
+          ..."qdisc add dev IF root tbf rate 10mbit burst 5kb latency 500ms".replace("IF", ifname).split(" "),
+        ),
+      );
+    const far = await start(there, plan(there, here));
+    const near = await start(here, plan(here, there));
+    await Promise.all([up(near, here, there), up(far, there, here)]);
+    near.send({ kind: "measure-bandwidth", link: "isp2" });
+    await near.until("no tunnel", () => near.event("wan.bandwidth-failed"));
+    near.send({ kind: "measure-bandwidth", link: "isp1" });
+    const found = await near.until("bandwidth", () => near.links.get("isp1")?.bandwidth);
+    // What wireguard-go adds in padding is not counted.
+    expect(found.up / 10e6).toBeCloseTo(1, 0);
+    expect((found.down ?? 0) / 10e6).toBeCloseTo(1, 0);
+    await near.kill();
+    const again = await start(here, plan(here, there));
+    expect(await again.until("a link", () => again.links.get("isp1"))).toMatchObject({ bandwidth: found });
+  }, 60_000);
+
+  test("questions: flows, and what would become of a packet", async () => {
+    const far = await start(there, plan(there, here));
+    const near = await start(here, plan(here, there));
+    await Promise.all([up(near, here, there), up(far, there, here)]);
+    choose(here, there);
+    choose(there, here);
+    expect(passes()).toBe(true);
+    const packet = { source: here.overlay, destination: there.overlay, protocol: "icmp" } as const;
+    near.send({
+      kind: "ask",
+      n: 1,
+      question: { of: "classify", packet: { ...packet, port: undefined, dscp: undefined, ifname: undefined } },
+    });
+    near.send({ kind: "ask", n: 2, question: { of: "flows", most: 10 } });
+    const answers = await near.until("answers", () => {
+      const found = near.said.filter((each) => each.kind === "answer");
+      return found.length === 2 ? found : undefined;
+    });
+    expect(answers.map(({ n, answer }) => [n, answer.of])).toEqual([
+      [1, "classify"],
+      [2, "flows"],
+    ]);
   }, 60_000);
 
   test("pings are answered, links followed, usage kept", async () => {
