@@ -135,7 +135,8 @@ export function encode(packet: Heartbeat): Uint8Array {
   const writer = new Writer(new Uint8Array(MOST_OCTETS));
   writer.u16(MAGIC).u8(VERSION).u8(packet.multiplier).u16(packet.interval).u16(packet.owned).u48(packet.mac);
   writer.u64(packet.incarnation).u64(packet.sequence).u8(packet.echoes.length).u8(packet.entries.length);
-  writer.u8(packet.node.length).put(Uint8Array.from(packet.node, (letter) => letter.charCodeAt(0)));
+  writer.u8(packet.node.length);
+  for (let at = 0; at < packet.node.length; at++) writer.u8(packet.node.charCodeAt(at));
   writer.u8(packet.addresses.length);
   for (const address of packet.addresses) writeIp(writer, address);
   for (const echo of packet.echoes) writer.u32(echo.id).u64(echo.incarnation).u64(echo.sequence);
@@ -198,12 +199,28 @@ function readIp(reader: Reader): Result<Ip, Malformed> {
     return err(reader.short ? { kind: "short", have: 0 } : { kind: "family", got: family });
   if (family === 4) return ok(reader.u32() as Ipv4);
   const octets = reader.bytes(16);
-  return octets.length === 16 ? ok(ipOfOctets(octets) as Ipv6) : err({ kind: "short", have: octets.length });
+  return octets.length === 16 ? ok(ipv6In(octets)) : err({ kind: "short", have: octets.length });
 }
 
 function writeIp(writer: Writer, ip: Ip): void {
   if (isIpv4(ip)) writer.u8(4).u32(ip);
-  else writer.u8(6).put(octetsOfIp(ip));
+  else writer.u8(6).put(octetsOf(ip));
+}
+
+/** The same few addresses come in every heartbeat, and reading and writing the text of each would be half of its cost. */
+function ipv6In(octets: Uint8Array): Ipv6 {
+  const key = String.fromCharCode(...octets);
+  const known = READ.get(key);
+  if (known !== undefined) return known;
+  return remembered(READ, key, ipOfOctets(octets) as Ipv6);
+}
+function octetsOf(ip: Ipv6): Uint8Array {
+  return WRITTEN.get(ip) ?? remembered(WRITTEN, ip, octetsOfIp(ip));
+}
+function remembered<K, V>(map: Map<K, V>, key: K, value: V): V {
+  if (map.size >= MOST_REMEMBERED) map.clear();
+  map.set(key, value);
+  return value;
 }
 
 export const VERSION = 1;
@@ -213,6 +230,9 @@ export const MOST_NAME = 63;
 /** More peers than this are refused: echoes must leave room for entries. */
 export const MOST_PEERS = 31;
 const MAGIC = 0x4e56; // "NV"
+const READ = new Map<string, Ipv6>();
+const WRITTEN = new Map<Ipv6, Uint8Array>();
+const MOST_REMEMBERED = 2048;
 const ROLES: readonly Role[] = ["ineligible", "listening", "candidate", "claiming", "owner", "released"]; // wire order
 /** More are of no use to anybody. */
 export const MOST_ADDRESSES = 3;

@@ -2,7 +2,6 @@
  * All segments of this host: takes control's plan, follows the interfaces, owns what is in the kernel.  The pulse process
  * is this on a loop (daemon/pulse/main.ts).
  */
-import { createHmac, createSecretKey } from "node:crypto";
 import { formatIp, type Ip, ipOf } from "../../../base/address.ts";
 import type { Log } from "../../../base/log.ts";
 import { unreachable } from "../../../base/result.ts";
@@ -19,6 +18,7 @@ import type { VipNews, VipPlan } from "../plan.ts";
 import { Holdings } from "./holdings.ts";
 import { configOf } from "./plan-reader.ts";
 import { type LinkView, ownAddresses, SegmentDriver } from "./segment-driver.ts";
+import { signing } from "./signing.ts";
 
 export interface NodeParts {
   readonly loop: Loop;
@@ -70,8 +70,7 @@ export class NodeDriver implements Disposable {
     if (plan.segments.length > 0) {
       const key = Buffer.from(plan.key, "hex");
       if (key.length !== 32) throw new TypeError(`a key of ${key.length} octets`);
-      const secret = createSecretKey(key);
-      this.#sign = (bytes) => createHmac("sha256", secret).update(bytes).digest();
+      this.#sign = signing(key);
     }
     for (const [ifname, segment] of this.#segments) {
       if (plan.segments.some((each) => each.ifname === ifname)) continue;
