@@ -20,9 +20,11 @@ export function paths(world: WanWorld): readonly PathSpec[] {
 /** Id of the BFD session that guards the path, as the one who asks for it; undefined: none does. */
 export function bfdOf(world: WanWorld, pair: Pair): string | undefined {
   const { bfd, overlayCIDR } = world.settings.sdwan;
-  // A relay forwards, and so lowers the TTL: such packets are no single-hop BFD (RFC 5881 §5).
-  const relayed = via(reportOf(world, pair)) !== "direct";
-  return !bfd.enabled || overlayCIDR === undefined || relayed ? undefined : `${BFD_CLIENT}${pair.id}`;
+  const report = reportOf(world, pair);
+  if (!bfd.enabled || overlayCIDR === undefined) return undefined;
+  // There is no device yet; and a relay forwards, and so lowers the TTL: that is no single-hop BFD (RFC 5881 §5).
+  if (report === undefined || report.state === "down" || via(report) !== "direct") return undefined;
+  return `${BFD_CLIENT}${pair.id}`;
 }
 export const BFD_CLIENT = "wan/";
 

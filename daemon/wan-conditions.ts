@@ -103,7 +103,7 @@ function choices({ choices: made, plan }: Wan): readonly DesiredCondition[] {
     const report = made.get(id);
     // Lanes of single links are lost with their links, and nothing that has another way.
     if (report?.state !== "none" || candidates.length === 0 || id.includes("@") || id.startsWith("nv")) return [];
-    const then = killSwitch ? "its traffic is refused" : "its traffic is left to the main routing table";
-    return [{ code: "NO_PATH", severity: "error", subject: `choice/${id}`, message: `${report.why}; ${then}` }];
+    const then = killSwitch ? "; its traffic is refused" : "";
+    return [{ code: "NO_PATH", severity: "error", subject: `choice/${id}`, message: `${report.why}${then}` }];
   });
 }

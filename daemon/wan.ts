@@ -257,7 +257,8 @@ export class Wan {
     this.tunnels.set(key, report);
     const { ifname, link, site, remoteLink, state, via, endpoint, found, why } = report;
     if (before?.state !== state || before.via !== via) {
-      const level: Level = state === "up" && via === "direct" ? "info" : "warn";
+      const worse = state === "down" || before?.state === "up" || via !== "direct";
+      const level: Level = worse && !(state === "up" && via === "direct") ? "warn" : "info";
       const told = {
         tunnel: `${link}>${site}/${remoteLink}`,
         ifname,
@@ -304,13 +305,19 @@ export class Wan {
     }
   }
 
+  #isBack(table: number): boolean {
+    return this.#plan?.underlay.lanes.some((lane) => lane.table === table && lane.what.kind === "back") === true;
+  }
+
   #decided(decision: Decision): void {
     const { choice, from, to, reason, why, candidates } = decision;
     const spec = this.#plan?.steer.choices.find(({ id }) => id === choice);
     this.counters.decided(decision, spec);
     const fields = { choice, policy: spec?.policy, from, to, reason, why, candidates };
     const name = to === undefined ? "wan.lost" : from === to ? "wan.stays" : "wan.moved";
-    this.#parts.events.emit(name, fields, to === undefined ? "warn" : "info");
+    // Answers follow what the other side does: seldom worth a line.
+    const back = spec !== undefined && this.#isBack(spec.table);
+    this.#parts.events.emit(name, fields, back ? "debug" : to === undefined ? "warn" : "info");
   }
 }
 

@@ -157,7 +157,11 @@ describe("paths", () => {
   });
 
   it("probes inside the tunnel with the key of the two sites; BFD on its device; both spare metered links", () => {
-    const { steer } = planOf(withIsp2({ quota: { size: "1G" } }));
+    const from = {
+      ...withIsp2({ quota: { size: "1G" } }),
+      facts: { tunnels: tunnelReports({}, { ifname: "nv-isp2-0" }) },
+    };
+    const { steer } = planOf(from);
     const [plain, spared] = ["isp1>madrid/isp1", "isp2>madrid/isp1"].map((id) =>
       steer.paths.find((path) => path.id === id),
     );
@@ -169,15 +173,17 @@ describe("paths", () => {
       metered: true,
       probe: { pace: { interval: 1000, inDoubt: 50, octetsPerHour: 4 * 1024 ** 2 } },
     });
-    const { bfd } = wanted(withIsp2({ quota: { size: "1G" } })).wish;
+    const { bfd } = wanted(from).wish;
     const timing = (id: string): number | undefined => bfd.find((each) => each.id === id)?.timing.desiredMinTx;
     expect([timing("wan/isp1>madrid/isp1"), timing("wan/isp2>madrid/isp1")]).toEqual([50, 1000]);
+    expect(wanted().wish.bfd).toEqual([]); // no device is there yet
   });
 
   it("RFC 5881 §5: what a relay carries has no single-hop BFD, and is measured without the counters", () => {
-    const tunnels = tunnelReports({ via: "oslo" });
+    const tunnels = tunnelReports({ via: "oslo" }, { ifname: "nv-isp1-1" });
     const { steer } = planOf({ facts: { tunnels } });
     expect(steer.paths[0]).toMatchObject({ via: "oslo", bfd: undefined, probe: { counters: false } });
+    expect(steer.paths.find(({ id }) => id === "isp1>madrid/isp2")?.bfd).toBe("wan/isp1>madrid/isp2");
   });
 
   it("unusable: the link is down, or the tunnel could not be made; not while nothing is known", () => {
