@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as elapse } from "node:timers/promises";
 import { ipv4 } from "../../base/address.ts";
 import {
   createNamespace,
@@ -13,7 +14,8 @@ import {
   spawnInside,
 } from "../../netstack/kernel/namespace.ts";
 import { RouteSocket } from "../../netstack/kernel/netlink/route-socket.ts";
-import { endWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
+import { endWireguardGo, socketOf, startWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
+import { answersAt } from "../../netstack/kernel/wireguard/uapi-door.ts";
 import type { ClassMatch, ClassSpec, LaneSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import type { SiteOrder } from "./site.ts";
 
@@ -36,7 +38,9 @@ export async function barePair(): Promise<Pair> {
       void execFileSync("nsenter", [`--net=/run/netns/${host.namespace}`, ...args], { stdio: "ignore" });
     const file = join(directory, host.ifname);
     writeFileSync(file, keys[index]?.privateKey ?? "", { mode: 0o600 });
-    run("wireguard-go", host.ifname);
+    const started = inside(host.namespace, () => startWireguardGo(host.ifname, undefined));
+    if (!started.ok) throw new Error(started.error);
+    await there(host.ifname);
     run("ip", "link", "set", host.ifname, "mtu", String(MTU), "up");
     run("wg", "set", host.ifname, "private-key", file, "listen-port", "51820");
     const [other, key] = [hosts[1 - index], keys[1 - index]];
@@ -68,6 +72,11 @@ export async function ourPair(): Promise<Pair> {
   }
   for (const site of sites) if (site.stdout !== null) await once(site.stdout, "data");
   return pairOf("novaedge", hosts, sites);
+}
+
+async function there(ifname: string): Promise<void> {
+  for (const end = Date.now() + 5_000; Date.now() < end; await elapse(5)) if (answersAt(socketOf(ifname))) return;
+  throw new Error(`wireguard-go made no ${ifname}`);
 }
 
 interface Host {
