@@ -39,6 +39,7 @@ export class KernelRoutes implements Task, Disposable {
   readonly #left = new Map<Key, string>();
   /** Ways by their next hops: thousands of routes share one. */
   readonly #ways = new Map<string, Way>();
+  #last: Way | undefined;
   #pulls = false;
   #settling = false;
   #begun = false;
@@ -126,7 +127,9 @@ export class KernelRoutes implements Task, Disposable {
       this.#pulls = false;
       return this.#settling;
     }
-    this.#apply(changes.flatMap((change) => this.#order(change)));
+    const orders: RouteOrder[] = [];
+    for (const change of changes) this.#order(change, orders);
+    this.#apply(orders);
     return true;
   }
 
@@ -149,40 +152,42 @@ export class KernelRoutes implements Task, Disposable {
     return this.#settling;
   }
 
-  #order({ prefix, nextHops }: RouteChange): readonly RouteOrder[] {
+  #order({ prefix, nextHops }: RouteChange, orders: RouteOrder[]): void {
     const key = keyOf(prefix);
+    const where = this.#where;
     if (nextHops.length > 0) {
-      const had = this.#wanted.has(key);
-      if (!had) this.#missing.add(key);
+      if (!this.#wanted.has(key)) this.#missing.add(key);
       this.#wanted.set(key, this.#way(nextHops));
-      return this.#orders([key]);
+      if (where !== undefined) this.#orderFor(key, where, orders);
+      return;
     }
     const there = this.#wanted.delete(key) && !this.#missing.delete(key);
     this.#refused.delete(key);
     const left = this.#left.delete(key);
-    return this.#where !== undefined && (there || left) ? [deletion(prefix, this.#where)] : [];
+    if (where !== undefined && (there || left)) orders.push(deletion(prefix, where));
   }
 
   /** What makes the kernel's routes for these keys those that are wanted. */
   #orders(keys: readonly Key[]): readonly RouteOrder[] {
-    const where = this.#where;
-    if (where === undefined) return [];
-    return keys.flatMap((key): readonly RouteOrder[] => {
-      const hops = this.#wanted.get(key)?.hops ?? [];
-      const destination = destinationOf(key);
-      const left = this.#left.get(key);
-      const there = left !== undefined || !this.#missing.has(key);
-      if (hops.length === 0) {
-        // The speaker is told as well, and perhaps knows another way.
-        this.#left.delete(key);
-        this.#missing.add(key);
-        return there ? [deletion(destination, where)] : [];
-      }
-      this.#left.delete(key);
-      this.#missing.delete(key);
-      if (left === textOf(hops)) return [];
-      return [{ kind: there ? "replace" : "add", route: routeTo(destination, where, hops) }];
-    });
+    const orders: RouteOrder[] = [];
+    if (this.#where !== undefined) for (const key of keys) this.#orderFor(key, this.#where, orders);
+    return orders;
+  }
+  #orderFor(key: Key, where: Where, orders: RouteOrder[]): void {
+    const hops = this.#wanted.get(key)?.hops ?? [];
+    const destination = destinationOf(key);
+    const left = this.#left.get(key);
+    const there = left !== undefined || !this.#missing.has(key);
+    if (left !== undefined) this.#left.delete(key);
+    if (hops.length === 0) {
+      // The speaker is told as well, and perhaps knows another way.
+      this.#missing.add(key);
+      if (there) orders.push(deletion(destination, where));
+      return;
+    }
+    this.#missing.delete(key);
+    if (left !== undefined && left === textOf(hops)) return;
+    orders.push({ kind: there ? "replace" : "add", route: routeTo(destination, where, hops) });
   }
 
   #apply(orders: readonly RouteOrder[]): void {
@@ -231,6 +236,13 @@ export class KernelRoutes implements Task, Disposable {
   }
 
   #way(nextHops: RouteChange["nextHops"]): Way {
+    // One after the other they are mostly the same, and then the same object.
+    if (this.#last?.nextHops === nextHops) return this.#last;
+    const way = this.#wayOf(nextHops);
+    this.#last = way;
+    return way;
+  }
+  #wayOf(nextHops: RouteChange["nextHops"]): Way {
     const key = nextHops.map(({ ip, ifname }) => `${ip} ${ifname ?? ""}`).join(",");
     const known = this.#ways.get(key);
     if (known !== undefined) return known;
@@ -240,6 +252,7 @@ export class KernelRoutes implements Task, Disposable {
     return way;
   }
   #forget(): void {
+    this.#last = undefined;
     const used = new Set(this.#wanted.values());
     for (const [key, way] of this.#ways) if (!used.has(way)) this.#ways.delete(key);
   }
