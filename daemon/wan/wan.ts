@@ -227,6 +227,8 @@ export class Wan implements Disposable {
   }
 
   #measure(link: string): void {
+    // With tunnels as they are now, not as they were a moment ago.
+    this.#aim();
     const why = this.#bandwidth.measure(link);
     if (why !== undefined) this.#event("wan.bandwidth-failed", { link, why, level: "warn" });
   }

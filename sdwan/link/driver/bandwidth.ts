@@ -7,6 +7,7 @@ import { type Ip, parseIp } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { sameSecret } from "../../../base/octets.ts";
 import { after, type Ms, ms, seconds } from "../../../base/unit.ts";
+import { ifNameToIndex } from "../../../netstack/kernel/libc.ts";
 import type { DatagramMeta, Datagrams, Loop } from "../../../netstack/kernel/loop.ts";
 import { randomOctets } from "../../../netstack/kernel/random.ts";
 import { decodeInet, encodeInet } from "../../../netstack/kernel/sockaddr.ts";
@@ -58,7 +59,10 @@ export class Bandwidth implements Disposable {
     if (text !== this.#planned) this.#close(() => true);
     this.#planned = text;
     this.#plan = plan;
-    this.#close(({ device }) => !devices.some(({ ifname }) => ifname === device.ifname));
+    // A device that was made anew under its name is another one; sockets stay with the old one.
+    const isThere = ({ device: { ifname }, index }: Open): boolean =>
+      devices.some((each) => each.ifname === ifname) && ifNameToIndex(ifname) === index;
+    this.#close((open) => !isThere(open));
     if (plan === undefined) return;
     for (const device of devices) {
       const open = this.#sockets.get(device.ifname);
@@ -237,6 +241,7 @@ export class Bandwidth implements Disposable {
       );
       const open: Open = {
         device,
+        index: ifNameToIndex(device.ifname),
         peers,
         socket: this.#loop.datagrams(fd, { received: (_, bytes, meta) => this.#received(open, bytes, meta) }),
       };
@@ -276,6 +281,8 @@ export class Bandwidth implements Disposable {
 
 interface Open {
   device: BandwidthDevice;
+  /** Of the interface. */
+  readonly index: number;
   readonly socket: Datagrams;
   readonly peers: ReadonlyMap<string, { readonly ip: Ip; readonly sign: (octets: Uint8Array) => Uint8Array }>;
 }

@@ -88,7 +88,10 @@ describe.skipIf(UNABLE !== undefined)("bandwidth by trains", () => {
     expect(near.measure("isp1")).toBe("no tunnel of this link is up");
     inside(line.here, () => near.plan(planOf(A, B), [device("wan", ["far"])]));
     expect(near.measure("isp1")).toBeUndefined();
-    inside(line.here, () => near.plan(planOf(A, B), []));
+    // The same name, and another interface.
+    line.ip(line.here, "link delete wan");
+    line.cable();
+    inside(line.here, () => near.plan(planOf(A, B), [device("wan", ["far"])]));
     expect(events.at(-1)).toBe("wan.bandwidth-failed the tunnel changed");
   });
 
