@@ -9,7 +9,7 @@
 import { type Ip, isIpv4 } from "../../../base/address.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Datagrams, Loop } from "../../../netstack/kernel/loop.ts";
-import { MARK_MASK, packetMark } from "../../../netstack/kernel/marks.ts";
+import { MARK_MASK, markValue, packetMark } from "../../../netstack/kernel/marks.ts";
 import { type Connection, IPPROTO_TCP, IPS_SRC_NAT, TCP_ALIVE } from "../../../netstack/kernel/netlink/conntrack.ts";
 import { ConntrackSocket } from "../../../netstack/kernel/netlink/conntrack-socket.ts";
 import { SocketDiag } from "../../../netstack/kernel/netlink/socket-diag.ts";
@@ -51,8 +51,14 @@ export class FlowEnds implements Disposable {
     this.#raw = [open(4), open(6)];
   }
 
+  /** One walk through the kernel's table, which filters by the bits that all the values have in common. */
   list(values: readonly number[]): readonly Connection[] {
-    return values.flatMap((value) => this.#conntrack.list({ mark: packetMark(value), mask: MARK_MASK }));
+    const marks = values.map(packetMark);
+    const [first = 0] = marks;
+    const mask = marks.reduce((common, mark) => common & ~(mark ^ first), MARK_MASK);
+    if (marks.length === 0) return [];
+    const wanted = new Set(values);
+    return this.#conntrack.list({ mark: first & mask, mask }).filter(({ mark }) => wanted.has(markValue(mark)));
   }
 
   end({ values, own, inTunnels, masquerade }: Bound): Ended {

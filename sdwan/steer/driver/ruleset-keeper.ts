@@ -20,12 +20,18 @@ export const WAN_TABLE = `${TABLE_PREFIX}_wan`;
 export class RulesetKeeper implements Disposable {
   readonly #sets = new SetSocket();
   readonly #nft = new Nftables();
+  /** What the plan that was last asked for comes to. */
+  #wanted: { readonly plan: SteeringPlan; readonly ruleset: Ruleset; readonly version: string } | undefined;
 
   /** Returns whether anything had to be changed. */
   keep(plan: SteeringPlan): boolean {
-    const ruleset = rulesetOf(plan, { mask: MARK_MASK, of: packetMark });
-    if (this.#sound(ruleset)) return false;
-    this.#nft.transaction(script(ruleset, this.#living(ruleset)));
+    if (this.#wanted?.plan !== plan) {
+      const ruleset = rulesetOf(plan, { mask: MARK_MASK, of: packetMark });
+      this.#wanted = { plan, ruleset, version: versionOf(ruleset) };
+    }
+    const { ruleset, version } = this.#wanted;
+    if (this.#sound(ruleset, version)) return false;
+    this.#nft.transaction(script(ruleset, version, this.#living(ruleset)));
     return true;
   }
 
@@ -62,19 +68,15 @@ export class RulesetKeeper implements Disposable {
   }
 
   /** This version of the table is there, and nobody took a chain or a rule out of it. */
-  #sound(ruleset: Ruleset): boolean {
+  #sound(ruleset: Ruleset, version: string): boolean {
     const table = this.#sets.tables().find((each) => each.family === "inet" && each.name === WAN_TABLE);
-    if (table?.comment !== comment(ruleset)) return false;
-    const chains = this.#sets.chains("inet").filter((each) => each.table === WAN_TABLE);
-    const rules = this.#sets.rules("inet", WAN_TABLE);
-    return (
-      chains.length === ruleset.chains.length &&
-      ruleset.chains.every(
-        ({ name, rules: wanted }) =>
-          chains.some((each) => each.name === name) &&
-          rules.filter((each) => each.chain === name).length === wanted.length,
-      )
+    if (table?.comment !== version) return false;
+    const there = new Map<string, number>(
+      this.#sets.chains("inet").flatMap((each) => (each.table === WAN_TABLE ? [[each.name, 0] as const] : [])),
     );
+    for (const { chain } of this.#sets.rules("inet", WAN_TABLE)) there.set(chain, (there.get(chain) ?? 0) + 1);
+    const { chains } = ruleset;
+    return there.size === chains.length && chains.every(({ name, rules }) => there.get(name) === rules.length);
   }
 
   #living(ruleset: Ruleset): readonly string[] {
@@ -89,8 +91,8 @@ function setRef(name: string): SetRef {
   return { family: "inet", table: WAN_TABLE, name };
 }
 
-function script(ruleset: Ruleset, living: readonly string[]): string {
-  const body = [`comment "${comment(ruleset)}"`, ...ruleset.sets, ...ruleset.chains.map(chainText)];
+function script(ruleset: Ruleset, version: string, living: readonly string[]): string {
+  const body = [`comment "${version}"`, ...ruleset.sets, ...ruleset.chains.map(chainText)];
   return [
     `add table inet ${WAN_TABLE}\ndelete table inet ${WAN_TABLE}\n`,
     `table inet ${WAN_TABLE} {\n  ${body.join("\n  ")}\n}\n`,
@@ -99,7 +101,7 @@ function script(ruleset: Ruleset, living: readonly string[]): string {
 }
 
 /** The version of the rules: another daemon's, or another configuration's, are replaced. */
-function comment(ruleset: Ruleset): string {
+function versionOf(ruleset: Ruleset): string {
   const text = JSON.stringify([ruleset.sets, ruleset.chains]);
   return `novaedge wan ${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
 }

@@ -6,6 +6,7 @@
 import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
+import { markValue } from "../../../netstack/kernel/marks.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { lanesOf, remoteNetworks } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
@@ -69,13 +70,16 @@ export class Steering implements Disposable {
   internet(link: string, alive: boolean): void {
     if (alive) this.#noInternet.delete(link);
     else this.#noInternet.add(link);
-    this.#keep("changed");
+    const plan = this.#plan;
+    if (plan !== undefined) this.#attempt(() => this.#endFlows(plan));
   }
 
   flows(most: number): { readonly flows: readonly FlowSeen[]; readonly more: number } {
-    const all = (this.#plan?.lanes ?? []).flatMap((lane) =>
-      this.#flows.list([lane.mark]).map((connection) => ({ connection, lane })),
-    );
+    const lanes = new Map((this.#plan?.lanes ?? []).map((lane) => [lane.mark, lane]));
+    const all = this.#flows.list([...lanes.keys()]).flatMap((connection) => {
+      const lane = lanes.get(markValue(connection.mark));
+      return lane === undefined ? [] : [{ connection, lane }];
+    });
     return {
       flows: all.slice(0, most).map(({ connection, lane }) => flowSeen(connection, lane)),
       more: Math.max(0, all.length - most),
