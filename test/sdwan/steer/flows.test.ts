@@ -2,10 +2,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Closed, Stream, StreamHandler } from "../../../netstack/kernel/loop.ts";
 import { markValue, packetMark } from "../../../netstack/kernel/marks.ts";
+import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import { listenTcp, openTcp } from "../../../netstack/kernel/sockets.ts";
 import type { Steering } from "../../../sdwan/steer/driver/steering.ts";
 import { sweep, UNABLE } from "../../netstack/kernel/segment.ts";
-import { CLIENT, FACTS, type HostName, Network, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
+import { CLIENT, FACTS, type HostName, Network, OVERLAY, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
 import { classSpec, ipOf, linkSpec } from "./plans.ts";
 
 let net: Network;
@@ -175,13 +176,60 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
   test("marks of others, in packets and connections, stay", () => {
     voice();
     net.lead(VALUES.voice, "wan2");
-    const to = fresh();
-    net.udp("e", OWN.isp1.v4, SERVER.v4, to, { mark: 0x4000_0123 });
-    expect(net.where(to).at).toBe("wan2");
-    // Somebody else's connection mark, written before ours.
-    const other = fresh();
-    net.udp("c", CLIENT.v4, SERVER.v4, other);
-    expect(net.where(other).at).toBe("wan2");
+    net.in("e", () => {
+      using nft = new Nftables();
+      nft.transaction(THEIRS);
+    });
+    const [forwarded, local] = [fresh(), fresh()];
+    net.udp("c", CLIENT.v4, SERVER.v4, forwarded);
+    net.udp("e", OWN.isp1.v4, SERVER.v4, local, { mark: 0x4000_0123 });
+    expect([net.where(forwarded).at, net.where(local).at]).toEqual(["wan2", "wan2"]);
+    const marks = [forwarded, local].map(
+      (to) => net.connections().find(({ original }) => original.destinationPort === to)?.mark,
+    );
+    expect(marks).toEqual([packetMark(VALUES.voice2) + 0x77, packetMark(VALUES.voice2)]);
+    const left = net.in("e", () => {
+      using nft = new Nftables();
+      const counters = JSON.stringify(nft.list("list chain inet theirs post"));
+      nft.transaction("delete table inet theirs");
+      return counters;
+    });
+    // One packet of each kind left the host with their bits and ours side by side.
+    expect(left.match(/"packets": ?1[,}]/g)).toHaveLength(2);
+  });
+
+  test("between overlay addresses UDP keeps to its device, whatever the classes say; TCP and ICMP do not", () => {
+    voice();
+    net.lead(VALUES.voice, "nv2");
+    for (const at of ["nv1", "nv2"] as const) {
+      const to = fresh();
+      net.udp("e", OVERLAY, REMOTE.overlay, to, { device: at });
+      expect(net.where(to).at).toBe(at);
+      expect(valueOf(to)).toBe(0);
+    }
+    const [probe, answer] = [fresh(), fresh()];
+    net.udp("b", REMOTE.overlay, OVERLAY, probe, { device: "nv1", sourcePort: answer });
+    expect(valueOf(probe)).toBe(0);
+  });
+
+  test("from site to site, and from a site to the internet, through this one: by class, answers back as they came", () => {
+    voice();
+    net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, { dscp: [46] })] }));
+    net.lead(VALUES.voice, "nv2");
+    net.lead(VALUES.voice, "wan2");
+    net.addRoute("b", "198.51.100.0/24", "nv1", OVERLAY, 254);
+    net.addRoute("b", "10.2.0.77/32", "nv1", OVERLAY, 254);
+    const [out, plain, on] = [fresh(), fresh(), fresh()];
+    const sourcePort = net.udp("b", REMOTE.v4, SERVER.v4, out, { dscp: 46 });
+    const left = net.where(out);
+    expect(left).toMatchObject({ at: "wan2", source: OWN.isp2.v4 });
+    net.udp("i", SERVER.v4, left.source, left.sourcePort, { sourcePort: out });
+    expect(net.where(sourcePort)).toMatchObject({ at: "nv1", destination: REMOTE.v4 });
+    net.udp("b", REMOTE.v4, SERVER.v4, plain);
+    expect(net.where(plain).at).toBe("wan1");
+    net.udp("b", REMOTE.v4, "10.2.0.77", on, { dscp: 46 });
+    net.until("a packet that goes on", () => net.neighbourAsked("nv2", "10.2.0.77"));
+    net.route("b").deleteRoute({ destination: { ip: ipOf("10.2.0.77"), length: 32 }, table: 254, protocol: 4 });
   });
 
   test("a packet that carries a value of ours already is left alone", () => {
@@ -301,5 +349,19 @@ function serve(at: string, on: number): Disposable & { readonly accepted: number
   return state;
 }
 
+/** Somebody who keeps something of his own in both marks. */
+const THEIRS = `table inet theirs {
+  chain pre {
+    type filter hook prerouting priority -160
+    iifname "lan" ct state new ct mark set 0x77
+    iifname "lan" meta mark set 0x80000001
+  }
+  chain post {
+    type filter hook postrouting priority 0
+    meta mark 0x85000001 counter
+    meta mark 0x45000123 counter
+  }
+}
+`;
 const ECONNABORTED = 103;
 const ECONNRESET = 104;

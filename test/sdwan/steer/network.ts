@@ -212,6 +212,14 @@ export class Network implements Disposable {
     this.seen.length = 0;
   }
 
+  /** The router looks for somebody on a wire: it has a packet for him. */
+  neighbourAsked(at: At, text: string): boolean {
+    const index = this.route("e").indexOf(at);
+    return this.route("e")
+      .neighbours(index)
+      .some(({ ip }) => ip === ipOf(text));
+  }
+
   forgetConnection(connection: Connection): void {
     using socket = this.in("e", () => new ConntrackSocket());
     socket.delete(connection);
