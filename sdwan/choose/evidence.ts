@@ -127,6 +127,10 @@ export class LossEvidence implements Evidence {
   get rate(): number {
     return this.#newOf === 0 ? 0 : (100 * this.#newLost) / this.#newOf;
   }
+  /** Percent, over half a minute, or since losses ceased. */
+  get usual(): number {
+    return this.#slowOf === 0 ? 0 : (100 * this.#slowLost) / this.#slowOf;
+  }
 
   /** Short windows cut bursts into pieces, and see less of them than there is. */
   get #dispersion(): number {

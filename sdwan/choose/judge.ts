@@ -93,21 +93,22 @@ export class Judge {
   }
 
   #rise(figures: PathFigures, over: Breach | undefined, now: Instant): void {
-    const again = over ?? this.#closeTo(figures);
-    if (again !== undefined || this.#windows !== 0) {
-      this.#keptSince = undefined;
-      if (again !== undefined) this.#breach = again;
+    if (over !== undefined || this.#windows !== 0) {
       this.#standing = "bad";
+      this.#keptSince = undefined;
+      return;
+    }
+    // Good again means: under the limits with room to spare, as far as is known since it came back.
+    const lost = figures.counted === undefined ? worstLoss(figures) : this.#gathered.lost;
+    const close = breachOf(figures, this.#sla, lost, this.#lossLimit, ROOM);
+    if (close !== undefined) {
+      this.#breach = close;
+      this.#keptSince = undefined;
       return;
     }
     this.#standing = "resting";
     this.#keptSince ??= now;
     this.wake(now);
-  }
-
-  /** Good again means: under the limits with room to spare, as far as windows tell. */
-  #closeTo(figures: PathFigures): Breach | undefined {
-    return breachOf(figures, this.#sla, this.#lossLimit, ROOM);
   }
 
   get #mostRest(): Ms {
@@ -128,11 +129,16 @@ export type Breach =
   | { readonly kind: "latency" | "jitter" | "mos"; readonly value: number; readonly limit: number }
   | { readonly kind: "loss"; readonly value: number; readonly limit: number; readonly direction: string };
 
-/** The first figure that is over its limit (times `room`), just as the windows have it, without asking how sure that is. */
-export function breachOf(figures: PathFigures, sla: Sla, lossLimit: number, room = 1): Breach | undefined {
-  const loss = worstLoss(figures);
-  if (loss.percent > lossLimit * room) {
-    return { kind: "loss", value: loss.percent, limit: lossLimit, direction: loss.direction };
+interface Lost {
+  /** Percent. */
+  readonly percent: number;
+  readonly direction: string;
+}
+
+/** The first figure that is over its limit (times `room`), just as it is now, without asking how sure that is. */
+function breachOf(figures: PathFigures, sla: Sla, lost: Lost, lossLimit: number, room: number): Breach | undefined {
+  if (lost.percent > lossLimit * room) {
+    return { kind: "loss", value: lost.percent, limit: lossLimit, direction: lost.direction };
   }
   const { maxLatency, maxJitter, minMos } = sla;
   const latency = figures.rtt?.recent;
@@ -146,17 +152,14 @@ export function breachOf(figures: PathFigures, sla: Sla, lossLimit: number, room
   return undefined;
 }
 
-export function jitterOf({ jitterOut, jitterBack }: PathFigures): number | undefined {
-  if (jitterOut === undefined) return jitterBack;
-  return jitterBack === undefined ? jitterOut : Math.max(jitterOut, jitterBack);
+/** Of the worse direction; of round trips where the two are not told apart. */
+export function jitterOf({ jitterOut, jitterBack, jitterRound }: PathFigures): number | undefined {
+  if (jitterOut === undefined && jitterBack === undefined) return jitterRound;
+  return Math.max(jitterOut ?? 0, jitterBack ?? 0);
 }
 
 /** Of the worse direction; of round trips where the two are not told apart. */
-export function worstLoss(figures: PathFigures): {
-  readonly percent: number;
-  readonly low: number;
-  readonly direction: string;
-} {
+export function worstLoss(figures: PathFigures): Lost {
   const { loss, lossOut, lossBack } = figures;
   if (lossOut === undefined && lossBack === undefined) return { ...loss, direction: "" };
   const out = lossOut ?? NO_LOSS;
@@ -218,7 +221,17 @@ class Gathered {
     return breach;
   }
 
-  get #worst(): { readonly percent: number; readonly direction: string } {
+  /** Over the windows that are remembered, but never from before it was last dead. */
+  get lost(): Lost {
+    const ways = [
+      { percent: this.#out.usual, direction: " there" },
+      { percent: this.#back.usual, direction: " back" },
+      { percent: this.#round.usual, direction: "" },
+    ] as const;
+    return ways.reduce((worst, each) => (each.percent > worst.percent ? each : worst));
+  }
+
+  get #worst(): Lost {
     const all = [
       { strength: this.#out.strength, percent: this.#out.rate, direction: " there" },
       { strength: this.#back.strength, percent: this.#back.rate, direction: " back" },
@@ -245,7 +258,7 @@ function bits(word: number): number {
   return count;
 }
 
-const NO_LOSS = { percent: 0, low: 0 };
+const NO_LOSS = { percent: 0 };
 const ROOM = 0.95;
 const DOUBT = 0.3;
 /** Bits of a word. */

@@ -77,7 +77,7 @@ describe("brown-outs", () => {
   });
 
   test.each(SEEDS)("+100 ms (seed $seed)", ({ seed }) => {
-    const world = settled({}, 0, seed);
+    const world = settled({ strategy: "lowest-cost" }, 0, seed);
     world.truth("a").rtt += 100;
     expect(world.until(() => world.chosen() === "b", 10_000)).toBeLessThanOrEqual(800);
     expect(world.moves[0]?.why).toMatch(/^a breaks the SLA \(round trip 1[12]\d.*ms over 100 ms\)/);

@@ -147,6 +147,12 @@ export class World {
     if (found === undefined) throw new TypeError(path);
     return found.truth;
   }
+  figures(path: string): PathFigures | undefined {
+    return this.#paths.get(path)?.figures(this.at.wall);
+  }
+  life(path: string): PathLife {
+    return this.#paths.get(path)?.life ?? { kind: "unknown", why: "no such path" };
+  }
   chosen(choice = "c"): string | undefined {
     return this.chooser.report(choice, this.at)?.chosen;
   }
