@@ -23,21 +23,26 @@ export class AdminClient {
     throw refused(response.statusCode ?? 0, text);
   }
 
-  events(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<AdminEvent> {
-    return this.#lines("GET /v1/events", query, signal, query["follow"] === "1");
+  async *events(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    const lines = this.#lines("GET /v1/events", query, signal, query["follow"] === "1");
+    for await (const line of lines) yield parse(line) as AdminEvent;
   }
   /** Without end. */
-  trace(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<TraceLine> {
-    return this.#lines("GET /v1/trace", query, signal, true);
+  async *trace(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<TraceLine> {
+    for await (const line of this.#lines("GET /v1/trace", query, signal, true)) yield parse(line) as TraceLine;
+  }
+  /** Lines as they are on disk. */
+  records(query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<string> {
+    return this.#lines("GET /v1/wan/records", query, signal, false);
   }
 
   /** Ends when the daemon ends it; throws when the daemon goes away while it is followed. */
-  async *#lines<C extends "GET /v1/events" | "GET /v1/trace">(
-    call: C,
+  async *#lines(
+    call: AdminCall,
     query: Readonly<Record<string, string>>,
     signal: AbortSignal,
     followed: boolean,
-  ): AsyncGenerator<AdminCalls[C]["answer"]> {
+  ): AsyncGenerator<string> {
     const response = await this.#send(call, undefined, query);
     if (response.statusCode !== 200) throw refused(response.statusCode ?? 0, await textOf(response));
     const stop = (): void => void response.destroy();
@@ -48,7 +53,7 @@ export class AdminClient {
       for await (const part of response.setEncoding("utf8") as AsyncIterable<string>) {
         const lines = (rest + part).split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) if (line !== "") yield parse(line) as AdminCalls[C]["answer"];
+        for (const line of lines) if (line !== "") yield line;
       }
     } catch (thrown) {
       if (!signal.aborted) throw unreachable(this.#socket, thrown);

@@ -11,9 +11,12 @@ export interface Documents {
 }
 
 /** Several files go in one request, so that they are applied together or not at all. */
-export async function documentsOf(call: Call): Promise<Documents> {
-  const named = call.flags.get("filename");
-  if (named === undefined) throw new CommandError(EXIT.usage, "USAGE", "which files? -f FILE, -f DIR or -f -");
+export async function documentsOf(call: Call, flag = "filename"): Promise<Documents> {
+  const named = call.flags.get(flag);
+  if (named === undefined) {
+    const how = flag === "filename" ? "-f" : `--${flag}`;
+    throw new CommandError(EXIT.usage, "USAGE", `which files? ${how} FILE, ${how} DIR or ${how} -`);
+  }
   const texts: { readonly file: string; readonly text: string }[] = [];
   for (const each of named) texts.push(...(await textsOf(call, each)));
   if (texts.length === 0) throw new CommandError(EXIT.usage, "NO_FILES", `no *.yaml in ${named.join(", ")}`);

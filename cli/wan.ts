@@ -7,7 +7,18 @@ import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
 import { figuresOf, lossOf, rateOf, sizeOf } from "./wan-figures.ts";
 
-const WORDS = ["links", "paths", "policies", "flows", "events", "explain", "keys", "measure", "rediscover"] as const;
+const WORDS = [
+  "links",
+  "paths",
+  "policies",
+  "flows",
+  "events",
+  "explain",
+  "what-if",
+  "keys",
+  "measure",
+  "rediscover",
+] as const;
 
 export const wan: Action = async (call) => {
   switch (chosen(call.arguments[0], WORDS)) {
@@ -23,6 +34,8 @@ export const wan: Action = async (call) => {
       return events(call);
     case "explain":
       return explainPacket(call);
+    case "what-if":
+      return (await import("./wan-what-if.ts")).whatIf(call);
     case "keys":
       return keys(call);
     case "measure":

@@ -40,7 +40,11 @@ export interface WanWish {
 
 const NOTHING: WanWish = { plan: undefined, bfd: [], conditions: [] };
 
-export function wanPlans(settings: Settings, resources: ResourceSet, { wan, secrets }: Facts): WanWish {
+export function wanPlans(
+  settings: Settings,
+  resources: ResourceSet,
+  { wan, secrets }: Pick<Facts, "wan" | "secrets">,
+): WanWish {
   if (wan === undefined) return NOTHING;
   const layout = wanLayout(settings, resources);
   const { site, links } = layout.sites;

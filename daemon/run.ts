@@ -41,6 +41,7 @@ import { Traces } from "./traces.ts";
 import { Vips } from "./vips.ts";
 import { Wan } from "./wan.ts";
 import { WanBasis } from "./wan-facts.ts";
+import { WanRecords } from "./wan-records.ts";
 import { wanStatus } from "./wan-status.ts";
 
 /** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
@@ -133,9 +134,11 @@ class Daemon {
       clock,
       changed,
     });
+    const wanRecords = new WanRecords({ directory: join(settings.paths.state, "wan-figures"), clock, wall, events });
     const wan: Wan = new Wan({
       supervise: make.wan,
       pulse: (message) => vips.tell(message),
+      records: wanRecords,
       clock,
       events,
       changed,
@@ -167,6 +170,7 @@ class Daemon {
       bfd,
       wan,
       wanBasis,
+      wanRecords,
       traces,
       startedAt: wall(),
       wall,

@@ -32,6 +32,7 @@ import type { Traces } from "./traces.ts";
 import type { Vips } from "./vips.ts";
 import type { Wan } from "./wan.ts";
 import type { WanBasis } from "./wan-facts.ts";
+import type { WanRecords } from "./wan-records.ts";
 import { wanResourceStatus } from "./wan-resources.ts";
 
 export interface StatusParts {
@@ -43,6 +44,7 @@ export interface StatusParts {
   readonly bfd: Bfd;
   readonly wan: Wan;
   readonly wanBasis: WanBasis;
+  readonly wanRecords: WanRecords;
   readonly traces: Traces;
   readonly startedAt: number;
   readonly wall: () => number;

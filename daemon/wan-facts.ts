@@ -40,6 +40,11 @@ export class WanBasis {
     return facts;
   }
 
+  /** As `of`, but nothing is kept: the configuration is only asked about. */
+  preview(settings: Settings, resources: ResourceSet): FixedFacts | undefined {
+    return this.#make(settings, resources, false);
+  }
+
   /** Makes them, when there are none. */
   keys({ sdwan }: Settings): SiteKeys {
     return siteKeys(this.keyFile({ sdwan }));
@@ -53,17 +58,20 @@ export class WanBasis {
     return message === undefined ? [] : [{ code: "WAN_KEY", severity: "error", subject: "", message }];
   }
 
-  #make(settings: Settings, resources: ResourceSet): FixedFacts | undefined {
-    this.#problem = undefined;
+  #make(settings: Settings, resources: ResourceSet, keep = true): FixedFacts | undefined {
+    if (keep) this.#problem = undefined;
     const { sites, lanes, policies } = wanLayout(settings, resources);
     const { site } = sites;
     if (site === undefined || sites.links.length === 0) return undefined;
-    this.#marks = allocateMarks(
+    const marks = allocateMarks(
       lanes.map(({ key }) => key),
       this.#marks,
       MOST_LANES,
     );
-    this.#file.save({ marks: [...this.#marks] });
+    if (keep) {
+      this.#marks = marks;
+      this.#file.save({ marks: [...marks] });
+    }
     const keys = this.#ownKeys(settings);
     const shared = sites.remotes.flatMap(({ name, cluster }) => {
       if (keys === undefined) return [];
@@ -76,7 +84,7 @@ export class WanBasis {
     return {
       keys,
       shared: new Map(shared),
-      marks: new Map(this.#marks.map(({ key, value }) => [key, value])),
+      marks: new Map(marks.map(({ key, value }) => [key, value])),
       users: named ? usersOf(readFileSync("/etc/passwd", "utf8")) : new Map(),
     };
   }

@@ -20,6 +20,7 @@ import type { Phase } from "./supervisor/machine.ts";
 import { levelOf } from "./vips.ts";
 import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./wan/words.ts";
 import { WanCounters } from "./wan-counters.ts";
+import type { WanRecords } from "./wan-records.ts";
 
 export interface WanParts {
   readonly supervise: (received: (message: FromWan) => void, moved: (to: Phase) => void) => Supervised<ToWan, FromWan>;
@@ -29,7 +30,7 @@ export interface WanParts {
   readonly events: Events;
   readonly changed: () => void;
   /** Figures, to be kept for replays. */
-  readonly figures?: (report: PathReport) => void;
+  readonly records: Pick<WanRecords, "add" | "forget" | "flush">;
 }
 
 export class Wan {
@@ -118,6 +119,7 @@ export class Wan {
         return this.#pathMoved(message.report);
       case "path-gone":
         this.paths.delete(message.id);
+        this.#parts.records.forget(message.id);
         return this.#parts.changed();
       case "choice":
         this.choices.set(message.report.id, message.report);
@@ -135,7 +137,7 @@ export class Wan {
   /** For good.  `keep`: tunnels, routes and rules go on carrying traffic. */
   async stop(keep: boolean, within: Ms): Promise<void> {
     this.#leaving = true;
-    await this.#end(keep, within);
+    await Promise.all([this.#end(keep, within), this.#parts.records.flush()]);
   }
 
   async #end(keep: boolean, within: Ms): Promise<void> {
@@ -277,10 +279,10 @@ export class Wan {
   }
 
   #pathMoved(report: PathReport): void {
-    const { events, changed, figures } = this.#parts;
+    const { events, changed, records } = this.#parts;
     const before = this.paths.get(report.id);
     this.paths.set(report.id, report);
-    figures?.(report);
+    records.add(report);
     const path = this.#plan?.steer.paths.find(({ id }) => id === report.id);
     if (before?.life.kind === report.life.kind) return;
     const { life, id } = report;

@@ -64,10 +64,15 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
       "resources/",
       "daemon/admin/api.ts",
       "daemon/admin/routing-api.ts",
+      "daemon/admin/wan-api.ts",
       "daemon/doctor/machine.ts",
+      "sdwan/figures.ts",
+      "sdwan/steer-plan.ts",
+      "sdwan/choose/",
       "netstack/kernel/",
     ],
-    because: "novactl shares schemas and the admin API; cleanup and doctor work without a daemon",
+    because:
+      "novactl shares schemas and the admin API, replays what was measured; cleanup and doctor work without a daemon",
   },
   {
     where: /^lab\//,

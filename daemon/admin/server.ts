@@ -2,7 +2,10 @@
  * The admin API's HTTP side: paths, bodies, streams, refusals.  What the calls do is a parameter (`AdminActions`).
  * Left out on purpose: authentication (the socket's mode is the permission), compression, ranges.
  */
+
+import { createReadStream } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
 import * as z from "zod";
 import { Fault } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
@@ -20,7 +23,7 @@ import type {
 import type { RoutesQuery, RoutingActions } from "./routing-actions.ts";
 import type { ClearRequest } from "./routing-api.ts";
 import type { WanActions } from "./wan-actions.ts";
-import { EXPLAIN, MEASURE, REDISCOVER, WAN_PATHS } from "./wan-requests.ts";
+import { EXPLAIN, MEASURE, REDISCOVER, WAN_PATHS, WHAT_IF } from "./wan-requests.ts";
 
 type Answer<Call extends keyof AdminCalls> = AdminCalls[Call]["answer"];
 type Outcome<Call extends keyof AdminCalls> = Promise<Result<Answer<Call>, Refusal>>;
@@ -96,6 +99,10 @@ async function answer(parts: AdminParts, request: IncomingMessage, response: Ser
       return answered(response, await actions.wanFlows(limitOf(url.searchParams)));
     case "GET /v1/wan/keys":
       return answered(response, actions.wanKeys());
+    case "GET /v1/wan/records":
+      return files(await actions.wanRecords(Number(url.searchParams.get("since") ?? 0) || 0), response);
+    case "POST /v1/wan/what-if":
+      return withBody(request, response, WHAT_IF, async (body) => actions.wanWhatIf(body));
     case "POST /v1/wan/explain":
       return withBody(request, response, EXPLAIN, (body) => actions.wanExplain(body));
     case "POST /v1/wan/measure":
@@ -153,6 +160,20 @@ function events({ events }: AdminParts, query: URLSearchParams, response: Server
   if (query.get("follow") !== "1") return void response.end();
   const following = events.follow((event) => follow(response, event));
   response.on("close", () => following[Symbol.dispose]());
+}
+
+/** One after the other; what is gone meanwhile is left out. */
+async function files(paths: readonly string[], response: ServerResponse): Promise<void> {
+  response.writeHead(200, { "content-type": "application/jsonl" });
+  for (const path of paths) {
+    try {
+      await pipeline(createReadStream(path), response, { end: false });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
+      return void response.destroy();
+    }
+  }
+  response.end();
 }
 
 function trace(actions: AdminActions, query: URLSearchParams, response: ServerResponse): void {

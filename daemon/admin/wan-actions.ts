@@ -5,13 +5,24 @@ import { err, ok, type Result } from "../../base/result.ts";
 import { nearest } from "../../resources/nearest.ts";
 import { wanSites } from "../../resources/wan-sites.ts";
 import type { Live } from "../config/live.ts";
+import { type WanPlan, wanPlans } from "../desired-wan.ts";
 import type { PacketQuestion } from "../wan/words.ts";
 import type { Wan } from "../wan.ts";
 import { explain } from "../wan-explain.ts";
 import type { WanBasis } from "../wan-facts.ts";
+import type { WanRecords } from "../wan-records.ts";
 import { wanStatus } from "../wan-status.ts";
 import type { Refusal } from "./api.ts";
-import type { Explanation, MeasureRequest, RediscoverRequest, WanFlows, WanKeys, WanStatus } from "./wan-api.ts";
+import type {
+  Explanation,
+  MeasureRequest,
+  RediscoverRequest,
+  WanFlows,
+  WanKeys,
+  WanStatus,
+  WhatIfPlans,
+  WhatIfRequest,
+} from "./wan-api.ts";
 
 export interface WanActions {
   wan(): WanStatus;
@@ -20,15 +31,19 @@ export interface WanActions {
   wanExplain(packet: PacketQuestion): Promise<Result<Explanation, Refusal>>;
   wanMeasure(request: MeasureRequest): Promise<Result<MeasureRequest, Refusal>>;
   wanRediscover(request: RediscoverRequest): Promise<Result<RediscoverRequest, Refusal>>;
+  wanWhatIf(request: WhatIfRequest): Result<WhatIfPlans, Refusal>;
+  /** Files whose lines are the answer. */
+  wanRecords(since: number): Promise<readonly string[]>;
 }
 
 export interface WanActionParts {
   readonly wan: Wan;
   readonly wanBasis: WanBasis;
+  readonly wanRecords: WanRecords;
   readonly live: Live;
 }
 
-export function wanActions({ wan, wanBasis, live }: WanActionParts): WanActions {
+export function wanActions({ wan, wanBasis, wanRecords, live }: WanActionParts): WanActions {
   return {
     wan: () => wanStatus(wan),
     wanFlows: async (most) => {
@@ -61,6 +76,19 @@ export function wanActions({ wan, wanBasis, live }: WanActionParts): WanActions 
     },
     wanMeasure: async (request) => told(wan, request.link, request, { kind: "measure-bandwidth", link: request.link }),
     wanRediscover: async (request) => told(wan, request.link, request, { kind: "rediscover", link: request.link }),
+    wanWhatIf: ({ documents, source }) => {
+      if (wan.plan === undefined) return err(noWan(wan));
+      const preview = live.preview(source, documents);
+      if (!preview.ok) return preview;
+      const { settings, resources, warnings } = preview.value;
+      const basis = wanBasis.preview(settings, resources);
+      const facts = basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels };
+      // Who holds which key changes no choice.
+      const { plan } = wanPlans(settings, resources, { wan: facts, secrets: new Map() });
+      if (plan === undefined) return err(bad("with these documents this site has no links"));
+      return ok({ inForce: withoutKeys(wan.plan), whatIf: withoutKeys(plan), warnings });
+    },
+    wanRecords: (since) => wanRecords.files(since),
   };
 }
 
@@ -77,6 +105,11 @@ function told<T>(
     return err({ code: "NOT_FOUND", message: `this site has no link ${link}${hint}`, problems: [] });
   }
   return wan.tell(message) ? ok(request) : err(noWan(wan));
+}
+
+/** Keys of probes are nobody's business. */
+function withoutKeys({ steer }: WanPlan): WhatIfPlans["inForce"] {
+  return { paths: steer.paths.map((path) => ({ ...path, probe: { kind: "none" } })), choices: steer.choices };
 }
 
 function bad(message: string): Refusal {

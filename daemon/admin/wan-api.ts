@@ -1,5 +1,6 @@
 /** SD-WAN in the admin API: what `novactl wan` asks, and what it is told. */
-import type { CandidateReport, ChoiceReport, PathReport, Strategy } from "../../sdwan/steer-plan.ts";
+import type { Diagnostic } from "../../resources/diagnostic.ts";
+import type { CandidateReport, ChoiceReport, PathReport, SteerPlan, Strategy } from "../../sdwan/steer-plan.ts";
 import type { LinkReport, TunnelReport } from "../../sdwan/underlay-plan.ts";
 import type { FlowReport, PacketQuestion } from "../wan/words.ts";
 
@@ -11,6 +12,9 @@ export interface WanCalls {
   readonly "GET /v1/wan/keys": { readonly request: undefined; readonly answer: WanKeys };
   readonly "POST /v1/wan/explain": { readonly request: PacketQuestion; readonly answer: Explanation };
   readonly "POST /v1/wan/measure": { readonly request: MeasureRequest; readonly answer: MeasureRequest };
+  readonly "POST /v1/wan/what-if": { readonly request: WhatIfRequest; readonly answer: WhatIfPlans };
+  /** Query: `since`, milliseconds since the epoch.  Answer: lines of sdwan/choose/record.ts, some of them older. */
+  readonly "GET /v1/wan/records": { readonly request: undefined; readonly answer: never };
   readonly "POST /v1/wan/rediscover": { readonly request: RediscoverRequest; readonly answer: RediscoverRequest };
 }
 
@@ -121,6 +125,18 @@ export interface Explanation {
   readonly candidates: readonly CandidateReport[];
   /** Links of this site that are no candidates. */
   readonly left: readonly { readonly link: string; readonly why: string }[];
+}
+
+/** As for apply. */
+export interface WhatIfRequest {
+  readonly documents: string;
+  readonly source: string;
+}
+/** What is measured and chosen among with the configuration in force, and what would be with the documents applied. */
+export interface WhatIfPlans {
+  readonly inForce: Pick<SteerPlan, "paths" | "choices">;
+  readonly whatIf: Pick<SteerPlan, "paths" | "choices">;
+  readonly warnings: readonly Diagnostic[];
 }
 
 export interface MeasureRequest {

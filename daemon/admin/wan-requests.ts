@@ -1,7 +1,7 @@
 /** Bodies of the calls about SD-WAN. */
 import * as z from "zod";
 import type { PacketQuestion } from "../wan/words.ts";
-import type { MeasureRequest, RediscoverRequest } from "./wan-api.ts";
+import type { MeasureRequest, RediscoverRequest, WhatIfRequest } from "./wan-api.ts";
 
 const name = z.string().max(253);
 const address = z.string().max(64);
@@ -26,10 +26,18 @@ export const EXPLAIN: z.ZodType<PacketQuestion> = z
 export const MEASURE: z.ZodType<MeasureRequest> = z.strictObject({ link: name });
 export const REDISCOVER: z.ZodType<RediscoverRequest> = z.strictObject({ link: name.optional() });
 
+const LARGEST_DOCUMENTS = 8 * 1024 * 1024;
+export const WHAT_IF: z.ZodType<WhatIfRequest> = z.strictObject({
+  documents: z.string().max(LARGEST_DOCUMENTS),
+  source: z.string().max(4_096).default("<stdin>"),
+});
+
 export const WAN_PATHS: readonly string[] = [
   "GET /v1/wan",
   "GET /v1/wan/flows",
   "GET /v1/wan/keys",
+  "GET /v1/wan/records",
+  "POST /v1/wan/what-if",
   "POST /v1/wan/explain",
   "POST /v1/wan/measure",
   "POST /v1/wan/rediscover",

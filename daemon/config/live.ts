@@ -13,6 +13,7 @@ import { KIND_NAMES, kindOf } from "../../resources/names.ts";
 import { HIDDEN, SECRET_FIELDS } from "../../resources/routing-values.ts";
 import { keyFor, readSecrets, type Secrets } from "../../resources/secret-files.ts";
 import { withoutSecrets } from "../../resources/secrets.ts";
+import type { Settings } from "../../resources/settings.ts";
 import { together } from "../../resources/together.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, FieldChange, Refusal, ReloadAnswer } from "../admin/api.ts";
 import type { DesiredCondition } from "../desired.ts";
@@ -96,6 +97,20 @@ export class Live {
       fields: fieldChanges(before, after).map(shownChange),
     }));
     return ok({ changes, warnings: edit.value.warnings });
+  }
+
+  /** What would be in force after an apply. */
+  preview(
+    source: string,
+    documents: string,
+  ): Result<
+    { readonly settings: Settings; readonly resources: ResourceSet; readonly warnings: readonly Diagnostic[] },
+    Refusal
+  > {
+    const edit = this.#plan(source, documents);
+    if (!edit.ok) return edit;
+    const { resources, warnings } = edit.value;
+    return ok({ settings: this.#current.settings, resources, warnings });
   }
 
   remove(request: DeleteRequest): Result<ApplyAnswer, Refusal> {

@@ -110,6 +110,7 @@ export function controlWorld(
   const events = new Events(SILENT, wall);
   const pulse = new FakeChild<ToPulse, FromPulse>();
   const router = new FakeChild<ToRouting, FromRouting>();
+  const recorded: string[] = [];
   const underlay = new FakeChild<ToWan, FromWan>();
   const planes = [new FakeChild<ToDataplane, FromDataplane>(), new FakeChild<ToDataplane, FromDataplane>()];
   const settings = { ...DEFAULT_SETTINGS, ...own, node: { ...DEFAULT_SETTINGS.node, name: "one" } };
@@ -172,6 +173,7 @@ export function controlWorld(
   const wan: Wan = new Wan({
     supervise: (received, moved) => new Supervised({ ...common, name: "wan", spawn: underlay.spawn, received, moved }),
     pulse: (message) => vips.tell(message),
+    records: { add: (report) => void recorded.push(report.id), forget: () => undefined, flush: async () => undefined },
     clock,
     events,
     changed,
@@ -214,6 +216,7 @@ export function controlWorld(
     bfd,
     wan,
     underlay,
+    recorded,
     traces,
     events,
     settings,

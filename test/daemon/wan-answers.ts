@@ -190,4 +190,6 @@ export const WAN_ANSWERS: WanActions = {
     }),
   wanMeasure: async (request) => ok(request),
   wanRediscover: async (request) => ok(request),
+  wanWhatIf: () => ok({ inForce: { paths: [], choices: [] }, whatIf: { paths: [], choices: [] }, warnings: [] }),
+  wanRecords: async () => [],
 };
