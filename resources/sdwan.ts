@@ -90,7 +90,9 @@ export const sdwanSettings = z.strictObject({
     .describe("How the outside sees this site's links."),
   rendezvousPort: port
     .default(9478)
-    .describe("UDP port, inside tunnels, on which sites tell each other where they are reached; equal on all sites."),
+    .describe(
+      "UDP port, inside tunnels, on which sites tell each other where they are reached; equal on all sites. The next one is for bandwidth tests.",
+    ),
   probe: probe.prefault({}).describe("Measuring paths through tunnels."),
   bfd: bfd.prefault({}).describe("Noticing dead paths."),
   hold: hold.prefault({}).describe("When a path is left for another one."),

@@ -44,9 +44,11 @@ export function endpointOf(text: string | undefined): Ip | undefined {
   return parsed.ok ? parsed.value : undefined;
 }
 
-/** Trains go between overlay addresses, to the port after that of the rendezvous. */
+/** Trains go between overlay addresses, to the port after that of the rendezvous (before it, when that is the last). */
 export function bandwidthPlanOf({ rendezvous }: Pick<UnderlayPlan, "rendezvous">): BandwidthPlan | undefined {
-  return rendezvous === undefined ? undefined : { ...rendezvous, port: rendezvous.port + 1 };
+  return rendezvous === undefined
+    ? undefined
+    : { ...rendezvous, port: rendezvous.port < 65_535 ? rendezvous.port + 1 : rendezvous.port - 1 };
 }
 
 /** One device for each link and site: twins for another DSCP lead to the same line. */

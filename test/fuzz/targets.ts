@@ -3,6 +3,7 @@ import type { Target } from "./target.ts";
 import { BFD } from "./targets-bfd.ts";
 import { BGP } from "./targets-bgp.ts";
 import { HTTP1 } from "./targets-http1.ts";
+import { LINK } from "./targets-link.ts";
 import { NETSTACK } from "./targets-netstack.ts";
 import { OFFER } from "./targets-offer.ts";
 import { OSPF } from "./targets-ospf.ts";
@@ -22,6 +23,7 @@ export const TARGETS: readonly Target[] = [
   ...STEER,
   ...STUN,
   ...OFFER,
+  ...LINK,
   ...WIREGUARD,
   ...RESOURCES,
 ];
