@@ -46,10 +46,14 @@ function deviceChains(writing: Writing): readonly Chain[] {
       const pins = writing.lanes.pinned.filter((pin) => pin.link === link.name);
       return {
         name: `pin_${link.mark}`,
-        rules: writing.vmap(
-          homes(pins).map(({ value, home }) => [home, `goto set_${value}`] as const),
-          "ct mark",
-        ),
+        rules: [
+          // To a site, but in no tunnel yet: the flow has to be free to go into one.
+          ...to(remoteNetworks(writing.plan), "return"),
+          ...writing.vmap(
+            homes(pins).map(({ value, home }): ByValue => [home, `goto set_${value}`]),
+            "ct mark",
+          ),
+        ],
       };
     }),
   ];

@@ -77,6 +77,25 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
       expect(net.where(to)).toMatchObject({ at: "nv2", source: client, sourcePort });
     });
 
+    test(`${family}: a flow to a site that began before there was a tunnel goes into it when there is one`, () => {
+      voice();
+      const table = 11_000 + VALUES.voice;
+      net.lead(VALUES.voice, "wan1");
+      net.withoutSite([table, 11_000 + VALUES.default], () => {
+        const to = fresh();
+        const sourcePort = net.udp("c", client, remote, to);
+        expect(net.where(to)).toMatchObject({ at: "wan1", source: OWN.isp1[family] });
+        net.lead(VALUES.voice, "nv2");
+        net.forget();
+        net.until("the flow in a tunnel", () => {
+          // The first one is lost: its translation was for the link.
+          net.udp("c", client, remote, to, { sourcePort });
+          net.loop.turn(true);
+          return net.seen.find((each) => each.at === "nv2" && each.destinationPort === to && each.source === client);
+        });
+      });
+    });
+
     test(`${family}: what came in by a link is answered by it, by this host and by others`, () => {
       voice();
       const [local, behind] = [fresh(), fresh()];

@@ -212,6 +212,25 @@ export class Network implements Disposable {
     this.seen.length = 0;
   }
 
+  /** While something runs, these tables have no way to the remote site; what it puts there stays. */
+  withoutSite(tables: readonly number[], run: () => void): void {
+    const route = this.route("e");
+    const sites = SITE.map((text) => prefixOf(text));
+    const gone = tables.flatMap((table) =>
+      route.routes({ table }).filter(({ destination }) => sites.some(({ ip }) => ip === destination.ip)),
+    );
+    for (const { destination, table, metric, protocol } of gone)
+      route.deleteRoute({ destination, table, metric, protocol });
+    try {
+      run();
+    } finally {
+      for (const { destination, table, hops } of gone) {
+        const oif = hops[0]?.oif;
+        if (oif !== undefined) route.replaceRoute({ destination, table, protocol: ROUTE_PROTOCOL, oif });
+      }
+    }
+  }
+
   /** The router looks for somebody on a wire: it has a packet for him. */
   neighbourAsked(at: At, text: string): boolean {
     const index = this.route("e").indexOf(at);
