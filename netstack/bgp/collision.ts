@@ -1,5 +1,5 @@
 /** The peer's OPEN, and which of two connections lives.  Standards: RFC 4271 §6.2, §6.8, RFC 6286 §2.3, RFC 4724 §5. */
-import type { Instant } from "../../base/unit.ts";
+import { after, type Instant, ms } from "../../base/unit.ts";
 import { type Core, type Link, linksOf } from "./core.ts";
 import { feed, refuseOpen } from "./link.ts";
 import { negotiate } from "./negotiate.ts";
@@ -25,7 +25,7 @@ export function opened(core: Core, link: Link, theirs: Open, now: Instant): void
     return;
   }
   const other = linksOf(peer).find((each) => each !== link);
-  if (other !== undefined && loses(link, other, ours, theirs)) {
+  if (other !== undefined && loses(link, other, ours, theirs, now)) {
     feed(core, link, { kind: "collision-dump" }, now);
     return;
   }
@@ -40,11 +40,25 @@ export function opened(core: Core, link: Link, theirs: Open, now: Instant): void
 }
 
 /** Whether the connection whose OPEN has just come gives way to the other one. */
-function loses(link: Link, other: Link, ours: Open, theirs: Open): boolean {
-  if (other.session.state === "established") return other.session.negotiated?.graceful === undefined || !link.incoming;
+function loses(link: Link, other: Link, ours: Open, theirs: Open, now: Instant): boolean {
+  if (other.session.state === "established") {
+    const graceful = other.session.negotiated?.graceful;
+    if (graceful === undefined || !link.incoming) return true;
+    // Calls that have crossed say the same: to take the second one for a restart would cost the peer all that it keeps of
+    // ours, and us all that we keep of it, since a restart within a restart keeps nothing.
+    const anew = hasRestarted(theirs) && !graceful.restarting;
+    return !anew && now < after(link.peer.movedAt, CROSSING);
+  }
   if (other.session.state !== "open-confirm") return false;
   // The connection that the higher identifier began survives; RFC 6286 §2.3: of equal ones, the higher AS.
   const weAreLower = ours.routerId === theirs.routerId ? ours.asn < theirs.asn : ours.routerId < theirs.routerId;
   if (link.incoming === other.incoming) return !weAreLower;
   return weAreLower ? !link.incoming : link.incoming;
 }
+
+function hasRestarted({ capabilities }: Open): boolean {
+  return capabilities.findLast((each) => each.kind === "graceful-restart")?.restarting === true;
+}
+
+/** Nobody who was just Established has restarted meanwhile. */
+const CROSSING = ms(3000);

@@ -102,7 +102,11 @@ export function moved(
   now: Instant,
 ): void {
   const { peer } = link;
-  peer.movedAt = now;
+  // A second call changes nothing while the first one is further.
+  const rank = (state: BgpState): number => ORDER.indexOf(state);
+  const beside = linksOf(peer).filter((each) => each !== link);
+  const best = Math.max(-1, ...beside.map(({ session }) => rank(session.state)));
+  if (Math.max(best, rank(from)) !== Math.max(best, rank(to))) peer.movedAt = now;
   core.changed.add(peer.name);
   if (to === "established") peer.established++;
   if (to === "established" || from === "established")

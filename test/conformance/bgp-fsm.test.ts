@@ -263,26 +263,40 @@ describe("RFC 4271 §6.8: collision, step by step", () => {
     expect(second.said).toEqual(NOTIFY("cease/connection-collision-resolution"));
     expect(one.speaker.report("p", 0)).toMatchObject({ state: "established", established: 1 });
   });
+  const restart = { restartTime: 30_000, stalePathTime: 30_000, longLived: undefined, notification: false };
+  const graceful = (restarting: boolean): Capability => ({
+    kind: "graceful-restart",
+    restarting,
+    notification: false,
+    restartTime: ms(30_000),
+    families: [{ family: "ipv4", forwarding: true }],
+  });
   test("RFC 4724 §5: unless the peer restarts gracefully: then the old one is the dead one", () => {
-    const restart = { restartTime: 30_000, stalePathTime: 30_000, longLived: undefined, notification: false };
-    const capability: Capability = {
-      kind: "graceful-restart",
-      restarting: false,
-      notification: false,
-      restartTime: ms(30_000),
-      families: [{ family: "ipv4", forwarding: true }],
-    };
     const { one, call } = called({ gracefulRestart: restart });
-    call.up({}, [capability]);
+    call.up({}, [graceful(false)]);
     call.announce(["198.51.100.0/24"]);
     const second = one.call("10.0.0.2");
-    second.up({}, [{ ...capability, restarting: true }]);
+    second.up({}, [graceful(true)]);
     expect(call.said.some((each) => each.startsWith("notification"))).toBe(false);
     expect(call.closed).toBe(true);
     expect(one.speaker.report("p", 0)).toMatchObject({ state: "established", established: 2 });
     expect(one.speaker.report("p", 0)?.families[0]).toMatchObject({ received: 1, stale: 1 });
     second.update([], [], "ipv4");
     expect(one.speaker.report("p", 0)?.families[0]).toMatchObject({ received: 0, stale: 0 });
+  });
+  test.each([
+    [0, 1],
+    [3000, 2],
+  ])("RFC 4724 §5: a call like the first, %i ms after it was Established: %i sessions", (span, sessions) => {
+    const { one, call } = called({ gracefulRestart: restart });
+    call.up({}, [graceful(true)]);
+    call.announce(["198.51.100.0/24"]);
+    one.wait(span);
+    const second = one.call("10.0.0.2");
+    second.open({}, [graceful(true)]);
+    if (sessions === 1) expect(second.said).toEqual(NOTIFY("cease/connection-collision-resolution"));
+    else second.say({ kind: "keepalive" });
+    expect(one.speaker.report("p", 0)).toMatchObject({ state: "established", established: sessions });
   });
   test("a third connection, and a stranger's, are refused without a word", () => {
     const { one } = called();

@@ -113,8 +113,10 @@ export class BgpDriver implements Disposable {
   }
 
   plan(plan: BgpPlan): void {
+    const first = this.#plan === undefined;
     this.#plan = plan;
     this.#kernel.plan(plan.install);
+    if (first && plan.restarting && plan.peers.some(calls)) this.#listeners.hold(LISTEN_AFTER);
     // Keys first: the speaker may call, and be called, at once.
     this.#listeners.plan(plan, this.#discovered);
     this.#feed({ kind: "plan", plan });
@@ -329,6 +331,11 @@ export class BgpDriver implements Disposable {
   }
 }
 
+/** The port is closed meanwhile: whoever calls is refused at once, and tries again. */
+function calls({ mode, adminDown }: BgpPlan["peers"][number]): boolean {
+  return mode !== "passive" && !adminDown;
+}
+
 interface Tracer {
   readonly peer: string | undefined;
   readonly line: (line: TraceLine) => void;
@@ -340,6 +347,7 @@ function isRoutes(question: { readonly of: string }): question is BgpQuestion {
 
 /** Changes of a busy peer's counters come by the turn; nobody reads as fast. */
 const REPORT_AFTER = ms(50);
+const LISTEN_AFTER = ms(1000);
 /** Milliseconds; slewing takes hours for it. */
 const CLOCK_SET = 1000;
 /** Milliseconds for the peers to take our last words. */

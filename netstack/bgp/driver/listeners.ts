@@ -17,7 +17,7 @@ import {
   prefixOf,
 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
-import { after, ms } from "../../../base/unit.ts";
+import { after, type Ms, ms } from "../../../base/unit.ts";
 import type { Acceptor, Fd, Loop } from "../../kernel/loop.ts";
 import { attach, detach, listenTcp } from "../../kernel/sockets.ts";
 import { addTcpKey, removeTcpKey, type TcpKey } from "../../kernel/tcp-options.ts";
@@ -39,6 +39,7 @@ export class Listeners implements Disposable {
   #wanted: readonly Place[] = [];
   #distances: readonly Distance[] = [];
   #retry: Disposable | undefined;
+  #holding: Disposable | undefined;
   /** What was said already, so that a retry does not say it again. */
   readonly #said = new Set<string>();
 
@@ -46,6 +47,17 @@ export class Listeners implements Disposable {
     this.#loop = loop;
     this.#acceptor = acceptor;
     this.#notes = notes;
+  }
+
+  /**
+   * Nobody is listened to for a while.  After a restart both sides call at once, and a peer that helps takes the call that
+   * it hears second for another restart, which ends the first session and all that it had kept for us (RFC 4724 §4.2, §5).
+   */
+  hold(span: Ms): void {
+    this.#holding = this.#loop.wakeAt(after(this.#loop.now(), span), () => {
+      this.#holding = undefined;
+      this.#listen();
+    });
   }
 
   /** `discovered`: the addresses of unnumbered peers by interface. */
@@ -72,6 +84,7 @@ export class Listeners implements Disposable {
 
   [Symbol.dispose](): void {
     this.#retry?.[Symbol.dispose]();
+    this.#holding?.[Symbol.dispose]();
     for (const { accepting } of this.#open.values()) accepting[Symbol.dispose]();
     this.#open.clear();
   }
@@ -79,6 +92,7 @@ export class Listeners implements Disposable {
   #listen(): void {
     this.#retry?.[Symbol.dispose]();
     this.#retry = undefined;
+    if (this.#holding !== undefined) return;
     for (const place of this.#wanted) {
       if (!this.#open.has(nameOf(place)) && !this.#begin(place)) {
         this.#retry ??= this.#loop.wakeAt(after(this.#loop.now(), RETRY), () => this.#listen());

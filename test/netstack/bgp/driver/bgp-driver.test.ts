@@ -68,6 +68,36 @@ describe.skipIf(UNABLE !== undefined).each(ENGINES)("the BGP driver on %s", (eng
     expect(Math.abs((script.epochs[0] ?? 0) + loop.now() - Date.now())).toBeLessThan(1000);
   });
 
+  test("RFC 4724 §5: after a restart whoever calls is refused for a moment, since we call ourselves", () => {
+    const c = segment.host("c");
+    using late = new Driven(c, loop);
+    const peers = [
+      { ...SESSION, name: "b", address: "192.0.2.2", ifname: undefined, port: 179, mode: "both", adminDown: false },
+    ] as const;
+    c.do(() => late.driver.plan({ ...PLAN, restarting: true, peers }));
+    const dialled = (): Probe => {
+      const probe = new Probe(loop);
+      loop.connect({ ip: C4, port: 179 }, probe, { socket: b.do(() => openTcp({ family: 4 })) });
+      until(loop, "an answer", () => probe.opens === 1 || probe.why !== undefined);
+      return probe;
+    };
+    expect(dialled().opens).toBe(0);
+    c.do(() => until(loop, "listening", () => dialled().opens === 1));
+    // Where peers are only waited for nothing can cross.
+    using passive = new Driven(b, loop);
+    b.do(() =>
+      passive.driver.plan({
+        ...PLAN,
+        restarting: true,
+        peers: peers.map((each) => ({ ...each, mode: "passive" as const })),
+      }),
+    );
+    const probe = new Probe(loop);
+    loop.connect({ ip: B4, port: 179 }, probe, { socket: a.do(() => openTcp({ family: 4 })) });
+    until(loop, "an answer", () => probe.opens === 1 || probe.why !== undefined);
+    expect(probe.opens).toBe(1);
+  });
+
   test("an expected caller is told of with both ends, our addresses there, and no virtual ones among them", () => {
     a.route.addAddress({ ip: ipv4("192.0.2.99"), prefixLength: 24, index: a.index, protocol: ADDRESS_PROTOCOL });
     script.known = (remote) => (remote === B4 ? expected : undefined);
