@@ -111,6 +111,32 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     await x.until("alive", (all) => all.every(({ life }) => life.kind === "alive"));
   });
 
+  test("devices of both ends are made anew: sockets follow them", async () => {
+    await using lab = await network();
+    const link = async (): Promise<void> => {
+      const [x, y] = [lab.host("x"), lab.host("y")];
+      await x.exec("ip", ["link", "add", "tun0", "type", "veth", "peer", "name", "tun0", "netns", y.namespace]);
+      for (const [host, address] of [
+        [x, "10.9.0.1/24"],
+        [y, "10.9.0.2/24"],
+      ] as const) {
+        await host.exec("ip", ["addr", "add", address, "dev", "tun0"]);
+        await host.exec("ip", ["link", "set", "tun0", "up"]);
+      }
+    };
+    await link();
+    const reflectors = [{ ifname: "tun0", local: "10.9.0.2", port: 8862, peers: { "10.9.0.1": KEY } }];
+    await using _y = start(lab, "y", { paths: [], reflectors, every: 60_000 });
+    const tunnel = { ...pathOf("t", { ...STAMP, local: "10.9.0.1", peer: "10.9.0.2" }), ifname: "tun0" };
+    await using x = probe(lab, [tunnel]);
+    await x.until("alive", (all) => all.every(({ life }) => life.kind === "alive"));
+    await lab.host("x").exec("ip", ["link", "del", "tun0"]);
+    const [dead] = await x.until("dead", (all) => all.every(({ life }) => life.kind === "dead"));
+    expect(dead?.life).toEqual({ kind: "dead", why: "there is no interface tun0" });
+    await link();
+    await x.until("alive again", (all) => all.every(({ life }) => life.kind === "alive"));
+  });
+
   test("TCP and HTTP: an open port, a closed one, a server that answers, one that does not", async () => {
     await using lab = await network();
     const server = spawnInside(lab.host("y").namespace, process.execPath, ["-e", SERVER], {
