@@ -29,13 +29,14 @@ export async function allEnginesIdle(samples: Samples, seconds: number): Promise
     stack.use(await startBird(lab.host(name), routerOf(name)));
     stack.use(lab.host(name).node("lab/programs/backend.ts", [name, "8080"]));
   }
-  stack.use(start(lab, "t", folder, ""));
   const running = stack.use(start(lab, "s", folder, ROUTING));
   await until("everything up", () => isUp(join(folder, "s", "admin.sock")), {
     within: 120_000,
     every: 500,
     explain: () => running.output().slice(-4000),
   });
+  // It has the virtual IP already, and keeps it.
+  stack.use(start(lab, "t", folder, ""));
   await elapse(SETTLED);
   const before = looks(running.pid);
   const begun = performance.now();
@@ -99,7 +100,7 @@ function start(lab: Lab, name: string, folder: string, routing: string): Running
   writeFileSync(join(home, "l2.key"), `${"5a".repeat(32)}\n`, { mode: 0o600 });
   writeFileSync(
     join(home, "novaedge.yaml"),
-    `node: { name: ${name}, priority: ${name === "s" ? 200 : 100} }
+    `node: { name: ${name} }
 l2: { interface: eth0, keyFile: ${home}/l2.key, witnesses: [10.0.0.3] }
 dataplane: { workers: 1 }
 admin: { socket: ${home}/admin.sock }
@@ -161,7 +162,7 @@ function routerOf(name: (typeof ROUTERS)[number]) {
   const session = { asn: 65_001, hold: 90, keepalive: 30, announces: false, ...bfd };
   return {
     routerId: `10.0.0.${n}`,
-    bgp: { asn: 65_000 + n, neighbors: [{ name: "s", address: "10.0.0.1", local: `10.0.0.${n}`, ...session }] },
+    bgp: { asn: 65_000 + n, neighbors: [{ name: "node", address: "10.0.0.1", local: `10.0.0.${n}`, ...session }] },
     ospf: [2, 3].map((version) => ({ version: version as 2 | 3, areas: [area] })),
   };
 }
