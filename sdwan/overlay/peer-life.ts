@@ -74,13 +74,18 @@ export function look(before: PeerLife, sight: PeerSight): readonly [PeerLife, Pe
   if (obstacle !== undefined)
     return [turned({ ...life, direct: false, trying: undefined }, "down", obstacle, now), NONE];
   if (peer === undefined) return [turned({ ...life, direct: false }, "connecting", "being set up", now), NONE];
-  const young = peer.lastHandshake !== undefined && Math.abs(now - peer.lastHandshake) < REJECT_AFTER;
+  const young = isYoung(peer.lastHandshake, now);
   const stuck = now - heard.at > SILENCE && peer.sent - heard.sent > UNANSWERED;
   if (young && !stuck) {
     const why = `handshake with ${peer.endpoint ?? "the peer"}`;
     return [turned({ ...life, direct: true, trying: undefined }, "up", why, now), NONE];
   }
   return call({ ...life, direct: false }, sight, peer);
+}
+
+/** Young enough that packets pass; a clock that was set back makes nothing old. */
+export function isYoung(handshake: number | undefined, now: number): boolean {
+  return handshake !== undefined && Math.abs(now - handshake) < REJECT_AFTER;
 }
 
 /** NAT traversal found a way: it has its chance before anything else is tried. */

@@ -5,6 +5,7 @@
 import type { WireguardPeer, WireguardState } from "../../base/wireguard.ts";
 import type { TunnelPeerSpec, TunnelSpec } from "../underlay-plan.ts";
 import { canonicalPrefix, type DeviceWant, type PeerWant } from "./device-plan.ts";
+import { tunnelMtu } from "./mtu.ts";
 import type { PeerLife, PeerOrders } from "./peer-life.ts";
 
 export interface Decided {
@@ -63,6 +64,18 @@ export function activeKey(peer: TunnelPeerSpec, have: WireguardState | undefined
 export function peerOf(peer: TunnelPeerSpec, have: WireguardState | undefined): WireguardPeer | undefined {
   const key = activeKey(peer, have);
   return have?.peers.find(({ publicKey }) => publicKey === key);
+}
+
+/** How large a packet inside may be; a peer's endpoint is the one that it has, or would have. */
+export function mtuOf(
+  spec: TunnelSpec,
+  have: WireguardState | undefined,
+  lives: ReadonlyMap<string, PeerLife>,
+  linkMtu: number | undefined,
+  pathMtu: number | undefined,
+): number {
+  const endpoints = spec.peers.map((peer) => peerOf(peer, have)?.endpoint ?? lives.get(peer.site)?.configured[0]);
+  return spec.mtu ?? tunnelMtu(linkMtu, pathMtu, endpoints);
 }
 
 /** Whether a key is about to take another's place: to be looked at often, since what comes by the new one is dropped. */

@@ -89,6 +89,12 @@ export class Host implements Disposable {
       .map(({ name }) => name);
   }
 
+  /** Run by another engine than the configuration asks for, which this host has. */
+  isUnsuited({ engine, marked }: Sighting & { kind: "there" }, wanted: "auto" | "kernel" | "userspace"): boolean {
+    if (!marked || wanted === "auto" || (wanted === "kernel") === (engine === "kernel")) return false;
+    return wanted === "userspace" || this.#family().available;
+  }
+
   door(ifname: string, engine: WireguardEngine): WireguardDoor {
     if (engine === "wireguard-go") return new UapiDoor(this.#loop, socketOf(ifname));
     return this.#family().door(ifname);

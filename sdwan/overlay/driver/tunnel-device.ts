@@ -8,15 +8,15 @@ import { after, ms } from "../../../base/unit.ts";
 import type { WireguardState } from "../../../base/wireguard.ts";
 import { packetMark } from "../../../netstack/kernel/marks.ts";
 import type { DoorFailure, WireguardDoor } from "../../../netstack/kernel/wireguard/door.ts";
-import type { TunnelPeerSpec } from "../../underlay-plan.ts";
 import { describeChange, planDevice } from "../device-plan.ts";
-import { tunnelMtu } from "../mtu.ts";
-import { type Found, type PeerLife, type PeerOrders, restOf } from "../peer-life.ts";
-import { awaitsKey, carriageOf, type Decided, deviceWant, peerOf } from "../want.ts";
+import { type Found, isYoung, type PeerLife, type PeerOrders, restOf } from "../peer-life.ts";
+import { awaitsKey, carriageOf, type Decided, deviceWant, mtuOf } from "../want.ts";
 import type { DeviceParts, DeviceSettings } from "./device-parts.ts";
 import { isOurs, type Sighting } from "./host.ts";
+import { KeyWatch } from "./key-watch.ts";
 import { Lives } from "./lives.ts";
 import { Making } from "./making.ts";
+import { Telling } from "./telling.ts";
 import type { UnderlayLink } from "./words.ts";
 
 export class TunnelDevice {
@@ -29,6 +29,8 @@ export class TunnelDevice {
   readonly via = new Map<string, string>();
   readonly #lives: Lives;
   readonly #making: Making;
+  readonly #telling: Telling;
+  readonly #keyWatch: KeyWatch;
   readonly #parts: DeviceParts;
   #link: UnderlayLink | undefined;
   #port: number | undefined;
@@ -47,7 +49,6 @@ export class TunnelDevice {
   #fresh = true;
   /** Changes in a row that did not make it as wanted. */
   #rounds = 0;
-  #warned = new Map<string, string>();
 
   constructor(parts: DeviceParts, settings: DeviceSettings, link: UnderlayLink | undefined) {
     this.#parts = parts;
@@ -55,6 +56,8 @@ export class TunnelDevice {
     this.settings = settings;
     this.#link = link;
     this.#lives = new Lives(parts.wall);
+    this.#keyWatch = new KeyWatch(parts.loop, () => this.look());
+    this.#telling = new Telling(this.ifname, parts.event);
     this.#making = new Making(parts.host, this.ifname, parts.wall);
     this.engine = parts.host.choose(settings.wireguard).engine;
     this.mtu = this.#mtuOf();
@@ -123,6 +126,7 @@ export class TunnelDevice {
   leave(): void {
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
+    this.#keyWatch[Symbol.dispose]();
     this.#door?.[Symbol.dispose]();
     this.#door = undefined;
   }
@@ -140,7 +144,7 @@ export class TunnelDevice {
     } catch (cause) {
       // What the kernel refuses for one device must not end the others.
       if (!(cause instanceof Fault)) throw cause;
-      this.#warn("wan.tunnel-failed", cause.message);
+      this.#telling.warn("wan.tunnel-failed", cause.message);
       this.#obstruct(cause.message);
       this.#later(CALM);
     }
@@ -157,7 +161,7 @@ export class TunnelDevice {
       case "none":
         return this.#make();
       case "other":
-        this.#warn("wan.tunnel-name-taken", seen.why);
+        this.#telling.warn("wan.tunnel-name-taken", seen.why);
         this.#obstruct(seen.why);
         return this.#later(CALM);
       case "mute":
@@ -168,11 +172,10 @@ export class TunnelDevice {
   }
 
   #make(): void {
-    const { event } = this.#parts;
     if (this.#index !== 0) {
       // It was there: somebody removed it, or its process died.
       const why = this.#pid === undefined ? "its device was removed" : "its wireguard-go process is gone";
-      event("wan.tunnel-lost", { ifname: this.ifname, why, level: "warn" });
+      this.#telling.event("wan.tunnel-lost", "warn", { why });
       this.#making.lost();
       this.#forget(why);
     }
@@ -193,7 +196,7 @@ export class TunnelDevice {
   }
 
   #failed({ why, wait }: { readonly why: string; readonly wait: number }): void {
-    this.#warn("wan.tunnel-failed", why);
+    this.#telling.warn("wan.tunnel-failed", why);
     this.#obstruct(why);
     this.#later(wait);
   }
@@ -202,7 +205,7 @@ export class TunnelDevice {
   #mute(seen: Sighting & { kind: "mute" }): void {
     this.#silences++;
     if (!seen.marked && !this.#making.underWay) {
-      this.#warn("wan.tunnel-name-taken", "a TUN device of that name is not ours");
+      this.#telling.warn("wan.tunnel-name-taken", "a TUN device of that name is not ours");
       this.#obstruct("a TUN device of that name is not ours");
       return this.#later(CALM);
     }
@@ -214,6 +217,12 @@ export class TunnelDevice {
   }
 
   #read(seen: Sighting & { kind: "there" }): void {
+    if (this.#parts.host.isUnsuited(seen, this.settings.wireguard)) {
+      // Somebody decided for another engine: this costs what is under way, once.
+      this.#parts.host.remove(this.ifname, true);
+      this.#forget(`made anew without ${seen.engine}`);
+      return this.#later(SOON);
+    }
     if (this.#index !== seen.link.index || this.#door?.engine !== seen.engine) {
       this.#door?.[Symbol.dispose]();
       this.#door = this.#parts.host.door(this.ifname, seen.engine);
@@ -230,7 +239,7 @@ export class TunnelDevice {
     const have = answer.value;
     const known = this.#making.underWay || this.#index === seen.link.index;
     if (!known && !isOurs(seen, have, this.settings.privateKey)) {
-      this.#warn("wan.tunnel-name-taken", "a WireGuard device of that name is not ours");
+      this.#telling.warn("wan.tunnel-name-taken", "a WireGuard device of that name is not ours");
       this.#obstruct("a WireGuard device of that name is not ours");
       return this.#rest(CALM);
     }
@@ -246,12 +255,12 @@ export class TunnelDevice {
     const change = planDevice(want, have);
     const asked = [...orders.values()].some(({ moveTo, renew }) => moveTo !== undefined || renew);
     if (!this.#fresh && !asked && (change !== undefined || dressed.some((what) => !what.startsWith("mtu"))))
-      this.#repaired(describeChange(change, dressed));
+      this.#telling.repaired(describeChange(change, dressed));
     if (change === undefined) return this.#settled(seen);
     this.#door?.change(change, (done) =>
       this.#guard(() => {
         if (!done.ok) {
-          this.#warn("wan.tunnel-refused", done.error.why);
+          this.#telling.warn("wan.tunnel-refused", done.error.why);
           return this.#rest(CALM);
         }
         if (!seen.link.up) host.up(seen.link);
@@ -264,19 +273,21 @@ export class TunnelDevice {
   #settled(seen: Sighting & { kind: "there" }): void {
     if (!seen.link.up) {
       this.#parts.host.up(seen.link);
-      if (!this.#fresh) this.#repaired("up");
+      if (!this.#fresh) this.#telling.repaired("up");
     }
     this.#fresh = false;
     this.#rounds = 0;
-    this.#warned.clear();
+    this.#telling.allIsWell();
     const now = this.#parts.wall();
-    const rests = this.settings.spec.peers.map(({ site }) => restOf(this.life(site), now));
-    this.#rest(awaitsKey(this.settings.spec, this.have) ? ATTENTIVE : Math.min(CALM, ...rests));
+    const { spec } = this.settings;
+    const rests = spec.peers.map(({ site }) => restOf(this.life(site), now));
+    this.#keyWatch.listen(awaitsKey(spec, this.have) ? this.listenPort : undefined);
+    this.#rest(this.#keyWatch.isAttentive ? ATTENTIVE : Math.min(CALM, ...rests));
   }
 
   /** The first look at a device that we made, or that was there when we came. */
   #arrived(seen: Sighting & { kind: "there" }, have: WireguardState): void {
-    const { host, event } = this.#parts;
+    const { host } = this.#parts;
     const { spec } = this.settings;
     const adopted = !this.#making.underWay && have.privateKey !== undefined;
     this.#index = seen.link.index;
@@ -292,7 +303,7 @@ export class TunnelDevice {
     const { engine } = seen;
     const why = adopted ? "it was there" : host.choose(this.settings.wireguard).why;
     const name = adopted ? "wan.tunnel-adopted" : "wan.tunnel-made";
-    event(name, { ifname: this.ifname, link: spec.link, engine, why, pid: this.#pid, level: "info" });
+    this.#telling.event(name, "info", { link: spec.link, engine, why, pid: this.#pid });
   }
 
   #decided(orders: ReadonlyMap<string, PeerOrders>): Decided {
@@ -311,10 +322,10 @@ export class TunnelDevice {
     this.#silences++;
     this.#obstruct(`${this.engine}: ${failure.why}`);
     if (failure.kind === "silent" && this.#silences >= MOST_HANGS) {
-      this.#parts.event("wan.tunnel-hangs", { ifname: this.ifname, why: failure.why, level: "error" });
+      this.#telling.event("wan.tunnel-hangs", "error", { why: failure.why });
       this.#silences = 0;
       this.#parts.host.kill(this.ifname);
-    } else if (failure.kind !== "gone") this.#warn("wan.tunnel-unreadable", failure.why);
+    } else if (failure.kind !== "gone") this.#telling.warn("wan.tunnel-unreadable", failure.why);
     this.#rest(failure.kind === "gone" ? SOON : CALM);
   }
 
@@ -342,11 +353,7 @@ export class TunnelDevice {
   }
 
   #mtuOf(): number {
-    const { spec } = this.settings;
-    if (spec.mtu !== undefined) return spec.mtu;
-    const endpointOf = (peer: TunnelPeerSpec): string | undefined =>
-      peerOf(peer, this.have)?.endpoint ?? this.life(peer.site).configured[0];
-    return tunnelMtu(this.#link?.mtu, this.#pathMtu, spec.peers.map(endpointOf));
+    return mtuOf(this.settings.spec, this.have, this.#lives.all, this.#link?.mtu, this.#pathMtu);
   }
 
   /** Ends a turn: a look that was asked for meanwhile follows at once. */
@@ -371,30 +378,15 @@ export class TunnelDevice {
       run();
     } catch (cause) {
       if (!(cause instanceof Fault)) throw cause;
-      this.#warn("wan.tunnel-failed", cause.message);
+      this.#telling.warn("wan.tunnel-failed", cause.message);
       this.#rest(CALM);
     }
   }
-
-  #repaired(what: string): void {
-    this.#parts.event("wan.tunnel-repaired", { ifname: this.ifname, what, level: "warn" });
-  }
-
-  /** Once, until it has changed or was in order meanwhile. */
-  #warn(name: string, why: string): void {
-    if (this.#warned.get(name) === why) return;
-    this.#warned.set(name, why);
-    this.#parts.event(name, { ifname: this.ifname, why, level: "warn" });
-  }
-}
-
-function isYoung(handshake: number | undefined, now: number): boolean {
-  return handshake !== undefined && now - handshake < 180_000;
 }
 
 const CALM = 1_000;
 const SOON = 10;
-const ATTENTIVE = 5;
+const ATTENTIVE = 1;
 const MOST_SILENCES = 500;
 const MOST_HANGS = 10;
 const MOST_ROUNDS = 5;
