@@ -13,13 +13,13 @@ import { wanSites } from "../resources/wan-sites.ts";
 import { adminActions } from "./admin/actions.ts";
 import { adminServer } from "./admin/server.ts";
 import { Allocations } from "./allocations.ts";
-import { Bfd } from "./bfd.ts";
 import { NODE_CLOCK } from "./clock.ts";
 import { type KeyedConfiguration, Live, readKeyed } from "./config/live.ts";
 import { type Places, placesOf } from "./config/places.ts";
 import { watchDirectories } from "./config/watch.ts";
 import { Control } from "./control.ts";
 import { Dataplanes } from "./dataplanes.ts";
+import { connectEngines } from "./engines.ts";
 import { Events } from "./events.ts";
 import { expose } from "./exposition.ts";
 import { EXIT, type Flags } from "./flags.ts";
@@ -29,7 +29,6 @@ import { closeServer, listenTcp, listenUnix, observationServer } from "./listen.
 import { formatFor, openLog } from "./log.ts";
 import { families } from "./metrics.ts";
 import { overlook } from "./overlook.ts";
-import { Routing } from "./routing.ts";
 import { bootId, RoutingFile } from "./routing-memory.ts";
 import { routingMeasured } from "./routing-status.ts";
 import { residentMemory, type StatusParts, statusOf } from "./status.ts";
@@ -37,9 +36,6 @@ import { childrenOf } from "./supervisor/children.ts";
 import type { Early } from "./supervisor/early.ts";
 import { ChildRegister, outlive } from "./supervisor/register.ts";
 import { serviceManagerOf } from "./systemd.ts";
-import { Traces } from "./traces.ts";
-import { Vips } from "./vips.ts";
-import { Wan } from "./wan.ts";
 import { WanBasis } from "./wan-facts.ts";
 import { WanRecords } from "./wan-records.ts";
 import { wanStatus } from "./wan-status.ts";
@@ -100,59 +96,22 @@ class Daemon {
     this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
     const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, early });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
-    const vips: Vips = new Vips({
-      supervise: make.pulse,
-      clock,
-      wall,
-      events,
-      changed,
-      other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
-      paths: (message) => wan.heard(message),
-      greeted: () => {
-        bfd.greet();
-        wan.greet();
-        traces.greet("pulse");
-      },
-    });
-    const routing: Routing = new Routing({
-      supervise: make.routing,
-      memory: new RoutingFile(join(settings.paths.state, "routing.json"), bootId(), events),
-      bfd: (sessions) => bfd.wish(sessions),
-      traced: (message) => traces.received(message),
-      greeted: () => {
-        bfd.inherit();
-        traces.greet("routing");
-      },
-      clock,
-      wall,
-      events,
-      changed,
-    });
-    const bfd = new Bfd({
-      tell: (message) => vips.tell(message),
-      toRouting: (report) => routing.heard(report),
-      clock,
-      changed,
-    });
     const wanRecords = new WanRecords({ directory: join(settings.paths.state, "wan-figures"), clock, wall, events });
-    const wan: Wan = new Wan({
-      supervise: make.wan,
-      pulse: (message) => vips.tell(message),
+    const engines = connectEngines({
+      supervise: make,
+      memory: new RoutingFile(join(settings.paths.state, "routing.json"), bootId(), events),
       records: wanRecords,
       clock,
+      wall,
       events,
       changed,
     });
     const wanBasis = new WanBasis(settings.paths.state, events);
-    const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
     this.#control = new Control({
       live: this.#live,
       allocations: new Allocations(join(settings.paths.state, "allocations.json"), events),
       dataplanes: this.#dataplanes,
-      vips,
-      routing,
-      bfd,
-      wan,
+      ...engines,
       wanBasis,
       host: thisHost(),
       overlook,
@@ -165,13 +124,9 @@ class Daemon {
       control: this.#control,
       live: this.#live,
       dataplanes: this.#dataplanes,
-      vips,
-      routing,
-      bfd,
-      wan,
+      ...engines,
       wanBasis,
       wanRecords,
-      traces,
       startedAt: wall(),
       wall,
       memory: residentMemory,

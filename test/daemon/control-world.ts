@@ -5,20 +5,16 @@ import type { Clock } from "../../base/clock.ts";
 import { SILENT } from "../../base/log.ts";
 import { after, type Instant, instant, ms } from "../../base/unit.ts";
 import type { Allocations } from "../../daemon/allocations.ts";
-import { Bfd } from "../../daemon/bfd.ts";
 import type { KeyedConfiguration, Live } from "../../daemon/config/live.ts";
 import { Control } from "../../daemon/control.ts";
 import { Dataplanes } from "../../daemon/dataplanes.ts";
+import { connectEngines } from "../../daemon/engines.ts";
 import { Events } from "../../daemon/events.ts";
 import type { FromPulse, ToPulse } from "../../daemon/pulse/words.ts";
 import type { FromRouting, ToRouting } from "../../daemon/routing/words.ts";
-import { Routing } from "../../daemon/routing.ts";
 import type { RoutingMemory } from "../../daemon/routing-memory.ts";
 import { type Message, type RunningHandler, Supervised } from "../../daemon/supervisor/child.ts";
-import { Traces } from "../../daemon/traces.ts";
-import { Vips } from "../../daemon/vips.ts";
 import type { FromWan, ToWan } from "../../daemon/wan/words.ts";
-import { Wan } from "../../daemon/wan.ts";
 import { WanBasis } from "../../daemon/wan-facts.ts";
 import type { FromDataplane, ToDataplane } from "../../proxy/control.ts";
 import { loadResources } from "../../resources/load.ts";
@@ -135,51 +131,22 @@ export function controlWorld(
     events,
     changed,
   });
-  const vips: Vips = new Vips({
-    supervise: (received, moved) => new Supervised({ ...common, name: "pulse", spawn: pulse.spawn, received, moved }),
-    clock,
-    wall,
-    events,
-    changed,
-    other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
-    paths: (message) => wan.heard(message),
-    greeted: () => {
-      bfd.greet();
-      wan.greet();
-      traces.greet("pulse");
+  const engines = connectEngines({
+    supervise: {
+      pulse: (received, moved) => new Supervised({ ...common, name: "pulse", spawn: pulse.spawn, received, moved }),
+      routing: (received, moved) =>
+        new Supervised({ ...common, name: "routing", spawn: router.spawn, received, moved }),
+      wan: (received, moved) => new Supervised({ ...common, name: "wan", spawn: underlay.spawn, received, moved }),
     },
-  });
-  const routing: Routing = new Routing({
-    supervise: (received, moved) =>
-      new Supervised({ ...common, name: "routing", spawn: router.spawn, received, moved }),
     memory,
-    bfd: (sessions) => bfd.wish(sessions),
-    traced: (message) => traces.received(message),
-    greeted: () => {
-      bfd.inherit();
-      traces.greet("routing");
-    },
-    clock,
-    wall,
-    events,
-    changed,
-  });
-  const bfd = new Bfd({
-    tell: (message) => vips.tell(message),
-    toRouting: (report) => routing.heard(report),
-    clock,
-    changed,
-  });
-  const wan: Wan = new Wan({
-    supervise: (received, moved) => new Supervised({ ...common, name: "wan", spawn: underlay.spawn, received, moved }),
-    pulse: (message) => vips.tell(message),
     records: { add: (report) => void recorded.push(report.id), forget: () => undefined, flush: async () => undefined },
     clock,
+    wall,
     events,
     changed,
   });
+  const { routing, bfd, wan, traces } = engines;
   const wanBasis = new WanBasis(state, events);
-  const traces = new Traces({ pulse: (message) => vips.tell(message), routing: (message) => routing.tell(message) });
   const eth0 = { name: "eth0", addresses: [ipv4("10.0.0.7")], networks: [], gateways: [ipv4("10.0.0.1")] };
   const host = { hostname: "one", ipv6: () => true, interfaces: () => [eth0], changed: () => false };
   const overlooked: string[] = [];
@@ -188,10 +155,7 @@ export function controlWorld(
     live: live as unknown as Live,
     allocations,
     dataplanes,
-    vips,
-    routing,
-    bfd,
-    wan,
+    ...engines,
     wanBasis,
     host,
     overlook: (addresses) => void overlooked.push(...addresses),
