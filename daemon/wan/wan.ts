@@ -10,7 +10,6 @@ import type { Loop } from "../../netstack/kernel/loop.ts";
 import { Bandwidth } from "../../sdwan/link/driver/bandwidth.ts";
 import { type LinkFacts, Links } from "../../sdwan/link/driver/links.ts";
 import { Timetable } from "../../sdwan/link/driver/timetable.ts";
-import { withNextHop } from "../../sdwan/link/gateway.ts";
 import { Traversal } from "../../sdwan/nat/driver/traversal.ts";
 import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
 import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
@@ -162,8 +161,7 @@ export class Wan implements Disposable {
     const plan = this.#plan;
     if (plan === undefined || this.#stopping) return;
     const all = this.#links.facts();
-    const facts = all.map(({ name, ifname, state, addresses, ...rest }) => {
-      const { gateway4, gateway6 } = withNextHop(rest);
+    const facts = all.map(({ name, ifname, state, gateway4, gateway6, addresses }) => {
       return { name, ifname, state, gateway4, gateway6, addresses };
     });
     if (this.#isNews("steering", facts) || always) this.#steering.plan(plan, facts);

@@ -23,14 +23,6 @@ export function gatewaysOf(spec: Pick<LinkSpec, "gateway4" | "gateway6">, seen: 
   };
 }
 
-/** For routes, which name no next hop where there is none to name. */
-export function withNextHop({ gateway4, gateway6 }: Gateways): Gateways {
-  return {
-    gateway4: gateway4 === ON_DEVICE.v4 ? undefined : gateway4,
-    gateway6: gateway6 === ON_DEVICE.v6 ? undefined : gateway6,
-  };
-}
-
 /** Those that a packet may leave with as its source, the best first. */
 export function sourcesOf(seen: Seen): readonly SeenAddress[] {
   const usable = seen.addresses.filter((each) => each.usable);

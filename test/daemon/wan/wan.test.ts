@@ -307,6 +307,13 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await process.until("down", () => (process.links.get("isp1")?.state === "down" ? true : undefined));
     line.ip(line.router, "link set lan up");
     await process.until("up", () => (process.links.get("isp1")?.state === "up" ? true : undefined));
+    run(here, "ip route replace default dev wan2 metric 200");
+    await process.until("on the device itself", () =>
+      process.links.get("isp2")?.gateway4 === "0.0.0.0" ? true : undefined,
+    );
+    await process.until("its table", () =>
+      run(here, "ip route show table 11004").includes("default dev wan2") ? true : undefined,
+    );
     process.send({ kind: "internet", link: "isp1", alive: false });
     await process.until("degraded", () => (process.links.get("isp1")?.state === "degraded" ? true : undefined));
     process.send({ kind: "stop", keep: false });

@@ -146,6 +146,22 @@ describe.skipIf(UNABLE !== undefined)("links of a host", () => {
     becomes("gone", () => facts?.gateway4 === undefined);
   });
 
+  test("one default route over both providers; next hops that are objects of their own, and change", () => {
+    line.connect();
+    line.ip(line.here, "route delete default", "link add wan2 type veth peer name veth9", "link set veth9 up");
+    line.ip(line.here, "link set wan2 up", "address add 10.9.9.1/24 dev wan2");
+    line.ip(line.here, "route add default nexthop via 192.0.2.1 dev wan nexthop via 10.9.9.2 dev wan2");
+    plan({}, { name: "isp2", ifname: "wan2" });
+    const gateways = (): readonly (string | undefined)[] => links.facts().map(({ gateway4 }) => gateway4);
+    expect(gateways()).toEqual(["192.0.2.1", "10.9.9.2"]);
+    line.ip(line.here, "nexthop add id 7 via 192.0.2.3 dev wan", "route replace default nhid 7");
+    becomes("an object", () => gateways().join() === "192.0.2.3,");
+    line.ip(line.here, "nexthop replace id 7 via 192.0.2.4 dev wan");
+    becomes("another one", () => gateways().join() === "192.0.2.4,");
+    line.ip(line.here, "nexthop replace id 7 via 10.9.9.3 dev wan2");
+    becomes("the other link's", () => gateways().join() === ",10.9.9.3");
+  });
+
   test("a virtual IP of ours and an address of RFC 3927 are no sources", () => {
     line.ip(line.here, "link set wan up", "address add 169.254.7.7/16 dev wan");
     const index = line.route.indexOf("wan");
