@@ -38,6 +38,8 @@ export class Choice {
   #since: number;
   #moves = 0;
   #plannedAt: Instant;
+  /** The others have had their time to be measured, too. */
+  #isSettled = false;
   /** A new plan is followed without rest and repetition. */
   #isNewlyPlanned = true;
   #wanted: string | undefined;
@@ -72,8 +74,7 @@ export class Choice {
   }
   /** When time alone may change something. */
   get wakeAt(): Instant | undefined {
-    const at = after(this.#plannedAt, SETTLE);
-    return this.#current === undefined && this.#candidates.some(({ verdict }) => isAlive(verdict)) ? at : undefined;
+    return this.#state === "undecided" && !this.#isSettled ? after(this.#plannedAt, SETTLE) : undefined;
   }
 
   /** The tables say so. */
@@ -106,6 +107,7 @@ export class Choice {
   /** `sharers`: how many choices a path carries. */
   decide(at: Moment, sharers: (path: string) => number): Decision | undefined {
     this.#look(at, sharers);
+    this.#isSettled = since(this.#plannedAt, at.now) >= SETTLE;
     const current = this.#candidates.find(({ spec }) => spec.path === this.#current);
     if (current === undefined) return this.#begin(at);
     switch (current.verdict) {
@@ -141,7 +143,7 @@ export class Choice {
     const current = this.#candidates.find(({ spec }) => spec.path === this.#current)?.path;
     this.#load = current === undefined ? 0 : current.used / Math.max(sharers(current.spec.id), 1);
     for (const each of this.#candidates) {
-      each.verdict = verdictOf(each);
+      each.verdict = verdictOf(each, now);
       const moving = each.spec.path === this.#current ? 0 : this.#load;
       each.score = scoreOf(strategy, { ...each, moving }, now);
     }
@@ -151,9 +153,8 @@ export class Choice {
   #begin(at: Moment): Decision | undefined {
     const best = this.#best(this.#candidates);
     if (best === undefined) return this.#none(at);
-    const settled = since(this.#plannedAt, at.now) >= SETTLE;
     const unknown = this.#candidates.some(({ verdict }) => verdict === "unknown");
-    if (this.#state === "undecided" && unknown && (!settled || best.verdict === "unknown")) return undefined;
+    if (this.#state === "undecided" && unknown && (!this.#isSettled || best.verdict === "unknown")) return undefined;
     if (this.#state === "none") return this.#move(best, "recovered", at);
     return this.#move(best, this.#state === "undecided" ? "first" : "plan", at);
   }
@@ -257,7 +258,7 @@ export class Choice {
   #none(at: Moment): Decision | undefined {
     if (this.#state === "none") return undefined;
     const unknown = this.#candidates.some(({ verdict }) => verdict === "unknown");
-    if (this.#state === "undecided" && (unknown || since(this.#plannedAt, at.now) < SETTLE)) return undefined;
+    if (this.#state === "undecided" && (unknown || !this.#isSettled)) return undefined;
     return this.#told(this.#current, "none", "none", at);
   }
 
@@ -299,6 +300,8 @@ export class Choice {
   #compare(a: Candidate, b: Candidate, failover: boolean): number {
     const trust = TRUST[a.verdict] - TRUST[b.verdict];
     if (trust !== 0) return trust;
+    const life = Number(b.path.life.kind === "alive") - Number(a.path.life.kind === "alive");
+    if (life !== 0) return life;
     if (a.verdict === "bad") {
       const less = this.#badness(a) - this.#badness(b);
       if (less !== 0) return less;
@@ -323,15 +326,11 @@ export class Choice {
   }
 }
 
-function verdictOf({ path, judge }: Candidate): Verdict {
+function verdictOf({ path, judge }: Candidate, now: Instant): Verdict {
   if (!path.spec.usable) return "unusable";
   const { kind } = path.life;
   if (kind !== "alive") return kind;
-  return judge.standing;
-}
-
-function isAlive(verdict: Verdict): boolean {
-  return verdict === "good" || verdict === "bad" || verdict === "resting";
+  return judge.isProven || path.isProven(now) ? judge.standing : "unknown";
 }
 
 const TRUST: Readonly<Record<Verdict, number>> = { good: 0, resting: 1, bad: 2, unknown: 3, dead: 4, unusable: 5 };

@@ -75,8 +75,8 @@ export class Chooser {
   /** Decides where anything has changed. */
   evaluate(at: Moment): readonly ChooserAction[] {
     for (const path of this.#paths.values()) {
-      const { goodAt } = path;
-      if (goodAt === undefined || goodAt > at.now) continue;
+      const due = path.wakeAt;
+      if (due === undefined || due > at.now) continue;
       path.wake(at.now);
       this.#touch(path);
     }
@@ -89,7 +89,7 @@ export class Chooser {
   /** `evaluate` is due then although nothing comes. */
   get wakeAt(): Instant | undefined {
     let first: Instant | undefined;
-    for (const { goodAt } of this.#paths.values()) first = earliest(first, goodAt);
+    for (const { wakeAt } of this.#paths.values()) first = earliest(first, wakeAt);
     for (const { wakeAt } of this.#choices.values()) first = earliest(first, wakeAt);
     return first;
   }

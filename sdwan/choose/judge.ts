@@ -18,6 +18,7 @@ export class Judge {
   #gathered: Gathered;
   /** The newest windows, youngest in the lowest bit: 1 = bad. */
   #windows = 0;
+  #seen = 0;
   #standing: Standing = "good";
   /** Since when it keeps the SLA without a break; undefined: it does not. */
   #keptSince: Instant | undefined;
@@ -36,6 +37,10 @@ export class Judge {
   get standing(): Standing {
     return this.#standing;
   }
+  /** It has seen as many windows as a verdict may take. */
+  get isProven(): boolean {
+    return this.#seen >= this.#hold.of;
+  }
   /** What broke the SLA last; undefined while good. */
   get breach(): Breach | undefined {
     return this.#standing === "good" ? undefined : this.#breach;
@@ -53,6 +58,7 @@ export class Judge {
   /** One more window. */
   observe(figures: PathFigures, now: Instant): void {
     const over = this.#gathered.observe(figures, this.#sla, this.#lossLimit);
+    this.#seen++;
     const all = 2 ** Math.min(this.#hold.of, MOST_WINDOWS) - 1;
     this.#windows = ((this.#windows << 1) | (over === undefined ? 0 : 1)) & all;
     if (over !== undefined) this.#breach = over;

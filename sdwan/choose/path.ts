@@ -1,5 +1,5 @@
 /** What the engine knows of one path: its life, its figures, and what it is worth to whom. */
-import { type Instant, instant, since } from "../../base/unit.ts";
+import { after, type Instant, instant, ms, since } from "../../base/unit.ts";
 import type { PathFigures, PathLife } from "../figures.ts";
 import type { Hold, PathSpec, Sla } from "../steer-plan.ts";
 import { Judge } from "./judge.ts";
@@ -18,7 +18,9 @@ export class Path {
   used = 0;
   readonly #judges = new Map<string, Judge>();
   #probed: PathLife = { kind: "unknown", why: "not measured yet" };
-  #everAlive = false;
+  /** Of the first time that it lived. */
+  #provenAt: Instant | undefined;
+  #isProvenTold = false;
   #deaths = 0;
   #deathsAt: Instant = instant(0);
   #usedAt = 0;
@@ -54,7 +56,7 @@ export class Path {
     this.life = life;
     if (life.kind === before.kind) return life.kind !== "alive" && "why" in before && life.why !== before.why;
     this.sinceWall = wall;
-    if (life.kind === "dead" && this.#everAlive) this.#died(life.why, now);
+    if (life.kind === "dead" && this.#provenAt !== undefined) this.#died(life.why, now);
     if (life.kind === "alive") this.#revived(now);
     return true;
   }
@@ -71,7 +73,13 @@ export class Path {
   }
 
   wake(now: Instant): void {
+    if (this.isProven(now)) this.#isProvenTold = true;
     for (const judge of this.#judges.values()) judge.wake(now);
+  }
+
+  /** Its first figures are no verdict yet; where they are rare, time has to do. */
+  isProven(now: Instant): boolean {
+    return this.#provenAt !== undefined && now >= this.#provenAt;
   }
 
   get doubtful(): boolean {
@@ -79,9 +87,10 @@ export class Path {
     for (const judge of this.#judges.values()) if (judge.doubtful) return true;
     return false;
   }
-  get goodAt(): Instant | undefined {
-    let first: Instant | undefined;
+  /** When time alone changes what it is worth. */
+  get wakeAt(): Instant | undefined {
     if (this.life.kind !== "alive") return undefined;
+    let first = this.#isProvenTold ? undefined : this.#provenAt;
     for (const { goodAt, standing } of this.#judges.values()) {
       if (standing === "resting" && goodAt !== undefined && (first === undefined || goodAt < first)) first = goodAt;
     }
@@ -103,8 +112,8 @@ export class Path {
   }
   #revived(now: Instant): void {
     // The first time is no return.
-    if (this.#everAlive) for (const judge of this.#judges.values()) judge.revived(now);
-    this.#everAlive = true;
+    if (this.#provenAt !== undefined) for (const judge of this.#judges.values()) judge.revived(now);
+    this.#provenAt ??= after(now, this.spec.probe.kind === "none" ? ms(0) : PROVEN);
   }
 
   #use(figures: PathFigures): void {
@@ -121,6 +130,7 @@ export function judgeKey(sla: Sla, hold: Hold): string {
   return [maxLatency, maxJitter, maxPacketLoss, minMos, bad, of, recover, mostRest].join("/");
 }
 
+const PROVEN = ms(1000);
 const FORGIVEN = 600_000;
 const USED_OVER = 5_000;
 /** `recent` is a median of a few. */

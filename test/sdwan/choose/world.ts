@@ -223,7 +223,7 @@ export function pathSpec(id: string, more: Partial<PathSpec> = {}): PathSpec {
     usable: true,
     why: "",
     via: "direct",
-    probe: { kind: "none" },
+    probe: { kind: "icmp", targets: [], mark: 0, pace: PACE },
     bfd: undefined,
     cost: 10,
     bandwidth: 100e6,
@@ -293,4 +293,5 @@ export function mulberry(seed: number): () => number {
   };
 }
 
+const PACE = { interval: 100, inDoubt: 50, deadAfter: 3, alpha: 0.3, octetsPerHour: 1e9 };
 const START = 1_700_000_000_000;
