@@ -4,9 +4,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { formatIp, ipv4 } from "../../../base/address.ts";
+import { formatIp, ipv4, ipv6 } from "../../../base/address.ts";
 import { generateSiteKeys } from "../../../daemon/wan-keys.ts";
-import { ADDRESS_PROTOCOL, INTERFACE_ALIAS, packetMark } from "../../../netstack/kernel/marks.ts";
+import {
+  INTERFACE_ALIAS,
+  OVERLAY_ADDRESS_PROTOCOL,
+  packetMark,
+  ROUTE_PROTOCOL,
+} from "../../../netstack/kernel/marks.ts";
 import { spawnInside } from "../../../netstack/kernel/namespace.ts";
 import { readSysctl, writeSysctl } from "../../../netstack/kernel/sysctl.ts";
 import { wireguardGoOf } from "../../../netstack/kernel/wireguard/process.ts";
@@ -47,7 +52,9 @@ describe.skipIf(WITHOUT !== undefined)(`tunnels of sites${WITHOUT === undefined 
     const { host, ifname } = world.site("a");
     const link = host.route.link(ifname);
     expect(link).toMatchObject({ alias: INTERFACE_ALIAS, mtu: 1440, up: true, kind: "tun" });
-    const addresses = host.route.addresses(link?.index ?? 0).filter(({ protocol }) => protocol === ADDRESS_PROTOCOL);
+    const addresses = host.route
+      .addresses(link?.index ?? 0)
+      .filter(({ protocol }) => protocol === OVERLAY_ADDRESS_PROTOCOL);
     expect(addresses.map(({ ip, prefixLength, noPrefixRoute }) => [formatIp(ip), prefixLength, noPrefixRoute])).toEqual(
       [[overlay(0), 32, true]],
     );
@@ -321,4 +328,60 @@ describe.skipIf(WITHOUT !== undefined)(`tunnels of sites${WITHOUT === undefined 
     await world.until("traffic still", () => pinging.received > last + 50);
     expect(pinging.lost().length).toBeLessThan(50);
   });
+
+  test("over IPv6, with IPv6 inside: 80 octets around each packet", async () => {
+    world = new World(["a", "b"]);
+    for (const [index, name] of ["a", "b"].entries()) {
+      const peer = { endpoint: `[2001:db8::${2 - index}]:51820`, allowedIps: [`fd00::${2 - index}/128`] };
+      world.apply(name, { ...world.plan(name, {}, peer), overlay: [`fd00::${index + 1}/128`] });
+    }
+    await world.until("up", () => world.isUp("a", "b") && world.isUp("b", "a"));
+    expect(world.report("a", "b")).toMatchObject({ endpoint: "[2001:db8::2]:51820", mtu: 1420 });
+    for (const [from, to] of [
+      ["a", 2],
+      ["b", 1],
+    ] as const) {
+      const { host, ifname } = world.site(from);
+      const destination = { ip: ipv6(`fd00::${to}`), length: 128 };
+      const oif = host.route.indexOf(ifname);
+      host.route.replaceRoute({ destination, table: 254, protocol: ROUTE_PROTOCOL, oif });
+    }
+    using pinging = new Pinging(world.site("a").host.namespace, "fd00::2");
+    await world.until("traffic", () => pinging.received > 20);
+  });
+
+  test("a name is looked up where the host is told to, and its address used", async () => {
+    world = new World(["a", "b"]);
+    world.apply("b", world.plan("b", {}, { endpoint: undefined }));
+    world.apply("a", world.plan("a", {}, { endpoint: "localhost:51820" }));
+    await world.until("looked up", () => world.report("a", "b")?.endpoint?.endsWith(":51820") === true);
+    expect(world.report("a", "b")?.endpoint).toMatch(/^(127\.0\.0\.1|\[::1\]):51820$/);
+    expect(world.report("b", "a")).toMatchObject({ why: "no endpoint: the peer must call, or be found" });
+  });
+
+  test("the kernel's WireGuard, asked for where there is none, is refused with the reason; nothing else is tried", async () => {
+    world = new World(["a"]);
+    const { host, ifname } = world.site("a");
+    const peer = { ...NOBODY_ELSE, publicKey: generateSiteKeys().publicKey };
+    world.apply("a", { ...world.plan("a", { peers: [peer] }), wireguard: "kernel" });
+    await world.until(
+      "told",
+      () => world.events("a", "wan.tunnel-failed").length > 0 || host.route.link(ifname)?.kind === "wireguard",
+    );
+    if (host.route.link(ifname)?.kind === "wireguard") return; // this kernel has it
+    expect(world.events("a", "wan.tunnel-failed")[0]).toMatchObject({ why: "this kernel has no WireGuard" });
+    await world.turn(300);
+    expect(host.route.link(ifname)).toBeUndefined();
+    expect(world.report("a", "x")).toMatchObject({ state: "down", why: "this kernel has no WireGuard" });
+  });
 });
+
+const NOBODY_ELSE = {
+  site: "x",
+  link: "isp1",
+  presharedKey: undefined,
+  endpoint: "192.0.2.9:51820",
+  allowedIps: ["10.9.0.0/16"],
+  keepalive: 25,
+  relay: undefined,
+};

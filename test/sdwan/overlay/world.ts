@@ -3,7 +3,7 @@
  * UAPI sockets are not divided by network namespaces, so devices of different sites have different names.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Ip, ipv4 } from "../../../base/address.ts";
+import { type Ip, ipv4, ipv6 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
 import { generateSiteKeys, type SiteKeys } from "../../../daemon/wan-keys.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
@@ -33,7 +33,9 @@ export class World implements Disposable {
   readonly #made = new Set<string>();
 
   constructor(names: readonly string[]) {
-    this.segment = new Segment(Object.fromEntries(names.map((name, index) => [name, [underlay(index)]])));
+    this.segment = new Segment(
+      Object.fromEntries(names.map((name, index) => [name, [underlay(index), underlay6(index)]])),
+    );
     const tag = `${process.pid.toString(36)}${(count++).toString(36)}`;
     for (const name of names) {
       const host = this.segment.hosts.get(name);
@@ -165,6 +167,9 @@ const MAIN = 254;
 
 export function underlay(index: number): Ip {
   return ipv4(text(index));
+}
+export function underlay6(index: number): Ip {
+  return ipv6(`2001:db8::${index + 1}`);
 }
 export function overlay(index: number): string {
   return `10.255.${index + 1}.1`;
