@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildLab, type Lab } from "../../lab/build.ts";
 import { startBird } from "../../lab/peers/bird.ts";
-import { startFrr } from "../../lab/peers/frr.ts";
+import { type FrrDaemon, startFrr } from "../../lab/peers/frr.ts";
 import { kernelRoutes } from "../../lab/peers/kernel.ts";
 import type { BfdTimes, RouterSpec } from "../../lab/peers/router.ts";
 import type { Running } from "../../lab/process.ts";
@@ -44,6 +44,34 @@ export interface Wanted {
   readonly settings?: string;
 }
 
+const QUESTIONS: Readonly<
+  Record<"frr" | "bird", Readonly<Record<"bgp" | "ospf", readonly (readonly [FrrDaemon, string])[]>>>
+> = {
+  frr: {
+    bgp: [
+      ["bgpd", "show bgp ipv4 unicast"],
+      ["bgpd", "show bgp neighbors"],
+      ["bfdd", "show bfd peers"],
+    ],
+    ospf: [
+      ["ospfd", "show ip ospf neighbor"],
+      ["ospfd", "show ip ospf graceful-restart helper"],
+      ["ospf6d", "show ipv6 ospf6 neighbor"],
+      ["ospf6d", "show ipv6 ospf6 graceful-restart helper"],
+    ],
+  },
+  bird: {
+    bgp: [
+      ["bgpd", "show bfd sessions"],
+      ["bgpd", "show route all"],
+    ],
+    ospf: [
+      ["ospfd", "show ospf neighbors"],
+      ["ospfd", "show route all"],
+    ],
+  },
+};
+
 export async function openScene(wanted: Wanted): Promise<Scene> {
   const folder = mkdtempSync(join(tmpdir(), "novaedge-anycast-"));
   const stack = new AsyncDisposableStack();
@@ -62,10 +90,13 @@ export async function openScene(wanted: Wanted): Promise<Scene> {
       wanted.router === "frr"
         ? [stack.use(await startFrr(host, spec)), undefined]
         : [undefined, stack.use(await startBird(host, spec))];
-    const router = async (): Promise<string> =>
-      frr === undefined
-        ? `${await bird?.ask("show bfd sessions")}\n${await bird?.ask("show route all")}\n${bird?.log()}`
-        : `${await frr.ask("bgpd", "show bgp ipv4 unicast")} ${await frr.ask("bgpd", "show bgp neighbors")} ${await frr.ask("bfdd", "show bfd peers")} ${frr.log()}`;
+    const router = async (): Promise<string> => {
+      const questions = QUESTIONS[wanted.router][wanted.protocol];
+      const said = questions.map(([daemon, words]) =>
+        (frr === undefined ? bird?.ask(words) : frr.ask(daemon, words))?.catch(String),
+      );
+      return [...(await Promise.all(said)), (frr ?? bird)?.log()].join("\n");
+    };
     const ways = async (): Promise<string> => {
       const [v4, v6] = await Promise.all(
         [`${ANYCAST4}/32`, `${ANYCAST6}/128`].map(async (prefix) => {
@@ -121,10 +152,15 @@ async function owner(lab: Lab, gateway: string): Promise<string> {
   return gateway;
 }
 
+/** Seconds: a process that starts on a busy machine is back within it. */
+function deadIn(keeps: boolean): number {
+  return keeps ? 12 : 4;
+}
+
 function routerSpec({ router, protocol, keeps = false }: Wanted): RouterSpec {
   if (protocol === "ospf") {
     // BIRD takes the goodbye of BFD for a failure of the neighbor, whatever is said beside it.
-    const one = { ifname: "eth0", hello: 1, dead: 4, priority: 1, ...(keeps ? {} : { bfd: BFD }) };
+    const one = { ifname: "eth0", hello: 1, dead: deadIn(keeps), priority: 1, ...(keeps ? {} : { bfd: BFD }) };
     const area = { id: "0.0.0.0", interfaces: [one] };
     const helps = keeps ? { gracefulRestart: { restartTime: 60 } } : {};
     return {
@@ -160,7 +196,7 @@ function settingsOf(name: AnycastHost, { protocol, keeps = false, settings: more
   const bfd = `bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }\n`;
   if (protocol === "ospf") {
     const guard = keeps ? "" : ", bfd: { profile: fast }";
-    const one = `{ name: eth0, hello: 1s, dead: 4s, priority: 0${guard} }`;
+    const one = `{ name: eth0, hello: 1s, dead: ${deadIn(keeps)}s, priority: 0${guard} }`;
     const version = `{ areas: [{ id: 0.0.0.0, interfaces: [${one}] }] }`;
     return `${bfd}ospf:
   routerId: ${front(name).v4}
