@@ -67,7 +67,7 @@ export function hookChains(writing: Writing): readonly Chain[] {
         ...(pinned
           ? [
               `ct direction original ct state new oifname vmap ${braces(
-                links.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto pin_${mark}`),
+                writing.doors.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto pin_${mark}`),
               )}`,
             ]
           : []),

@@ -75,7 +75,7 @@ function directionChains(writing: Writing): readonly Chain[] {
       ? []
       : writing.vmap(remarkOnReturn(writing), "ct mark", `iifname ${interfaceSet(links.map(({ ifname }) => ifname))} `);
   const entrances = [
-    ...links.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto from_link_${mark}`),
+    ...writing.doors.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto from_link_${mark}`),
     ...tunnels.flatMap(({ ifname }, index) =>
       writing.lanes.back.has(ifname) ? [`${interfaceText(ifname)} : goto from_tunnel_${index}`] : [],
     ),

@@ -1,4 +1,6 @@
 /** What writes chains of nftables: values of the mark in their bits, verdicts by value, the plan by what it stands for. */
+
+import type { LinkSpec } from "../underlay-plan.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import type { MarkLayout, SteeringPlan } from "./part.ts";
 import { braces, type Networks, prefixSet } from "./spans.ts";
@@ -17,6 +19,8 @@ export class Writing {
   readonly plan: SteeringPlan;
   readonly mark: MarkLayout;
   readonly lanes: Lanes;
+  /** Links by interface: of two on the same one the first, since packets do not say which they came by. */
+  readonly doors: readonly LinkSpec[];
   /** WAN links and tunnels. */
   readonly devices: readonly string[];
   readonly #any: string;
@@ -25,6 +29,9 @@ export class Writing {
     this.plan = plan;
     this.mark = mark;
     this.lanes = lanesOf(plan);
+    this.doors = plan.links.filter(
+      ({ ifname }, index) => plan.links.findIndex((each) => each.ifname === ifname) === index,
+    );
     this.devices = [...plan.links, ...plan.tunnels].map(({ ifname }) => ifname);
     this.#any = `0x${mark.mask.toString(16).padStart(8, "0")}`;
   }

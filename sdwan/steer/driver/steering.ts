@@ -8,7 +8,8 @@ import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { markValue } from "../../../netstack/kernel/marks.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
-import { lanesOf, remoteNetworks } from "../lanes.ts";
+import { deadPins } from "../dead.ts";
+import { remoteNetworks } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
 import { isWithin } from "../spans.ts";
 import { watchDrift } from "./drift.ts";
@@ -41,8 +42,8 @@ export class Steering implements Disposable {
   #facts: readonly LinkFacts[] = [];
   /** Links whose way to the internet is known to be dead. */
   readonly #noInternet = new Set<string>();
-  /** Links whose flows were ended, and that did not come back since. */
-  #ended: ReadonlySet<string> = new Set();
+  /** Values whose flows were ended, of links that did not come back since. */
+  #ended: ReadonlySet<number> = new Set();
   #again: Disposable | undefined;
 
   constructor(parts: SteeringParts) {
@@ -131,27 +132,21 @@ export class Steering implements Disposable {
 
   /** The rule for dead links first, so that it meets what the flows' ends say when they are ended. */
   #endFlows(plan: SteeringPlan): void {
-    const dead = this.#deadLinks(plan);
-    const { pinned } = lanesOf(plan);
-    const valuesOf = (link: string): readonly number[] =>
-      pinned.filter((pin) => pin.link === link).map(({ value }) => value);
-    this.#rules.setDead([...dead].flatMap(valuesOf));
-    const fresh = plan.links.filter(({ name }) => dead.has(name) && !this.#ended.has(name));
-    this.#ended = dead;
+    const down = this.#facts.filter(({ state }) => state === "down").map(({ name }) => name);
+    const pins = deadPins(plan, new Set([...down, ...this.#noInternet]));
+    this.#rules.setDead(pins.map(({ value }) => value));
+    const fresh = pins.filter(({ value }) => !this.#ended.has(value));
+    this.#ended = new Set(pins.map(({ value }) => value));
+    if (fresh.length === 0) return;
+    const own = new Set(this.#route.addresses().map(({ ip }) => ip));
     const remote = remoteNetworks(plan);
-    for (const { name, masquerade } of fresh) {
-      const own = new Set(this.#route.addresses().map(({ ip }) => ip));
-      const inTunnels = (ip: Parameters<typeof isWithin>[1]): boolean => isWithin(remote, ip);
-      const ended = this.#flows.end({ values: valuesOf(name), own, inTunnels, masquerade });
+    for (const { name, masquerade } of plan.links) {
+      const values = fresh.filter(({ link }) => link === name).map(({ value }) => value);
+      const ended = this.#flows.end({ values, own, inTunnels: (ip) => isWithin(remote, ip), masquerade });
       if (ended.sockets + ended.nudged + ended.forgotten > 0) {
         this.#parts.event("wan.flows-ended", { link: name, ...ended });
       }
     }
-  }
-
-  #deadLinks(plan: SteeringPlan): ReadonlySet<string> {
-    const down = new Set(this.#facts.filter(({ state }) => state === "down").map(({ name }) => name));
-    return new Set(plan.links.map(({ name }) => name).filter((name) => down.has(name) || this.#noInternet.has(name)));
   }
 
   #devices(): readonly string[] {

@@ -1,13 +1,12 @@
 /** What becomes of flows: pinned to a link, balanced, answered the way they came, ended when their link dies. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Closed, Stream, StreamHandler } from "../../../netstack/kernel/loop.ts";
 import { markValue, packetMark } from "../../../netstack/kernel/marks.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
-import { listenTcp, openTcp } from "../../../netstack/kernel/sockets.ts";
 import type { Steering } from "../../../sdwan/steer/driver/steering.ts";
 import { sweep, UNABLE } from "../../netstack/kernel/segment.ts";
-import { CLIENT, FACTS, type HostName, Network, OVERLAY, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
+import { CLIENT, FACTS, Network, OVERLAY, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
 import { classSpec, ipOf, linkSpec } from "./plans.ts";
+import { connect, serve } from "./streams.ts";
 
 let net: Network;
 let steering: Steering;
@@ -146,9 +145,9 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
       voice();
       net.lead(VALUES.voice, "wan1");
       const to = fresh();
-      using listening = serve(server, to);
-      const forwarded = connect("c", client, server, to);
-      const local = connect("e", undefined, server, to);
+      using listening = serve(net, server, to);
+      const forwarded = connect(net, "c", client, server, to);
+      const local = connect(net, "e", undefined, server, to);
       net.until("connections", () => forwarded.opened && local.opened && listening.accepted === 2);
       const udp = fresh();
       const sourcePort = net.udp("c", client, server, udp);
@@ -161,7 +160,7 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
       net.forget();
       net.udp("c", client, server, udp, { sourcePort });
       expect(net.where(udp).at).toBe("wan2");
-      const again = connect("c", client, server, to);
+      const again = connect(net, "c", client, server, to);
       net.until("a new connection", () => again.opened);
       again.stream.abort();
     });
@@ -169,8 +168,8 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     test(`${family}: a flow in tunnels lives on when its link dies, though it is bound to it`, () => {
       voice({ balance: { isp1: 1 } });
       const to = fresh();
-      using listening = serve(remote, to);
-      const flow = connect("c", client, remote, to);
+      using listening = serve(net, remote, to);
+      const flow = connect(net, "c", client, remote, to);
       net.until("a connection", () => flow.opened && listening.accepted === 1);
       expect(valueOf(to)).toBe(VALUES.voice1);
       net.lead(VALUES.voice1, "nv2");
@@ -268,8 +267,8 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     net.lead(VALUES.voice, "wan1");
     net.addRoute("i", "10.1.0.2/32", "wan1", "192.0.2.2", 254);
     const to = fresh();
-    using listening = serve(SERVER.v4, to);
-    const flow = connect("c", CLIENT.v4, SERVER.v4, to);
+    using listening = serve(net, SERVER.v4, to);
+    const flow = connect(net, "c", CLIENT.v4, SERVER.v4, to);
     net.until("a connection", () => flow.opened && listening.accepted === 1);
     expect(net.where(to)).toMatchObject({ at: "wan1", source: CLIENT.v4 });
     net.in("e", () => steering.internet("isp1", false));
@@ -280,13 +279,33 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     voice();
     net.lead(VALUES.voice, "wan1");
     const to = fresh();
-    using listening = serve(SERVER.v4, to);
-    const flow = connect("c", CLIENT.v4, SERVER.v4, to);
+    using listening = serve(net, SERVER.v4, to);
+    const flow = connect(net, "c", CLIENT.v4, SERVER.v4, to);
     net.until("a connection", () => flow.opened && listening.accepted === 1);
     const facts = FACTS.map((each) => (each.name === "isp1" ? { ...each, state: "down" as const } : each));
     net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, {})] }), facts);
     net.until("a reset", () => flow.closed);
     expect(events.findLast(([name]) => name === "wan.flows-ended")?.[1]).toMatchObject({ link: "isp1", nudged: 1 });
+  });
+
+  test("while all links are said to be dead, nothing is ended and nothing refused; it is as soon as one lives", () => {
+    voice();
+    net.lead(VALUES.voice, "wan1");
+    const to = fresh();
+    using listening = serve(net, SERVER.v4, to);
+    const flow = connect(net, "c", CLIENT.v4, SERVER.v4, to);
+    net.until("a connection", () => flow.opened && listening.accepted === 1);
+    net.in("e", () => steering.internet("isp2", false));
+    net.in("e", () => steering.internet("isp1", false));
+    flow.stream.write(Uint8Array.of(1));
+    net.until("its octet", () => listening.octets === 1);
+    const young = connect(net, "c", CLIENT.v4, SERVER.v4, to);
+    net.until("a new connection", () => young.opened && listening.accepted === 2);
+    young.stream.write(Uint8Array.of(1));
+    net.until("its octet", () => listening.octets === 2);
+    net.lead(VALUES.voice, "wan2");
+    net.in("e", () => steering.internet("isp2", true));
+    net.until("resets", () => flow.closed !== undefined && young.closed !== undefined);
   });
 
   test("flows are listed with what they belong to", () => {
@@ -306,67 +325,6 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     expect(net.in("e", () => steering.flows(0)).more).toBeGreaterThan(0);
   });
 });
-
-interface Flow {
-  readonly stream: Stream;
-  readonly opened: boolean;
-  readonly closed: Closed | undefined;
-}
-
-function connect(host: HostName, from: string | undefined, to: string, toPort: number): Flow {
-  const family = to.includes(":") ? 6 : 4;
-  const fd = net.in(host, () =>
-    openTcp({ family, ...(from === undefined ? {} : { bind: { ip: ipOf(from), port: 0 } }) }),
-  );
-  const flow: { stream: Stream; opened: boolean; closed: Closed | undefined } = {
-    stream: undefined as unknown as Stream,
-    opened: false,
-    closed: undefined,
-  };
-  const handler: StreamHandler = {
-    opened: () => {
-      flow.opened = true;
-    },
-    received: (_stream, chunk) => net.loop.release(chunk),
-    ended: () => undefined,
-    closed: (_stream, why) => {
-      flow.closed = why;
-    },
-  };
-  flow.stream = net.loop.connect({ ip: ipOf(to), port: toPort }, handler, { socket: fd });
-  return flow;
-}
-
-/** A server on the internet's host, or on the remote site's. */
-function serve(at: string, on: number): Disposable & { readonly accepted: number; readonly octets: number } {
-  const host = at === REMOTE.v4 || at === REMOTE.v6 ? "b" : "i";
-  const fd = net.in(host, () => listenTcp({ ip: ipOf(at), port: on }));
-  const streams: Stream[] = [];
-  const state = {
-    accepted: 0,
-    octets: 0,
-    [Symbol.dispose]: () => {
-      accepting[Symbol.dispose]();
-      for (const stream of streams) stream.abort();
-    },
-  };
-  const handler: StreamHandler = {
-    received: (_stream, chunk, start, end) => {
-      state.octets += end - start;
-      net.loop.release(chunk);
-    },
-    ended: () => undefined,
-    closed: () => undefined,
-  };
-  const accepting = net.loop.accept(fd, {
-    accepted: (stream) => {
-      state.accepted++;
-      streams.push(stream);
-      return handler;
-    },
-  });
-  return state;
-}
 
 /** Somebody who keeps something of his own in both marks. */
 const THEIRS = `table inet theirs {

@@ -5,13 +5,16 @@ import { contains, type Ip, isIpv4, octetsOfIp, parsePrefix } from "../../../bas
 import { join } from "../../../base/octets.ts";
 import { checksum } from "../../../netstack/wire/checksum.ts";
 import { leftAlone } from "../../../sdwan/steer/classify.ts";
+import { deadPins } from "../../../sdwan/steer/dead.ts";
 import { matchLines } from "../../../sdwan/steer/match.ts";
 import { encodeNudge } from "../../../sdwan/steer/nudge.ts";
 import { planRules, wantedRules } from "../../../sdwan/steer/rules.ts";
+import { rulesetOf } from "../../../sdwan/steer/ruleset.ts";
 import { shares } from "../../../sdwan/steer/shares.ts";
 import { joinedSpans, networksOf } from "../../../sdwan/steer/spans.ts";
-import { sitePlan } from "./network.ts";
-import { ipOf, matching } from "./plans.ts";
+import { chainText } from "../../../sdwan/steer/writing.ts";
+import { sitePlan, VALUES } from "./network.ts";
+import { ipOf, linkSpec, matching } from "./plans.ts";
 
 describe("shares", () => {
   test("turns are spread evenly, not in blocks", () => {
@@ -96,6 +99,27 @@ describe("RFC 9293 §3.10.7.4: a segment that has to be answered", () => {
     expect(checksum(join([pseudo, segment]))).toBe(0);
     expect(segment[13]).toBe(0x10);
     expect([...segment.subarray(0, 4)]).toEqual([1, 187, 156, 64]);
+  });
+});
+
+describe("dead links", () => {
+  const dead = (...links: readonly string[]): readonly number[] =>
+    deadPins(sitePlan({}), new Set(links)).map(({ value }) => value);
+  test("bind what another link could carry, and nothing when there is none", () => {
+    expect(dead()).toEqual([]);
+    expect(dead("isp1")).toEqual([VALUES.voice1, VALUES.bulk1]);
+    expect(dead("isp1", "isp2")).toEqual([]);
+    expect(dead("isp3")).toEqual([]);
+  });
+});
+
+describe("two links on one interface", () => {
+  test("make a ruleset that says each thing once", () => {
+    const links = [linkSpec("isp1", "wan1", 1), linkSpec("isp2", "wan1", 2)];
+    const { chains } = rulesetOf(sitePlan({ links }), { mask: 0x3f00_0000, of: (value) => value << 24 });
+    const text = chains.map(chainText).join("\n");
+    expect(text.match(/"wan1" : goto from_link/g)).toHaveLength(1);
+    expect(text.match(/"wan1" : goto pin_/g)).toHaveLength(1);
   });
 });
 
