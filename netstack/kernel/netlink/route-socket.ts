@@ -143,7 +143,8 @@ export class RouteSocket implements Disposable {
   /** Of one interface, or of all. */
   addresses(index = 0): readonly Address[] {
     const found = [AF_INET, AF_INET6].flatMap((family) =>
-      this.#list("list addresses", RTM_GETADDR, encodeGetAddresses(family, index), decodeAddress),
+      // An interface may go between two questions about it.
+      this.#list("list addresses", RTM_GETADDR, encodeGetAddresses(family, index), decodeAddress, [ENODEV]),
     );
     // Kernels without strict checking return all interfaces.
     return index === 0 ? found : found.filter((each) => each.index === index);

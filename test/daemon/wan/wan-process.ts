@@ -93,4 +93,4 @@ export class WanProcess implements AsyncDisposable {
   }
 }
 
-const PATIENCE = 20_000;
+const PATIENCE = 45_000;

@@ -12,6 +12,7 @@ import { WanProcess } from "./wan-process.ts";
 
 const TOOLS = ["wireguard-go", "wg", "fping"].every((each) => spawnSync("which", [each]).status === 0);
 const PORT = 51_820;
+const PATIENCE = { timeout: 30_000, interval: 50 };
 const KEY = "5a".repeat(32);
 
 interface Keys {
@@ -197,7 +198,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
       run(here, "ip route add 203.0.113.200 dev wan2; ip route del 203.0.113.200 dev wan2");
       run(here, "nft add table ip seen; nft delete table ip seen");
       return existsSync(heard) && told(heard).length > 0 && told(`${heard}.nft`).length > 0;
-    });
+    }, PATIENCE);
     const second = await start(here, plan(here, there));
     await up(second, here, there);
     expect(kernelOf(here)).toBe(settled);
@@ -219,7 +220,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     expect(third.said.at(-1)).toEqual({ kind: "stopped" });
     expect(kernelOf(here)).toBe(before);
     expect(existsSync(`/run/wireguard/${device("here")}.sock`)).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   test("stop that keeps; a stop without a plan removes what the life before left", async () => {
     const before = kernelOf(here);
@@ -232,7 +233,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     second.send({ kind: "stop", keep: false });
     expect(await second.exited).toBe(0);
     expect(kernelOf(here)).toBe(before);
-  }, 60_000);
+  }, 120_000);
 
   test("a plan that names less takes away what it names no more, and leaves the rest", async () => {
     const process = await start(here, plan(here, there));
@@ -247,7 +248,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await process.until("nothing", () => (process.links.size === 0 && process.tunnels.size === 0 ? true : undefined));
     await process.until("no device", () => (run(here, "ip -o link").includes(device("here")) ? undefined : true));
     expect(run(here, "ip rule show")).not.toContain("11001");
-  }, 60_000);
+  }, 120_000);
 
   test("bandwidth is measured through the tunnel when somebody asks, and remembered", async () => {
     for (const [namespace, ifname] of [
@@ -273,7 +274,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await near.kill();
     const again = await start(here, plan(here, there));
     expect(await again.until("a link", () => again.links.get("isp1"))).toMatchObject({ bandwidth: found });
-  }, 60_000);
+  }, 120_000);
 
   test("questions: flows, and what would become of a packet", async () => {
     const far = await start(there, plan(there, here));
@@ -297,7 +298,7 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
       [1, "classify"],
       [2, "flows"],
     ]);
-  }, 60_000);
+  }, 120_000);
 
   test("pings are answered, links followed, usage kept", async () => {
     const process = await start(here, plan(here, there));
@@ -321,5 +322,5 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     expect(JSON.parse(readFileSync(`${line.directory}/here/wan-links.json`, "utf8"))).toMatchObject({
       links: { isp1: { usage: { octets: expect.any(Number) } } },
     });
-  }, 60_000);
+  }, 120_000);
 });

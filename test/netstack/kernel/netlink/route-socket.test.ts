@@ -64,6 +64,11 @@ describe.skipIf(UNABLE !== undefined)("rtnetlink", () => {
     expect(route.link("v1")).toBeUndefined();
   });
 
+  test("of an interface that has just gone there is nothing, and that is no fault", () => {
+    expect(route.addresses(0x7fff_fff0)).toEqual([]);
+    expect(route.routes({ table: 254, oif: 0x7fff_fff0 })).toEqual([]);
+  });
+
   test("addresses: added once, with our mark, and deleted once", () => {
     const index = route.indexOf("v0");
     const v4 = { ip: ipv4("192.0.2.1"), prefixLength: 32, index, protocol: 110, label: "v0:vip" };
