@@ -16,7 +16,13 @@ export const ROUTE_PROTOCOLS: readonly number[] = [ROUTE_PROTOCOL, BGP_ROUTE_PRO
 export const ADDRESS_PROTOCOL = 110;
 /** Of virtual IPs that routers are told of, on `lo`: they belong to the routing process, the others to pulse. */
 export const ROUTED_ADDRESS_PROTOCOL = 111;
-export const ADDRESS_PROTOCOLS: readonly number[] = [ADDRESS_PROTOCOL, ROUTED_ADDRESS_PROTOCOL];
+/** Of this host in the overlay, on its tunnels: they belong to the wan process. */
+export const OVERLAY_ADDRESS_PROTOCOL = 112;
+export const ADDRESS_PROTOCOLS: readonly number[] = [
+  ADDRESS_PROTOCOL,
+  ROUTED_ADDRESS_PROTOCOL,
+  OVERLAY_ADDRESS_PROTOCOL,
+];
 
 /** nftables tables of ours begin with this; so does nothing else. */
 export const TABLE_PREFIX = "novaedge";

@@ -7,7 +7,7 @@ import { Fault } from "../../../base/fault.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { WireguardEngine, WireguardState } from "../../../base/wireguard.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
-import { ADDRESS_PROTOCOL, INTERFACE_ALIAS, INTERFACE_PREFIX } from "../../../netstack/kernel/marks.ts";
+import { INTERFACE_ALIAS, INTERFACE_PREFIX, OVERLAY_ADDRESS_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import type { Link } from "../../../netstack/kernel/netlink/link.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { readSysctl, writeSysctl } from "../../../netstack/kernel/sysctl.ts";
@@ -196,14 +196,14 @@ export class Host implements Disposable {
         ip,
         prefixLength,
         index: link.index,
-        protocol: ADDRESS_PROTOCOL,
+        protocol: OVERLAY_ADDRESS_PROTOCOL,
         noPrefixRoute: true,
         noDad: true,
       });
       changed.push(`address ${ip}`);
     }
     for (const { ip, prefixLength, protocol } of have) {
-      if (protocol !== ADDRESS_PROTOCOL || want.get(ip) === prefixLength) continue;
+      if (protocol !== OVERLAY_ADDRESS_PROTOCOL || want.get(ip) === prefixLength) continue;
       this.route.deleteAddress(ip, prefixLength, link.index);
       changed.push(`address ${ip}`);
     }
