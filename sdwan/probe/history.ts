@@ -20,6 +20,8 @@ export interface Probe {
   answered: boolean;
   /** Nobody waited for its answer. */
   abandoned: boolean;
+  /** Unanswered in a path that was, or was about to be, dead. */
+  outage: boolean;
   rtt: number | undefined;
   /** Of the reflector, and how often it had restarted before. */
   reflector: number | undefined;
@@ -76,11 +78,11 @@ export class History {
     return lossOf(lost, of);
   }
 
-  /** Of those that are lost for good, as a share: what is under way is not in it. */
+  /** Of those that are lost for good, as a share: what is under way is not in it, nor what an outage took. */
   usualLoss(): number {
     let [of, lost] = [0, 0];
-    for (const { answered, told, abandoned } of this.#probes) {
-      if (abandoned || (!answered && !told)) continue;
+    for (const { answered, told, abandoned, outage } of this.#probes) {
+      if (!answered && (abandoned || outage || !told)) continue;
       of++;
       if (!answered) lost++;
     }
@@ -126,6 +128,15 @@ export class History {
   forgetDelays(): void {
     for (const probe of this.#probes) probe.rtt = undefined;
   }
+  /** The misses that led to death are no loss that is usual. */
+  died(): void {
+    for (let index = this.#probes.length - 1; index >= 0; index--) {
+      const probe = this.#probes[index];
+      if (probe === undefined || probe.answered) return;
+      probe.outage = true;
+    }
+  }
+
   /** What has no answer yet is not waited for, and counts for nothing unless one comes. */
   abandon(): void {
     for (const probe of this.#probes) {

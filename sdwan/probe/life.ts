@@ -10,10 +10,6 @@ export class Life {
   get state(): PathLife {
     return this.#state;
   }
-  /** Answers since the last miss. */
-  get good(): number {
-    return this.#good;
-  }
 
   /** In the order of the deadlines. */
   miss(number: number, deadAfter: number): void {

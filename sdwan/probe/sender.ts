@@ -62,6 +62,8 @@ export class Sender {
   #transit: Transit | undefined;
   #reflector: { number: number; count: number; epoch: number } | undefined;
   #doubtUntil: Instant;
+  /** A while after the newest answer: what has to prove that it lives again is asked fast. */
+  #heardUntil: Instant;
   #busyAt: Instant;
   /** Asked since the path is unknown: a path that never answers is not asked fast for ever. */
   #tries = 0;
@@ -77,6 +79,7 @@ export class Sender {
     this.#number = first;
     this.#lastSent = after(now, ms(-config.pace.interval));
     this.#doubtUntil = now;
+    this.#heardUntil = now;
     this.#busyAt = now;
   }
 
@@ -126,6 +129,7 @@ export class Sender {
     if (probe.told && !probe.abandoned) this.#told.lost--;
     else this.#told.of++;
     probe.abandoned = false;
+    this.#heardUntil = after(now, DOUBT);
     probe.answered = true;
     probe.rtt = answer.rtt;
     probe.disordered = answer.number < this.#newestAnswer;
@@ -242,6 +246,7 @@ export class Sender {
     }
     if (told) actions.push({ kind: "measured" });
     if (this.life === before) return;
+    if (this.life.kind === "dead") this.#history.died();
     // What the counters missed meanwhile the outage has told already.
     this.recount();
     actions.push({ kind: "life", life: this.life });
@@ -271,6 +276,7 @@ export class Sender {
       told: false,
       answered: false,
       abandoned: false,
+      outage: this.life.kind === "dead",
       rtt: undefined,
       reflector: undefined,
       epoch: 0,
@@ -299,8 +305,9 @@ export class Sender {
 
   #urgency(now: Instant): Urgency {
     const { kind } = this.life;
-    if (kind === "dead") return this.#life.good > 0 ? "doubt" : "calm";
-    if (kind === "unknown") return this.#tries < TRIES || this.#life.good > 0 ? "doubt" : "calm";
+    const isHeard = now < this.#heardUntil;
+    if (kind === "dead") return isHeard ? "doubt" : "calm";
+    if (kind === "unknown") return isHeard || this.#tries < TRIES ? "doubt" : "calm";
     if (now < this.#doubtUntil) return "doubt";
     return since(this.#busyAt, now) > (this.#config.metered ? IDLE_METERED : IDLE) ? "idle" : "calm";
   }

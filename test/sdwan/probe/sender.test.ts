@@ -130,6 +130,21 @@ describe("life", () => {
     expect((dead?.at ?? 0) - cut).toBeLessThanOrEqual(50 + 23 + 20 + 45 + 1);
   });
 
+  test("the second death is told as soon as the first: an outage is no usual loss", () => {
+    const world = new World(8);
+    world.run(5000);
+    const took = [1, 2, 3].map(() => {
+      world.out.loss = 1;
+      const cut = world.now;
+      world.run(1000);
+      const dead = world.lives.findLast(({ kind }) => kind === "dead");
+      world.out.loss = 0;
+      world.run(2000);
+      return (dead?.at ?? 0) - cut;
+    });
+    for (const each of took) expect(each).toBeLessThanOrEqual(50 + 23 + 20 + 45 + 1);
+  });
+
   test("a path that answers again lives after three answers, and is asked fast for them", () => {
     const world = new World();
     world.run(5000);
