@@ -1,6 +1,6 @@
 /**
  * What our tunnels cost: throughput and CPU of a tunnel of ours, with marks, rules and classification around it, against
- * wireguard-go as it comes, between hosts that are alike, in turns, in the same run.
+ * wireguard-go as it comes, between hosts that are alike, in turns, in the same run.  And what changing keys costs.
  */
 import { type ChildProcess, execFile } from "node:child_process";
 import { once } from "node:events";
@@ -10,11 +10,13 @@ import type { BenchOptions } from "./options.ts";
 import { cpuMicroseconds, peer } from "./peer.ts";
 import { type Report, Samples } from "./report.ts";
 import { barePair, ourPair, type Pair } from "./tunnel/pair.ts";
+import { rotations } from "./tunnel/rotation.ts";
 
 export async function tunnel(options: BenchOptions): Promise<Report> {
   peer("wireguard-go", "wireguard-go");
   peer("wg", "wireguard-tools");
   peer("iperf3", "iperf3");
+  peer("fping", "fping");
   const samples = new Samples();
   const rounds = options.rounds ?? (options.quick ? 2 : 8);
   const seconds = options.quick ? 2 : 5;
@@ -27,6 +29,7 @@ export async function tunnel(options: BenchOptions): Promise<Report> {
     for (const each of options.quick ? CASES.slice(0, 2) : CASES)
       for (const pair of order) await measure(samples, pair, each, seconds);
   }
+  await rotations(samples, ours, options.quick ? 1 : 8);
   return samples.report("tunnel", ["throughput", "cpu_per_gb"]);
 }
 

@@ -16,7 +16,7 @@ import {
 import { RouteSocket } from "../../netstack/kernel/netlink/route-socket.ts";
 import { endWireguardGo, socketOf, startWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
 import { answersAt } from "../../netstack/kernel/wireguard/uapi-door.ts";
-import type { ClassMatch, ClassSpec, LaneSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+import type { ClassMatch, ClassSpec, LaneSpec, TunnelPeerSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import type { SiteOrder } from "./site.ts";
 
 export interface Pair extends AsyncDisposable {
@@ -26,6 +26,17 @@ export interface Pair extends AsyncDisposable {
   readonly server: string;
   /** All processes that carry or keep the tunnel. */
   readonly pids: readonly number[];
+}
+
+export interface OurPair extends Pair {
+  /** The site at one end gets another plan for its peer, and for itself. */
+  plan(end: "client" | "server", change: PlanChange): void;
+  readonly publicKeys: { readonly client: string; readonly server: string };
+}
+
+export interface PlanChange {
+  readonly privateKey?: string;
+  readonly peer?: Partial<TunnelPeerSpec>;
 }
 
 /** wireguard-go, set up by hand, one route: what anybody would compare with. */
@@ -54,24 +65,39 @@ export async function barePair(): Promise<Pair> {
 }
 
 /** Ours, with marks, rules and eight classes. */
-export async function ourPair(): Promise<Pair> {
+export async function ourPair(): Promise<OurPair> {
   const hosts = wire("n");
   const keys = hosts.map(() => newKey());
   const sites: ChildProcess[] = [];
+  const plans: UnderlayPlan[] = [];
   for (const [index, host] of hosts.entries()) {
     const [other, own, key] = [hosts[1 - index], keys[index], keys[1 - index]];
     if (other === undefined || own === undefined || key === undefined) continue;
-    const order: SiteOrder = {
-      plan: planOf(host, other, own.privateKey, key.publicKey),
-      source: host.address,
-      remote: other.network,
-    };
+    const plan = planOf(host, other, own.privateKey, key.publicKey);
+    plans.push(plan);
+    const order: SiteOrder = { plan, source: host.address, remote: other.network };
     const program = join(import.meta.dirname, "site.ts");
     const args = [program, JSON.stringify(order)];
-    sites.push(spawnInside(host.namespace, process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] }));
+    sites.push(spawnInside(host.namespace, process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] }));
   }
   for (const site of sites) if (site.stdout !== null) await once(site.stdout, "data");
-  return pairOf("novaedge", hosts, sites);
+  const [client, server] = keys.map(({ publicKey }) => publicKey);
+  return {
+    ...pairOf("novaedge", hosts, sites),
+    publicKeys: { client: client ?? "", server: server ?? "" },
+    plan(end, { privateKey, peer }) {
+      const index = end === "client" ? 0 : 1;
+      const before = plans[index];
+      if (before === undefined) throw new TypeError(end);
+      const tunnels = before.tunnels.map((each) => ({
+        ...each,
+        peers: each.peers.map((one) => ({ ...one, ...peer })),
+      }));
+      const after = { ...before, tunnels, privateKey: privateKey ?? before.privateKey };
+      plans[index] = after;
+      sites[index]?.stdin?.write(`${JSON.stringify(after)}\n`);
+    },
+  };
 }
 
 async function there(ifname: string): Promise<void> {
@@ -135,7 +161,7 @@ function pairOf(subject: string, hosts: readonly Host[], sites: readonly ChildPr
   };
 }
 
-function newKey(): { readonly privateKey: string; readonly publicKey: string } {
+export function newKey(): { readonly privateKey: string; readonly publicKey: string } {
   const privateKey = execFileSync("wg", ["genkey"], { encoding: "utf8" }).trim();
   return { privateKey, publicKey: execFileSync("wg", ["pubkey"], { encoding: "utf8", input: privateKey }).trim() };
 }

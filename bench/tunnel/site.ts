@@ -1,5 +1,8 @@
-/** One site of the bench: our tunnel with all that steers packets around it; orders as JSON in its argument. */
-import { writeSync } from "node:fs";
+/**
+ * One site of the bench: our tunnel with all that steers packets around it.  The order as JSON in its argument; later plans
+ * as lines on its standard input.
+ */
+import { readSync, writeSync } from "node:fs";
 import { ipOf, parsePrefix } from "../../base/address.ts";
 import { SILENT } from "../../base/log.ts";
 import { ROUTE_PROTOCOL } from "../../netstack/kernel/marks.ts";
@@ -43,6 +46,15 @@ const facts = { name: link.name, ifname: link.ifname, state: "up", gateway4: und
 steering.plan(plan, [facts]);
 tunnels.links([{ name: link.name, up: true, why: "", mtu: 1500 }]);
 tunnels.plan(plan);
+let rest = "";
+const input = Buffer.alloc(65_536);
+loop.watch(0, () => {
+  const length = readSync(0, input);
+  if (length === 0) return loop.stop();
+  const lines = (rest + input.toString("utf8", 0, length)).split("\n");
+  rest = lines.pop() ?? "";
+  for (const line of lines) tunnels.plan(JSON.parse(line) as UnderlayPlan);
+});
 loop.run();
 
 function route(ifname: string): void {
