@@ -33,6 +33,9 @@ export class Steering implements Disposable {
   #waking: Disposable | undefined;
   #wakeAt: Instant | undefined;
   #reporting: Disposable | undefined;
+  #rounds = 0;
+  /** Of choices, as they were told. */
+  readonly #verdicts = new Map<string, string>();
 
   constructor(parts: SteeringParts) {
     this.#parts = parts;
@@ -125,6 +128,7 @@ export class Steering implements Disposable {
           tell({ kind: "decision", decision: action.decision });
           break;
         case "gone":
+          this.#verdicts.delete(action.choice);
           tell({ kind: "choice-gone", id: action.choice });
           break;
         default:
@@ -175,6 +179,19 @@ export class Steering implements Disposable {
     });
   }
 
+  /** Paths have new figures each second; of a choice those are no news unless a verdict is another. */
+  #reportNews(): void {
+    for (const { id } of this.#plan.paths) this.#reportPath(id);
+    this.#rounds = (this.#rounds + 1) % CHOICES_EVERY;
+    const at = this.#now();
+    for (const [id, verdicts] of this.#chooser.verdicts()) {
+      if (this.#rounds !== 0 && this.#verdicts.get(id) === verdicts) continue;
+      this.#verdicts.set(id, verdicts);
+      const report = this.#chooser.report(id, at);
+      if (report !== undefined) this.#parts.tell({ kind: "choice", report });
+    }
+  }
+
   #reportPath(id: string): void {
     const report = this.#prober.report(id);
     if (report !== undefined) this.#parts.tell({ kind: "path", report });
@@ -189,7 +206,7 @@ export class Steering implements Disposable {
     }
     this.#reporting ??= loop.wakeAt(after(loop.now(), REPORT_EVERY), () => {
       this.#reporting = undefined;
-      this.report();
+      this.#reportNews();
       this.#reportLater();
     });
   }
@@ -198,3 +215,5 @@ export class Steering implements Disposable {
 const WINDOW: Ms = ms(100);
 const WINDOW_IN_DOUBT: Ms = ms(50);
 const REPORT_EVERY: Ms = ms(1000);
+/** Rounds of reports. */
+const CHOICES_EVERY = 10;

@@ -48,6 +48,7 @@ export type FromPulse =
   /** At each change of life or of a verdict, else once a second. */
   | { readonly kind: "path"; readonly report: PathReport }
   | { readonly kind: "path-gone"; readonly id: string }
+  /** At each decision and change of a verdict, else each ten seconds. */
   | { readonly kind: "choice"; readonly report: ChoiceReport }
   | { readonly kind: "choice-gone"; readonly id: string }
   /** After the `choice` that it led to. */

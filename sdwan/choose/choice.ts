@@ -138,6 +138,11 @@ export class Choice {
     };
   }
 
+  /** Of all candidates: when it is another, a report has news beside figures. */
+  get verdicts(): string {
+    return this.#candidates.map(({ verdict }) => verdict).join();
+  }
+
   #look({ now }: Moment, sharers: (path: string) => number): void {
     const { strategy } = this.#spec;
     const current = this.#candidates.find(({ spec }) => spec.path === this.#current)?.path;

@@ -104,6 +104,10 @@ export class Chooser {
   report(choice: string, at: Moment): ChoiceReport | undefined {
     return this.#choices.get(choice)?.report(at);
   }
+  /** Choices, and something that is another when a candidate's verdict is. */
+  *verdicts(): Iterable<readonly [string, string]> {
+    for (const [id, { verdicts }] of this.#choices) yield [id, verdicts];
+  }
   reports(at: Moment): readonly ChoiceReport[] {
     return [...this.#choices.values()].map((choice) => choice.report(at));
   }

@@ -1,11 +1,6 @@
 /** What was recorded, decided upon again. */
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
-import { instant } from "../../../base/unit.ts";
-import { FigureRing } from "../../../sdwan/choose/driver/figure-ring.ts";
+import { describe, expect, test } from "vitest";
 import { decodeRecord, encodeRecord, type Recorded, Recorder } from "../../../sdwan/choose/record.ts";
 import { replay } from "../../../sdwan/choose/replay.ts";
 import type { LossEstimate, PathFigures, PathLife } from "../../../sdwan/figures.ts";
@@ -161,92 +156,6 @@ describe("replays", () => {
   });
 });
 
-describe("the ring on disk", () => {
-  const made: string[] = [];
-  afterEach(() => {
-    for (const each of made.splice(0)) rmSync(each, { recursive: true, force: true });
-  });
-  const directory = (): string => {
-    const path = mkdtempSync(join(tmpdir(), "nv-ring-"));
-    made.push(path);
-    return path;
-  };
-  const clock = { now: () => instant(0), wakeAt: () => ({ [Symbol.dispose]: () => undefined }) };
-  const report = (life: PathLife) => ({
-    id: "a",
-    life,
-    since: 0,
-    figures: undefined,
-    sent: 0,
-    answered: 0,
-    refused: {},
-    interval: 100,
-    octetsPerHour: 0,
-  });
-  const alive: PathLife = { kind: "alive" };
-  const dead: PathLife = { kind: "dead", why: "x".repeat(100) };
-
-  test("what was recorded is read back, from when it is asked for, also by the next process", async () => {
-    let wall = 1000;
-    const parts = { directory: directory(), mostOctets: 1e6, clock, wall: () => wall, failed: raise };
-    const ring = new FigureRing(parts);
-    for (const life of [alive, alive, dead, alive]) {
-      wall += 1000;
-      ring.record(report(life));
-    }
-    await ring.close();
-    const next = new FigureRing(parts);
-    const { records } = await next.read(4000);
-    expect(records.map(({ at, life }) => [at, life.kind])).toEqual([
-      [4000, "dead"],
-      [5000, "alive"],
-    ]);
-    expect(readdirSync(parts.directory)).toEqual(["paths-5000.jsonl"]);
-    expect(statSync(join(parts.directory, "paths-5000.jsonl")).mode & 0o777).toBe(0o600);
-  });
-
-  test("it never grows beyond its size; a line cut short is counted", async () => {
-    let wall = 0;
-    const parts = { directory: directory(), mostOctets: 16_000, clock, wall: () => wall, failed: raise };
-    const ring = new FigureRing(parts);
-    for (let round = 0; round < 1000; round++) {
-      wall += 1000;
-      ring.record(report(round % 2 === 0 ? alive : dead));
-      await ring.flush();
-    }
-    const sizes = readdirSync(parts.directory).map((name) => statSync(join(parts.directory, name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(17_000);
-    expect(sizes.length).toBeGreaterThan(10);
-    writeFileSync(join(parts.directory, `paths-${wall + 1}.jsonl`), '[1,17000000\n[1,2000000,"a","alive",null,null]\n');
-    const { records, unreadable } = await ring.read(wall - 60_000);
-    expect(unreadable).toBe(1);
-    expect(records.length).toBeGreaterThan(50);
-    expect(records.length).toBeLessThan(70);
-  });
-
-  test("a disk that refuses is told, and what comes later is tried again", async () => {
-    const told: string[] = [];
-    const blocked = join(directory(), "file");
-    writeFileSync(blocked, "");
-    const ring = new FigureRing({
-      directory: blocked,
-      mostOctets: 1e6,
-      clock,
-      wall: () => 1,
-      failed: ({ code }) => void told.push(code),
-    });
-    ring.record(report(alive));
-    await ring.flush();
-    expect(told).toEqual(["FILE"]);
-    rmSync(blocked);
-    ring.record(report(dead));
-    expect((await ring.read(0)).records).toHaveLength(1);
-  });
-});
-
-function raise(fault: Error): never {
-  throw fault;
-}
 function rounded({ percent, low, high, of }: LossEstimate): LossEstimate {
   const [a, b, c] = [percent, low, high].map((each) => Number(each.toFixed(3)));
   return { percent: a ?? 0, low: b ?? 0, high: c ?? 0, of };

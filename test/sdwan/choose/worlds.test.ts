@@ -127,7 +127,7 @@ describe("any world", () => {
           const alive = PATHS.filter((path) => world.isAlive(path));
           const { chosen, state } = world.chooser.report("c", world.at) ?? {};
           if (chosen !== undefined && alive.length > 0 && world.isDead(chosen))
-            throw new Error(`${chosen} is dead, ${alive} not`);
+            throw new Error(`${chosen} is dead, ${alive.join()} not`);
           if (alive.length === 0 && state === "chosen" && chosen !== undefined && world.isDead(chosen))
             throw new Error("all are dead");
         }
