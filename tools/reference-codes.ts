@@ -38,6 +38,18 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
   BGP_MAX_PREFIX: "a peer announces as many prefixes as it may, or was shut down for more",
   OSPF_NO_NEIGHBOR: "an interface has no OSPF neighbour that is full",
   BFD_DOWN: "a BFD session that was up is down, or never came up beside an established BGP session",
+  WAN_INCOMPLETE: "a part of a WAN policy means nothing on this host; the message says which",
+  WAN_KEY:
+    "the private key of this site cannot be used, or a site's public key is none: without it there are no tunnels",
+  LINK_DOWN:
+    "a WAN link has no carrier, no address or no gateway; the message says which, and its classes go elsewhere",
+  LINK_DEGRADED: "a WAN link works in part: one family of addresses, or its MTU, is missing",
+  TUNNEL_DOWN: "a tunnel has no session for 15 seconds although its link is up",
+  TUNNEL_RELAYED: "a tunnel's packets go by way of another site, until a direct way is found",
+  PATH_DEAD: "nothing comes back on a path any more; its classes have left it",
+  PATH_BAD: "a path is alive and breaks what a policy or a link asks for; the message has the figure and the limit",
+  NO_PATH: "no path of a class to a site, or to the internet, is alive",
+  QUOTA_SPENT: "the quota of a link is spent: only policies in its `reservedFor` use it until it begins anew",
 };
 
 const REASONS: Readonly<Record<GateReason, string>> = {
@@ -76,6 +88,7 @@ const REFUSALS: Readonly<Record<RefusalCode, string>> = {
   NOT_FOUND: "there is no such resource (or, from another version, no such call)",
   BUSY: "the daemon is stopping",
   NOT_ROUTING: "nothing is routed here, or the routing process does not answer",
+  NO_WAN: "this site has no WAN links, or the wan process does not answer",
   BAD_REQUEST: "the request has not the form of this version",
   METHOD: "the call exists with another HTTP method",
   TOO_LARGE: "the documents are larger than the daemon takes",

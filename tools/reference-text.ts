@@ -37,6 +37,12 @@ everybody); no command, log line or finding shows them. TCP-AO needs Linux 6.7; 
 says why.
 `;
 
+export const SDWAN_NOTES = `
+**SD-WAN.** \`sdwan\` says which site this host is; ProxyWANLink, ProxyWANPolicy and NovaEdgeRemoteCluster say the rest, and
+the same files may be read by every site. Without a link of this host's site nothing is done. Concepts, a quick start and
+what is made in the kernel: [sdwan.md](sdwan.md).
+`;
+
 export const KIND_NOTES: Readonly<Record<Kind, string>> = {
   ProxyGateway: `With \`vipRef\` the listeners listen on the addresses of that virtual IP, on every node, owner or not: a take-over waits
 for nothing. Two gateways may share a virtual IP, but not a port on it.
@@ -167,6 +173,11 @@ bfd:
     - {name: fast, interval: 50ms, multiplier: 3}
 dataplane:
   workers: auto
+sdwan:
+  site: berlin
+  overlayCIDR: 10.255.1.0/24
+  prefixes: [10.1.0.0/16]
+  stun: {servers: ["stun1.example.com:3478", "stun2.example.com:3478"]}
 `,
   ProxyGateway: `metadata:
   name: web

@@ -11,7 +11,7 @@ import { API_VERSION, KIND_NAMES, type Kind } from "../resources/names.ts";
 import { settingsSchema } from "../resources/settings.ts";
 import { notYet } from "../resources/unsupported.ts";
 import { errorsPage, novactlPage } from "./reference-codes.ts";
-import { EXAMPLES, INTRODUCTION, KIND_NOTES, MORE_EXAMPLES, SETTINGS_NOTES } from "./reference-text.ts";
+import { EXAMPLES, INTRODUCTION, KIND_NOTES, MORE_EXAMPLES, SDWAN_NOTES, SETTINGS_NOTES } from "./reference-text.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -45,6 +45,7 @@ function configuration(): string {
     INTRODUCTION,
     "## Node settings: /etc/novaedge/novaedge.yaml\n",
     SETTINGS_NOTES,
+    SDWAN_NOTES,
     example("settings"),
     table(fieldsOf(settingsSchema)),
     "## Metadata of every resource\n",
