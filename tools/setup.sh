@@ -20,7 +20,7 @@ fi
 
 case "${1:-}" in
   run) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl" ;;
-  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2 wireguard-go:wireguard-go wg:wireguard-tools turnserver:coturn conntrack:conntrack dnsmasq:dnsmasq-base" ;;
+  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2 wireguard-go:wireguard-go wg:wireguard-tools turnserver:coturn fping:fping conntrack:conntrack dnsmasq:dnsmasq-base" ;;
   *) exit 0 ;;
 esac
 

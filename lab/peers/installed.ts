@@ -12,6 +12,7 @@ export const PROGRAMS = {
   coturn: { paths: ["/usr/bin/turnserver"], debian: "coturn" },
   wireguardGo: { paths: ["/usr/bin/wireguard-go"], debian: "wireguard-go" },
   wg: { paths: ["/usr/bin/wg"], debian: "wireguard-tools" },
+  fping: { paths: ["/usr/bin/fping"], debian: "fping" },
   conntrack: { paths: ["/usr/sbin/conntrack"], debian: "conntrack" },
   dnsmasq: { paths: ["/usr/sbin/dnsmasq"], debian: "dnsmasq-base" },
   keepalived: { paths: ["/usr/sbin/keepalived"], debian: "keepalived" },

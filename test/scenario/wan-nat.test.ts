@@ -1,0 +1,21 @@
+/** Two sites behind gateways and one that relays: packets at once by the relay, then directly where that is possible. */
+import { describe, expect, test } from "vitest";
+import { meet } from "../../bench/wan/nat-trial.ts";
+import { missing } from "../../lab/peers/installed.ts";
+
+const why = missing("wireguardGo", "wg", "coturn", "fping");
+
+describe.skipIf(why !== undefined)(`sites behind gateways (${why ?? "wireguard-go and coturn are here"})`, () => {
+  test("easy gateways are passed, two hard ones are not, and nobody claims otherwise", {
+    timeout: 180_000,
+  }, async () => {
+    const { pairs } = await meet({ second: ["independent", "symmetric"], third: ["preserving", "symmetric"] }, 45_000);
+    expect(pairs.length).toBe(4);
+    for (const { kinds, direct, truthful } of pairs) {
+      const name = kinds.join("-");
+      expect(truthful, name).toBe(true);
+      if (name === "independent-preserving") expect(direct, name).toBeDefined();
+      if (name === "symmetric-symmetric") expect(direct, name).toBeUndefined();
+    }
+  });
+});
