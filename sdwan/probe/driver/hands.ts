@@ -2,8 +2,8 @@
 import { type Ms, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { Counters } from "../../../netstack/kernel/netlink/statistics.ts";
-import type { Answer } from "../sender.ts";
 import type { Counters as ProbeCounters } from "../tlv.ts";
+import type { Answer } from "../windows.ts";
 
 export interface Hands extends Disposable {
   /** Sends; what an operator should hear when that is not possible. */
