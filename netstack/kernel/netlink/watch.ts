@@ -6,7 +6,7 @@
  * A listener that needs a complete picture opens the watch first and lists afterwards, so that no change falls between.
  */
 import type { Result } from "../../../base/result.ts";
-import { type BpfInstruction, JUMP_EQUAL, LOAD_WORD, RETURN } from "../bpf.ts";
+import { type BpfInstruction, DROP, JUMP_EQUAL, LOAD_HALF, LOAD_OCTET, LOAD_WORD, PASS } from "../bpf.ts";
 import { EAGAIN, EINTR, ENOBUFS } from "../errno.ts";
 import { close, errno, recv } from "../libc.ts";
 import type { Loop } from "../loop.ts";
@@ -17,7 +17,7 @@ import { NETLINK_ROUTE, openListening } from "./client.ts";
 import { decodeLink, type Link, RTM_DELLINK, RTM_NEWLINK } from "./link.ts";
 import { decodeMessages, type Message } from "./message.ts";
 import { decodeNeighbour, type Neighbour, RTM_DELNEIGH, RTM_NEWNEIGH } from "./neighbour.ts";
-import { u32 } from "./octets.ts";
+import { u16, u32 } from "./octets.ts";
 import { decodeRoute, type Route, RTM_DELROUTE, RTM_NEWROUTE } from "./route.ts";
 import { decodeRule, RTM_DELRULE, RTM_NEWRULE, type Rule } from "./rule.ts";
 
@@ -38,11 +38,21 @@ export interface Watcher {
   failed?(errno: number): void;
 }
 
-/** Watches the network namespace that the calling thread is in.  What the netlink socket `except` changes is not told. */
-export function watch(loop: Loop, topics: readonly Topic[], on: Watcher, except?: number): Disposable {
+/**
+ * Watches the network namespace that the calling thread is in.  What the netlink socket `except` changes is not told; of
+ * routes, only those of the protocol `routesOf`, if it is given.
+ */
+export function watch(
+  loop: Loop,
+  topics: readonly Topic[],
+  on: Watcher,
+  except?: number,
+  routesOf?: number,
+): Disposable {
   const groups = topics.flatMap((topic) => GROUPS[topic]);
   const fd = openListening(NETLINK_ROUTE, groups);
-  if (except !== undefined) attach(fd, notBy(except));
+  const filter = [...(except === undefined ? [] : notBy(except)), ...(routesOf === undefined ? [] : onlyOf(routesOf))];
+  if (filter.length > 0) attach(fd, [...filter, PASS]);
   const socket = new Listening(loop, fd, on);
   return { [Symbol.dispose]: () => socket.close() };
 }
@@ -104,12 +114,25 @@ class Listening {
 function notBy(port: number): readonly BpfInstruction[] {
   const [a, b, c, d] = u32(port);
   const swapped = (((a ?? 0) << 24) | ((b ?? 0) << 16) | ((c ?? 0) << 8) | (d ?? 0)) >>> 0;
+  return [[LOAD_WORD, 0, 0, 12], [JUMP_EQUAL, 0, 1, swapped], DROP];
+}
+
+/** The same for routes that somebody else changes: rtm_protocol, where nlmsg_type says that it is a route. */
+function onlyOf(protocol: number): readonly BpfInstruction[] {
   return [
-    [LOAD_WORD, 0, 0, 12],
-    [JUMP_EQUAL, 0, 1, swapped],
-    [RETURN, 0, 0, 0],
-    [RETURN, 0, 0, 0xffff_ffff],
+    [LOAD_HALF, 0, 0, 4],
+    [JUMP_EQUAL, 1, 0, halfOf(RTM_NEWROUTE)],
+    [JUMP_EQUAL, 0, 3, halfOf(RTM_DELROUTE)],
+    [LOAD_OCTET, 0, 0, 16 + 5],
+    [JUMP_EQUAL, 1, 0, protocol],
+    DROP,
   ];
+}
+
+/** A half word in host order, as classic BPF loads it: as if it were in network order. */
+function halfOf(value: number): number {
+  const [a, b] = u16(value);
+  return ((a ?? 0) << 8) | (b ?? 0);
 }
 
 /** The changes in one datagram; undefined when it cannot be read, which asks for a resync. */

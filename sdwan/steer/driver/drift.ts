@@ -34,6 +34,8 @@ export function watchDrift(loop: Loop, except: number, on: DriftListener): Dispo
       failed: (errno) => on.failed(errno),
     },
     except,
+    // Others may keep a hundred thousand.
+    ROUTE_PROTOCOL,
   );
   const rules = watchRuleset(loop, { changed: dirty, failed: (errno) => on.failed(errno) });
   return {

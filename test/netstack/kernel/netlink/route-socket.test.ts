@@ -224,6 +224,28 @@ describe.skipIf(UNABLE !== undefined)("rtnetlink", () => {
     other.deleteRoute({ ...base, destination: prefix("2001:db8:5::/48") });
   });
 
+  test("a watch tells of routes of one protocol, and of all else that it is asked for", () => {
+    using loop = inside(one, () => openLoop({ engine: "epoll", log: SILENT }));
+    const told: string[] = [];
+    const on = {
+      changed: (change: Change) => {
+        if (change.kind === "route" && change.route.table === 1003) told.push(`route of ${change.route.protocol}`);
+        if (change.kind === "rule" && change.rule.table === 1003) told.push("rule");
+      },
+    };
+    using _watching = inside(one, () => watch(loop, ["routes", "rules"], on, undefined, ROUTE_PROTOCOL));
+    const base = { table: 1003, oif: route.indexOf("v0"), destination: prefix("10.1.0.0/24") };
+    for (const protocol of [BGP_ROUTE_PROTOCOL, ROUTE_PROTOCOL]) {
+      route.addRoute({ ...base, protocol });
+      route.deleteRoute({ ...base, protocol });
+    }
+    const rule = { family: "ip", preference: RULE_PREFERENCE.first, table: 1003, protocol: ROUTE_PROTOCOL } as const;
+    route.addRule(rule);
+    route.deleteRule(rule);
+    while (told.filter((each) => each === "rule").length < 2) loop.turn(true);
+    expect(told.toSorted((a, b) => a.localeCompare(b))).toEqual(["route of 110", "route of 110", "rule", "rule"]);
+  });
+
   test("rules: by mark, added once, deleted once", () => {
     const rule = {
       family: "ip",
@@ -233,6 +255,7 @@ describe.skipIf(UNABLE !== undefined)("rtnetlink", () => {
       mark: 0x0100_0000,
       mask: 0x3f00_0000,
       to: prefix("198.51.100.0/24"),
+      suppress: 0,
     } as const;
     expect([route.addRule(rule), route.addRule(rule)]).toEqual([true, false]);
     expect(route.rules().filter((each) => each.protocol === ROUTE_PROTOCOL)).toMatchObject([
