@@ -34,14 +34,15 @@ export interface Meeting {
   readonly pairs: readonly PairResult[];
 }
 
-export async function meet(behind: Behind, patience: number): Promise<Meeting> {
+/** Ends when as many pairs as `enough` are direct, or when `patience` is over. */
+export async function meet(behind: Behind, patience: number, enough = 4): Promise<Meeting> {
   await using world = await openWorld(behind);
   const { lab, begun, edges } = world;
   const first = untilPacket(lab, begun);
   const reached = new Map<string, number>();
   const second = edges[1];
   if (second === undefined) throw new TypeError("three sites");
-  for (const end = Date.now() + patience; Date.now() < end && reached.size < 4; await elapse(100)) {
+  for (const end = Date.now() + patience; Date.now() < end && reached.size < enough; await elapse(100)) {
     for (const path of await pathsOf(second))
       if (path.via === "direct" && path.tunnel?.state === "up" && !reached.has(path.id))
         reached.set(path.id, Date.now() - begun);
