@@ -103,8 +103,8 @@ export const CT_GET: number = (1 << 8) | 1;
 export const CT_DELETE: number = (1 << 8) | 2;
 
 export const IPS_SRC_NAT = 0x10;
-/** TCP_CONNTRACK_ESTABLISHED … LAST_ACK: both ends hold a connection, or a half of it. */
-export const TCP_ALIVE: readonly number[] = [1, 2, 3, 4, 5, 6];
+/** TCP_CONNTRACK_SYN_RECV … LAST_ACK: both ends hold a connection, or a half of it. */
+export const TCP_ALIVE: readonly number[] = [2, 3, 4, 5, 6];
 export const IPPROTO_TCP = 6;
 
 function encodeTuple(tuple: Tuple): Uint8Array {

@@ -3,7 +3,8 @@
  * worth anything, and both ends would wait for minutes.  What ends them at once here:
  *   a process of this host   its socket is ended (sock_diag)
  *   a client behind us       a nudge makes it speak, and the rule for dead links answers with a reset (nudge.ts)
- *   everything but TCP       the kernel forgets the connection: the next packet is the first of a new one, on a link that lives
+ *   everything else          (a connection that is not answered yet, too) is forgotten by the kernel: the next packet is
+ *                            the first of a new flow, on a link that lives
  * The far end cannot be reached: what it sends meets a reset as soon as the link is back.
  */
 import { type Ip, isIpv4 } from "../../../base/address.ts";

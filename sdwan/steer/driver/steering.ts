@@ -3,11 +3,14 @@
  * flows whose link died.  Everything that it puts there stays and goes on working when this process ends; the next one
  * changes nothing that is right.
  */
+import { type Ip, isIpv4, octetsOfIp } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
+import { hex } from "../../../base/octets.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { markValue } from "../../../netstack/kernel/marks.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
+import { hostSets } from "../class-chains.ts";
 import { deadPins } from "../dead.ts";
 import { remoteNetworks } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
@@ -90,7 +93,12 @@ export class Steering implements Disposable {
   /** What would become of a packet. */
   classify(packet: PacketAsked): Explained {
     if (this.#plan === undefined) return { class: undefined, mark: 0, why: "there is no plan yet" };
-    return explain(this.#plan, this.#route, packet, (ip, hosts) => this.#names.hostOf(ip, hosts));
+    return explain(
+      this.#plan,
+      this.#route,
+      packet,
+      (ip, hosts) => this.#names.hostOf(ip, hosts) ?? this.#kept(ip, hosts),
+    );
   }
 
   /** Takes away all of it. */
@@ -147,6 +155,15 @@ export class Steering implements Disposable {
         this.#parts.event("wan.flows-ended", { link: name, ...ended });
       }
     }
+  }
+
+  /** The kernel's sets know what a process before us has learnt, though not by which of the names. */
+  #kept(ip: Ip, hosts: readonly string[]): string | undefined {
+    const { v4, v6 } = hostSets(hosts);
+    const key = hex(octetsOfIp(ip));
+    return this.#rules.elements(isIpv4(ip) ? v4 : v6).some((each) => hex(each.key) === key)
+      ? `one of ${hosts.join(", ")}`
+      : undefined;
   }
 
   #devices(): readonly string[] {

@@ -165,6 +165,22 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
       again.stream.abort();
     });
 
+    test(`${family}: a connection that is not answered yet begins anew on a link that lives`, () => {
+      voice();
+      net.lead(VALUES.voice, "wan1");
+      const to = fresh();
+      const silence = net.silence("i", to);
+      const flow = connect(net, "c", client, server, to);
+      net.where(to);
+      net.lead(VALUES.voice, "wan2");
+      net.in("e", () => steering.internet("isp1", false));
+      silence[Symbol.dispose]();
+      using listening = serve(net, server, to);
+      net.until("a connection", () => flow.opened && listening.accepted === 1);
+      expect(net.seen.findLast((each) => each.destinationPort === to)?.at).toBe("wan2");
+      flow.stream.abort();
+    });
+
     test(`${family}: a flow in tunnels lives on when its link dies, though it is bound to it`, () => {
       voice({ balance: { isp1: 1 } });
       const to = fresh();

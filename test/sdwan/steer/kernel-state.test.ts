@@ -216,5 +216,9 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     const next = net.use(net.in("e", () => new Steering({ loop: net.loop, state: undefined, event: note })));
     net.apply(next, PLAN);
     expect(JSON.stringify(set("v4"))).toContain(SERVER.v4);
+    expect(net.in("e", () => next.classify(asked))).toMatchObject({
+      class: "voice",
+      why: expect.stringContaining("one of *.example.com"),
+    });
   });
 });

@@ -11,6 +11,7 @@ import {
   parsePrefix,
 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
+import { ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import type { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
@@ -63,7 +64,7 @@ describe.skipIf(UNABLE !== undefined)("lanes", () => {
   });
 
   const begin = (): Lanes =>
-    host.do(() => new Lanes({ loop, event: (name, fields) => void events.push([name, fields]) }));
+    host.do(() => new Lanes({ loop, event: (name, fields) => void events.push([name, fields]), auditEvery: ms(200) }));
   const plan = (choices: readonly ChoiceSpec[], carriers: Readonly<Record<string, CandidateSpec | undefined>>): void =>
     lanes.plan(choices, (id) => carriers[id]);
   const voice = (more: Partial<ChoiceSpec> = {}): ChoiceSpec =>

@@ -13,6 +13,7 @@ import { createNamespace, deleteNamespace, inside, openNamespace } from "../../.
 import type { Connection } from "../../../netstack/kernel/netlink/conntrack.ts";
 import { ConntrackSocket } from "../../../netstack/kernel/netlink/conntrack-socket.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
+import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import { openLoop } from "../../../netstack/kernel/open-loop.ts";
 import { encodeInet } from "../../../netstack/kernel/sockaddr.ts";
 import { openPacket, openRaw, openUdp } from "../../../netstack/kernel/sockets.ts";
@@ -229,6 +230,19 @@ export class Network implements Disposable {
         if (oif !== undefined) route.replaceRoute({ destination, table, protocol: ROUTE_PROTOCOL, oif });
       }
     }
+  }
+
+  /** A host does not answer on a TCP port, not even with a reset. */
+  silence(host: HostName, port: number): Disposable {
+    const nft = this.in(host, () => new Nftables());
+    const rule = `tcp dport ${port} drop`;
+    nft.transaction(`table inet silence {\n chain input {\n type filter hook input priority 0\n ${rule}\n }\n}\n`);
+    return {
+      [Symbol.dispose]: () => {
+        nft.transaction("delete table inet silence");
+        nft[Symbol.dispose]();
+      },
+    };
   }
 
   /** The router looks for somebody on a wire: it has a packet for him. */
