@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { inside } from "../../../netstack/kernel/namespace.ts";
 import type { LinkSpec, UnderlayPlan } from "../../../sdwan/underlay-plan.ts";
@@ -298,6 +299,34 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
       [1, "classify"],
       [2, "flows"],
     ]);
+  }, 120_000);
+
+  test("killed at any moment of its start, it leaves nothing that the next one does not put right", async () => {
+    // A device that was made anew has another number and another link-local address; its process comes last.
+    const alike = (state: string): string =>
+      state
+        .replaceAll(/fe80:[0-9a-f:]+/g, "fe80::")
+        .replaceAll(/^\d+: /gm, "")
+        .split("\n")
+        .slice(0, -1)
+        .toSorted()
+        .join("\n");
+    const clean = await start(here, plan(here, there));
+    await clean.until("a tunnel", () => clean.tunnels.get(`${device("here")} there`)?.state);
+    const right = alike(kernelOf(here));
+    clean.send({ kind: "stop", keep: false });
+    await clean.exited;
+    for (const moment of [5, 20, 50, 100, 200, 400]) {
+      const victim = await start(here, plan(here, there));
+      await setTimeout(moment);
+      await victim.kill();
+    }
+    const last = await start(here, plan(here, there));
+    await last.until("all as it should be", () => (alike(kernelOf(here)) === right ? true : undefined));
+    const engines = spawnSync("pgrep", ["-cf", `wireguard-go ${device("here")}`], { encoding: "utf8" });
+    expect(engines.stdout.trim()).toBe("1");
+    last.send({ kind: "stop", keep: false });
+    await last.exited;
   }, 120_000);
 
   test("pings are answered, links followed, usage kept", async () => {
