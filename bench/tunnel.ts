@@ -21,11 +21,12 @@ export async function tunnel(options: BenchOptions): Promise<Report> {
   const rounds = options.rounds ?? (options.quick ? 2 : 8);
   const seconds = options.quick ? 2 : 5;
   await using bare = await barePair();
+  await using wide = await barePair(true);
   await using ours = await ourPair();
-  for (const pair of [bare, ours]) await measure(undefined, pair, TCP, 1); // handshake, caches, the governor
+  for (const pair of [bare, wide, ours]) await measure(undefined, pair, TCP, 1); // handshake, caches, the governor
   for (let round = 0; round < rounds; round++) {
     // Who is first alternates: what warms up or gets in the way meets both.
-    const order = round % 2 === 0 ? [bare, ours] : [ours, bare];
+    const order = round % 2 === 0 ? [bare, wide, ours] : [ours, wide, bare];
     for (const each of options.quick ? CASES.slice(0, 2) : CASES)
       for (const pair of order) await measure(samples, pair, each, seconds);
   }

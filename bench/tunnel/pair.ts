@@ -15,6 +15,7 @@ import {
 } from "../../netstack/kernel/namespace.ts";
 import { RouteSocket } from "../../netstack/kernel/netlink/route-socket.ts";
 import { endWireguardGo, socketOf, startWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
+import { widenSockets } from "../../netstack/kernel/wireguard/socket-buffers.ts";
 import { answersAt } from "../../netstack/kernel/wireguard/uapi-door.ts";
 import type { ClassMatch, ClassSpec, LaneSpec, TunnelPeerSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import type { SiteOrder } from "./site.ts";
@@ -39,9 +40,12 @@ export interface PlanChange {
   readonly peer?: Partial<TunnelPeerSpec>;
 }
 
-/** wireguard-go, set up by hand, one route: what anybody would compare with. */
-export async function barePair(): Promise<Pair> {
-  const hosts = wire("b");
+/**
+ * wireguard-go, set up by hand, one route: what anybody would compare with.  `wide`: with the receive buffers that ours has,
+ * so that what remains is what marks, rules and classification cost.
+ */
+export async function barePair(wide = false): Promise<Pair> {
+  const hosts = wire(wide ? "w" : "b");
   const keys = hosts.map(() => newKey());
   const directory = mkdtempSync(join(tmpdir(), "nv-bench-"));
   for (const [index, host] of hosts.entries()) {
@@ -61,7 +65,9 @@ export async function barePair(): Promise<Pair> {
     run("ip", "route", "add", other.network, "dev", host.ifname, "src", host.address);
   }
   rmSync(directory, { recursive: true });
-  return pairOf("wireguard-go", hosts, []);
+  const pair = pairOf(wide ? "wireguard-go, wide" : "wireguard-go", hosts, []);
+  if (wide) for (const pid of pair.pids) widenSockets(pid, new Set());
+  return pair;
 }
 
 /** Ours, with marks, rules and eight classes. */
@@ -119,7 +125,7 @@ function wire(kind: string): readonly Host[] {
   const tag = `${process.pid.toString(36)}${kind}`;
   const hosts = [1, 2].map((n) => ({
     namespace: `nv${process.pid}x${kind}${n}`,
-    ifname: `${kind === "n" ? "nv" : "wb"}${tag}${n}`,
+    ifname: `${kind === "n" ? "nv" : "wg"}${tag}${n}`,
     wire: `192.0.2.${n}`,
     address: `10.${n}.0.1`,
     network: `10.${n}.0.0/24`,

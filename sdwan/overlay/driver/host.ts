@@ -23,6 +23,7 @@ import {
   startWireguardGo,
   wireguardGoOf,
 } from "../../../netstack/kernel/wireguard/process.ts";
+import { widenSockets } from "../../../netstack/kernel/wireguard/socket-buffers.ts";
 import { answersAt, UapiDoor } from "../../../netstack/kernel/wireguard/uapi-door.ts";
 
 export type Sighting =
@@ -51,6 +52,8 @@ export class Host implements Disposable {
   #netlink: WireguardNetlink | undefined;
   /** wireguard-go processes that we started ourselves. */
   readonly #children = new Set<number>();
+  /** Process → names of its sockets that were made wide. */
+  readonly #widened = new Map<number, Set<string>>();
   #kernelLacks: boolean | undefined;
 
   constructor(loop: Loop, logs: string | undefined) {
@@ -175,6 +178,13 @@ export class Host implements Disposable {
 
   processOf(ifname: string): number | undefined {
     return wireguardGoOf(ifname);
+  }
+
+  /** Its sockets come and go with its port and its device: to be called now and then. */
+  widen(pid: number): void {
+    const known = this.#widened.get(pid) ?? new Set();
+    this.#widened.set(pid, known);
+    widenSockets(pid, known);
   }
 
   [Symbol.dispose](): void {

@@ -275,6 +275,7 @@ export class TunnelDevice {
       this.#parts.host.up(seen.link);
       if (!this.#fresh) this.#telling.repaired("up");
     }
+    if (this.#pid !== undefined) this.#parts.host.widen(this.#pid);
     this.#fresh = false;
     this.#rounds = 0;
     this.#telling.allIsWell();

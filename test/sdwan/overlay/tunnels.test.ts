@@ -63,6 +63,19 @@ describe.skipIf(WITHOUT !== undefined)(`tunnels of sites${WITHOUT === undefined 
     expect(world.report("a", "b")).toMatchObject({ engine: "wireguard-go", via: "direct", found: "configured" });
   });
 
+  test("wireguard-go's sockets have room for what comes while it waits for a core, new ones as well", async () => {
+    await pair();
+    const room = (port: number): number => {
+      const { namespace } = world.site("a").host;
+      const args = [`--net=/run/netns/${namespace}`, "ss", "-Hulnm", "sport", "=", `:${port}`];
+      const rooms = [...execFileSync("nsenter", args, { encoding: "utf8" }).matchAll(/\brb(\d+)/g)];
+      return Math.min(...rooms.map(([, octets]) => Number(octets)));
+    };
+    await world.until("wide", () => room(51_820) === 2 * 7 * 1024 * 1024);
+    world.site("a").host.do(() => world.site("a").tunnels.listenPort(world.site("a").ifname, 40_405));
+    await world.until("wide again", () => room(40_405) === 2 * 7 * 1024 * 1024);
+  });
+
   test("a second plan that says the same changes nothing", async () => {
     await pair();
     const before = wg("a", "showconf", world.site("a").ifname);
