@@ -171,6 +171,7 @@ function session(each: BgpSessionSettings, extendedNextHop: boolean, making: Mak
     import: policy(each.import, written, making.asn),
     export: policy(each.export, written, each.localAsn ?? making.asn),
     bfd: guard(each, making.settings),
+    ...(each.bfd?.multihop === undefined ? {} : { bfdHops: each.bfd.multihop ? "multi" : "single" }),
   };
 }
 

@@ -123,7 +123,16 @@ const sessionShape = {
     .describe(
       "Policy for what is announced to it: one of `bgp.policies`, or `own` (virtual IPs and `bgp.networks`), `all`, `none`.",
     ),
-  bfd: bfdGuard.optional().describe("Guard the peer with BFD; `{}` is enough."),
+  bfd: bfdGuard
+    .extend({
+      multihop: flag
+        .optional()
+        .describe(
+          "A multihop BFD session (RFC 5883). Without it: with `multihop`. FRR wants one where it has `ttl-security`.",
+        ),
+    })
+    .optional()
+    .describe("Guard the peer with BFD; `{}` is enough."),
 };
 
 const peer = z.strictObject({

@@ -85,6 +85,8 @@ export interface BgpSession {
   readonly export: BgpPolicy;
   /** Name of a BFD session that guards the peer; its specification goes to pulse. */
   readonly bfd: BfdTiming | undefined;
+  /** Of that session; without it as `multihop` says. */
+  readonly bfdHops?: "single" | "multi";
 }
 
 export type BgpAuth =

@@ -9,14 +9,16 @@ export function bfdWishes(core: Core): readonly BfdSpec[] {
   for (const peer of core.peers.values()) {
     const { spec, address } = peer;
     if (spec.bfd === undefined || address === undefined || spec.adminDown || core.stopped) continue;
+    const hops = spec.bfdHops ?? (spec.multihop === undefined ? "single" : "multi");
+    const far = spec.multihop ?? spec.ttlSecurity ?? 1;
     wishes.push({
       id: bfdId(peer),
       peer: formatIp(address),
       local: spec.source,
-      ifname: spec.multihop === undefined ? spec.ifname : undefined,
-      hops: spec.multihop === undefined ? "single" : "multi",
+      ifname: hops === "single" ? spec.ifname : undefined,
+      hops,
       // RFC 5883 §5: so many hops at most.
-      minTtl: spec.multihop === undefined ? 255 : Math.max(1, 256 - spec.multihop),
+      minTtl: hops === "single" ? 255 : Math.max(1, 256 - far),
       role: "active",
       timing: spec.bfd,
       auth: undefined,

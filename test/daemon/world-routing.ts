@@ -103,7 +103,7 @@ const SESSION = {
   },
   import: "in",
   export: "out",
-  bfd: { profile: "fast" },
+  bfd: { profile: "fast", multihop: true },
 };
 const INTERFACE = {
   type: "broadcast",
