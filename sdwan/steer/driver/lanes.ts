@@ -5,9 +5,9 @@
  */
 import { formatPrefix } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
-import { after, ms } from "../../../base/unit.ts";
+import { after, type Ms, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
-import { ROUTE_PROTOCOL, RULE_PREFERENCE } from "../../../netstack/kernel/marks.ts";
+import { MARK_MASK, markValue, ROUTE_PROTOCOL, RULE_PREFERENCE } from "../../../netstack/kernel/marks.ts";
 import type { NewRoute, Route } from "../../../netstack/kernel/netlink/route.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import type { RouteOrder } from "../../../netstack/kernel/netlink/route-writer.ts";
@@ -26,6 +26,8 @@ import {
 export interface LanesParts {
   readonly loop: Loop;
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Between two looks at everything, for what no watch tells of. */
+  readonly auditEvery?: Ms;
 }
 
 export class Lanes implements Disposable {
@@ -38,6 +40,7 @@ export class Lanes implements Disposable {
   readonly #tables = new Set<number>();
   #looking: Disposable | undefined;
   #sweeping: Disposable | undefined;
+  #auditing: Disposable | undefined;
   #why: "drift" | "device" = "device";
   /** What could not be done, so that it is told once. */
   #refused = new Set<string>();
@@ -45,19 +48,16 @@ export class Lanes implements Disposable {
   constructor(parts: LanesParts) {
     this.#parts = parts;
     // Before anything is listed, so that no change falls between.
-    this.#watch = watch(
-      parts.loop,
-      ["links", "routes"],
-      { changed: (change) => this.#changed(change) },
-      this.#route.port,
-    );
+    const changed = (change: Change): void => this.#changed(change);
+    this.#watch = watch(parts.loop, ["links", "routes"], { changed }, this.#route.port, ROUTE_PROTOCOL);
     this.#list();
     this.#sweeping = parts.loop.wakeAt(after(parts.loop.now(), SWEEP_AFTER), () => this.#sweep());
+    this.#auditLater();
   }
 
   /** What the tables say that carries each choice. */
   find(choices: readonly ChoiceSpec[]): ReadonlyMap<string, string> {
-    const have = this.#attempt(() => this.#observe(() => true)) ?? [];
+    const have = this.#attempt(() => this.#observe(new Set(choices.map(({ table }) => table)))) ?? [];
     const found = choices.flatMap((spec): (readonly [string, string])[] => {
       const carrier = carrierIn(spec, spec.candidates, have, (ifname) => this.#devices.get(ifname));
       return carrier === undefined ? [] : [[spec.id, carrier.path]];
@@ -100,13 +100,14 @@ export class Lanes implements Disposable {
   /** All routes of all choices go: the operator wants nothing of ours left. */
   remove(): void {
     this.#lanes.clear();
-    const ours = this.#attempt(() => this.#observe((table) => this.#tables.has(table))) ?? [];
+    const ours = this.#attempt(() => this.#observe(this.#tables)) ?? [];
     this.#apply(ours.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
   }
 
   [Symbol.dispose](): void {
     this.#looking?.[Symbol.dispose]();
     this.#sweeping?.[Symbol.dispose]();
+    this.#auditing?.[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     this.#route[Symbol.dispose]();
   }
@@ -128,7 +129,6 @@ export class Lanes implements Disposable {
       case "route": {
         const { table, protocol, metric } = change.route;
         if (protocol === ROUTE_PROTOCOL && this.#tables.has(table) && isLaneMetric(metric)) this.#lookSoon("drift");
-        else if (this.#tables.has(table) && metric === LANE_METRIC.carrier) this.#lookSoon("drift");
         return;
       }
       case "resync":
@@ -144,6 +144,18 @@ export class Lanes implements Disposable {
   #list(): void {
     this.#devices.clear();
     for (const { name, index, up } of this.#route.links()) this.#devices.set(name, { index, up });
+  }
+
+  /** Who puts a route of another protocol in the place of one of ours is not heard of. */
+  #auditLater(): void {
+    const { loop, auditEvery = AUDIT_EVERY } = this.#parts;
+    this.#auditing = loop.wakeAt(after(loop.now(), auditEvery), () => {
+      if (this.#looking === undefined) {
+        this.#why = "drift";
+        this.#look();
+      }
+      this.#auditLater();
+    });
   }
 
   #lookSoon(why: "drift" | "device"): void {
@@ -162,7 +174,7 @@ export class Lanes implements Disposable {
   }
 
   #reconcile(): readonly string[] {
-    const have = this.#observe((table) => this.#tables.has(table));
+    const have = this.#observe(this.#tables);
     const { replace, remove } = planLanes([...this.#lanes.values()], have, (ifname) => this.#devices.get(ifname));
     this.#apply([
       ...replace.map((route) => ({ kind: "replace", route: newRoute(route) }) as const),
@@ -174,17 +186,22 @@ export class Lanes implements Disposable {
   /** What an earlier process left in tables that nobody has asked for since. */
   #sweep(): void {
     this.#sweeping = undefined;
-    const strays = this.#attempt(() => this.#observe((table) => !this.#tables.has(table))) ?? [];
+    const { first } = RULE_PREFERENCE;
+    const all = Array.from({ length: markValue(MARK_MASK) }, (_, place) => first + 1 + place);
+    const others = all.filter((table) => !this.#tables.has(table));
+    const strays = this.#attempt(() => this.#observe(others)) ?? [];
     if (strays.length === 0) return;
     this.#apply(strays.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
     this.#parts.event("wan.routes-swept", { count: strays.length, level: "info" });
   }
 
-  #observe(isAsked: (table: number) => boolean): readonly LaneRoute[] {
+  /** Table by table: a look at all routes of a host that has a million of them would hold up everything else here. */
+  #observe(tables: Iterable<number>): readonly LaneRoute[] {
     const { first, last } = RULE_PREFERENCE;
-    return this.#route
-      .routes({ protocol: ROUTE_PROTOCOL })
-      .filter(({ table, metric }) => table >= first && table <= last && isLaneMetric(metric) && isAsked(table))
+    return [...tables]
+      .filter((table) => table > first && table <= last)
+      .flatMap((table) => this.#route.routes({ table, protocol: ROUTE_PROTOCOL }))
+      .filter(({ metric }) => isLaneMetric(metric))
       .map(asLaneRoute);
   }
 
@@ -254,4 +271,5 @@ const SOON = ms(20);
 const RETRY = ms(1000);
 /** Control has had its say by then, and tunnels are up. */
 const SWEEP_AFTER = ms(60_000);
+const AUDIT_EVERY = ms(60_000);
 const MOST_TOLD = 10;
