@@ -47,13 +47,18 @@ async function compare(samples: Samples, lab: Lab, trial: Trial): Promise<void> 
   for (const [subject, said] of measured) {
     const add = (metric: string, unit: string, error: number): void =>
       samples.add(subject, `${load}-${name}`, metric, unit, Math.abs(error));
-    add("rtt_error_ms", "ms", said.median - truth.median);
-    add("p95_error_ms", "ms", said.p95 - truth.p95);
+    add("rtt_error_ms", "ms", printed(said.median) - truth.median);
+    add("p95_error_ms", "ms", printed(said.p95) - truth.p95);
     add("jitter_error_ms", "ms", said.jitter - truth.jitter);
     add("loss_error_points", "", said.loss - truth.loss);
     const text = Object.entries(said).map(([key, value]) => `${key} ${Number(value).toFixed(3)}`);
     process.stderr.write(`${load}-${name} ${subject}: ${text.join(", ")}\n`);
   }
+}
+
+/** fping prints tenths of milliseconds from 10 ms on: what is finer would be compared with its rounding. */
+function printed(value: number): number {
+  return value >= 10 ? Math.round(value * 10) / 10 : value;
 }
 
 /** Three busy processes for every core. */

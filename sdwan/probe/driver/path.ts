@@ -47,6 +47,8 @@ export class ProbedPath implements Disposable {
   #since: number;
   #whole = true;
   readonly #refused: Record<string, number> = {};
+  /** Of senders that measured something else, under the same name. */
+  readonly #before = { sent: 0, answered: 0 };
   #toldFailure = "";
 
   constructor(spec: PathSpec, parts: PathParts) {
@@ -80,9 +82,11 @@ export class ProbedPath implements Disposable {
     const now = this.#parts.loop.now();
     if (spec.bfd !== before.bfd) this.#bfd = this.#guard(spec);
     const config = configOf(spec);
-    if (subjectOf(spec) !== subjectOf(before))
+    if (subjectOf(spec) !== subjectOf(before)) {
+      this.#before.sent += this.#sender?.sent ?? 0;
+      this.#before.answered += this.#sender?.answers ?? 0;
       this.#sender = config === undefined ? undefined : new Sender(config, now);
-    else if (config !== undefined) this.#sender?.change(config, now);
+    } else if (config !== undefined) this.#sender?.change(config, now);
     if (handsOf(spec) !== handsOf(before)) this.#shut();
     if (spec.ifname !== before.ifname) this.#sender?.recount();
     this.#look();
@@ -117,8 +121,8 @@ export class ProbedPath implements Disposable {
       life: this.#life,
       since: this.#since,
       figures: this.figures(),
-      sent: this.#sender?.sent ?? 0,
-      answered: this.#sender?.answers ?? 0,
+      sent: this.#before.sent + (this.#sender?.sent ?? 0),
+      answered: this.#before.answered + (this.#sender?.answers ?? 0),
       refused: { ...this.#refused },
       ...pace,
     };

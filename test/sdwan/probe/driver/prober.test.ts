@@ -111,6 +111,36 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     await x.until("alive", (all) => all.every(({ life }) => life.kind === "alive"));
   });
 
+  test("a plan that says the same touches nothing; another pace or key keeps the windows, another peer does not", async () => {
+    await using lab = await network();
+    await lab.host("y").exec("ip", ["addr", "add", "10.0.0.4/24", "dev", "wan0"]);
+    const reflector = (local: string, key: string) => ({
+      ifname: "wan0",
+      local,
+      port: 8862,
+      peers: { "10.0.0.1": key },
+    });
+    await using y = start(lab, "y", { paths: [], reflectors: [reflector("10.0.0.2", KEY)], every: 60_000 });
+    const path = pathOf("4", STAMP);
+    await using x = probe(lab, [path]);
+    const sent = (least: number) => (all: readonly PathReport[]) =>
+      all.every((each) => each.life.kind === "alive" && each.answered >= least && each.figures?.rtt !== undefined);
+    const [before] = await x.until("40 answers", sent(40));
+    x.order([path]);
+    x.order([{ ...path, probe: { ...STAMP, pace: { ...PACE, interval: 40 } } }]);
+    const [paced] = await x.until("another pace", ([report]) => report?.interval === 40);
+    expect(paced?.answered).toBeGreaterThanOrEqual(before?.answered ?? 0);
+    const other = "77".repeat(32);
+    y.write(`${JSON.stringify({ paths: [], reflectors: [reflector("10.0.0.2", other)], every: 60_000 })}\n`);
+    x.order([{ ...path, probe: { ...STAMP, key: other } }]);
+    const [rekeyed] = await x.until("another key", sent((paced?.answered ?? 0) + 40));
+    expect(rekeyed?.figures?.loss.of).toBeGreaterThan(80);
+    y.write(`${JSON.stringify({ paths: [], reflectors: [reflector("10.0.0.4", other)], every: 60_000 })}\n`);
+    x.order([{ ...path, probe: { ...STAMP, key: other, peer: "10.0.0.4" } }]);
+    const [moved] = await x.until("another peer", ([report]) => report?.life.kind === "alive" && report.answered < 40);
+    expect(moved?.figures?.loss.of).toBeLessThan(40);
+  });
+
   test("devices of both ends are made anew: sockets follow them", async () => {
     await using lab = await network();
     const link = async (): Promise<void> => {
@@ -234,6 +264,8 @@ function probe(lab: Lab, paths: readonly PathSpec[]) {
     look();
   });
   return {
+    order: (changed: readonly PathSpec[]) =>
+      running.write(`${JSON.stringify({ paths: changed, reflectors: [], every: 100 } satisfies Order)}\n`),
     until: async (what: string, fits: (reports: readonly PathReport[]) => boolean, within = 20_000) => {
       const { promise, resolve, reject } = Promise.withResolvers<readonly PathReport[]>();
       const late = setTimeout(
