@@ -12,6 +12,7 @@ export interface DriftListener {
   failed(errno: number): void;
   /** Whether an interface or a table matters. */
   isDevice(ifname: string): boolean;
+  isIndex(index: number): boolean;
   isTable(table: number): boolean;
 }
 
@@ -56,6 +57,7 @@ function matters(change: Change, on: DriftListener): boolean {
     case "route":
       return change.route.protocol === ROUTE_PROTOCOL && on.isTable(change.route.table);
     case "address":
+      return on.isIndex(change.address.index);
     case "resync":
       return true;
     case "neighbour":

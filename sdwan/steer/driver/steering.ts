@@ -48,6 +48,7 @@ export class Steering implements Disposable {
   /** Values whose flows were ended, of links that did not come back since. */
   #ended: ReadonlySet<number> = new Set();
   #again: Disposable | undefined;
+  #lastRefusal = "";
 
   constructor(parts: SteeringParts) {
     this.#parts = parts;
@@ -59,6 +60,7 @@ export class Steering implements Disposable {
       drifted: () => this.#keep("repaired"),
       failed: (errno) => parts.event("wan.steering-blind", { level: "error", errno }),
       isDevice: (ifname) => this.#devices().includes(ifname),
+      isIndex: (index) => this.#devices().includes(this.#route.link(index)?.name ?? ""),
       isTable: (table) => this.#plan?.links.some((link) => link.table === table) === true,
     });
   }
@@ -132,10 +134,11 @@ export class Steering implements Disposable {
     const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];
     this.#attempt(() => this.#names.plan(plan.classes));
     const changed = routes?.changed ?? [];
+    if (routes !== undefined && routes.refused.length > 0) this.#refused(routes.refused.join("; "));
+    if (this.#again === undefined) this.#lastRefusal = "";
     if (rules || changed.length + loosened.length > 0) {
       this.#parts.event(`wan.steering-${why}`, { rules, routes: changed, settings: loosened });
     }
-    if (routes !== undefined && routes.refused.length > 0) this.#refused(routes.refused.join("; "));
   }
 
   /** The rule for dead links first, so that it meets what the flows' ends say when they are ended. */
@@ -181,7 +184,9 @@ export class Steering implements Disposable {
   }
 
   #refused(why: string): void {
-    this.#parts.event("wan.steering-refused", { level: "warn", why });
+    // It is tried again and again; the same answer is worth one line.
+    if (why !== this.#lastRefusal) this.#parts.event("wan.steering-refused", { level: "warn", why });
+    this.#lastRefusal = why;
     const { loop } = this.#parts;
     this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => this.#keep("changed"));
   }

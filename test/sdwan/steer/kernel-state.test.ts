@@ -159,6 +159,18 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     expect(of(11_002)).toHaveLength(6);
   });
 
+  test("what the kernel refuses is said once, and done when it can be", () => {
+    const steering = net.steering(note);
+    const gateway = FACTS.map((each) => ({ ...each, gateway4: each.name === "isp2" ? "192.0.2.2" : each.gateway4 }));
+    net.apply(steering, PLAN, gateway);
+    net.apply(steering, PLAN, gateway);
+    expect(events.filter(([name]) => name === "wan.steering-refused")).toHaveLength(1);
+    expect(net.route("e").routes({ table: 11_001 }).length).toBeGreaterThan(4);
+    net.apply(steering, PLAN);
+    net.apply(steering, PLAN, gateway);
+    expect(events.filter(([name]) => name === "wan.steering-refused")).toHaveLength(2);
+  });
+
   test("routes of classes are left to whoever chooses", () => {
     net.lead(VALUES.voice, "wan2");
     const steering = net.steering(note);
