@@ -131,9 +131,10 @@ export class Links implements Disposable {
   #follow(spec: LinkSpec): void {
     const { loop, wall, on } = this.#parts;
     const link = machine.linkOf(spec, this.#interfaces?.see(spec.ifname), loop.now());
+    const earlier = this.#memory.sinceOf(spec.name, link.state);
     const followed: Followed = {
       link,
-      since: wall(),
+      since: earlier ?? wall(),
       spent: false,
       told: undefined,
       alarm: undefined,
@@ -141,7 +142,8 @@ export class Links implements Disposable {
     };
     this.#links.set(spec.name, followed);
     this.#arm(followed);
-    this.#tellState(followed, undefined);
+    // What an earlier life has told is no news.
+    if (earlier === undefined) this.#tellState(followed, undefined);
     followed.told = this.#factsOf(followed);
     on.changed(followed.told);
   }
@@ -181,8 +183,9 @@ export class Links implements Disposable {
     on.roamed(name);
   }
 
-  #tellState({ link }: Followed, before: machine.LinkState | undefined): void {
+  #tellState({ link, since }: Followed, before: machine.LinkState | undefined): void {
     const { state, why, spec } = link;
+    this.#memory.stands(spec.name, state, since);
     const level = state === "up" ? "info" : "warn";
     this.#parts.on.event(`wan.link-${state}`, { link: spec.name, ifname: spec.ifname, why, before, level });
   }

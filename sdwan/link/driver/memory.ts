@@ -1,7 +1,7 @@
 /**
  * What is remembered of links, by name, in a file, so that neither a restart of ours nor one of the host changes anything:
  * what they carried (the kernel's counters go on without us; what they said last is kept with the boot that they belong
- * to), what was measured of their bandwidth, and how large a packet they take.
+ * to), what was measured of their bandwidth, how large a packet they take, and since when they are what they are.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -47,6 +47,16 @@ export class Memory {
   }
   bandwidthOf(link: string): Measured | undefined {
     return this.#of(link).bandwidth;
+  }
+
+  /** Since when it is what it is, if an earlier life of the same boot knew it so. */
+  sinceOf(link: string, state: string): number | undefined {
+    const { standing } = this.#of(link);
+    return standing?.state === state && standing.boot === this.#boot ? standing.since : undefined;
+  }
+  stands(link: string, state: string, since: number): void {
+    this.#set(link, { ...this.#of(link), standing: { state, since, boot: this.#boot } });
+    this.save();
   }
 
   /** Of the link, and by target. */
@@ -99,7 +109,14 @@ export class Memory {
   }
 }
 
+interface Standing {
+  readonly state: string;
+  readonly since: number;
+  readonly boot: string;
+}
+
 interface Remembered {
+  readonly standing?: Standing | undefined;
   readonly usage?: Usage | undefined;
   readonly bandwidth?: Measured | undefined;
   readonly mtu?: number | undefined;
@@ -112,14 +129,16 @@ function decode(text: string): readonly (readonly [string, Remembered])[] {
   return Object.entries(links).map(([name, value]: [string, Remembered]) => [name, rememberedOf(value)]);
 }
 
-function rememberedOf({ usage, bandwidth, mtu, byTarget }: Remembered): Remembered {
+function rememberedOf({ standing, usage, bandwidth, mtu, byTarget }: Remembered): Remembered {
+  if (standing !== undefined && !(text(standing.state) && text(standing.boot) && number(standing.since)))
+    throw new TypeError("standing");
   const { period, octets, counted, counter } = usage ?? {};
   if (usage !== undefined && !(text(period) && text(counter) && number(octets) && number(counted)))
     throw new TypeError("usage");
   if (bandwidth !== undefined && !(number(bandwidth.up) && number(bandwidth.at))) throw new TypeError("bandwidth");
   if (mtu !== undefined && !number(mtu)) throw new TypeError("mtu");
   if (byTarget !== undefined && !Object.values(byTarget).every(number)) throw new TypeError("mtu by target");
-  return { usage, bandwidth, mtu, byTarget };
+  return { standing, usage, bandwidth, mtu, byTarget };
 }
 function number(value: unknown): value is number {
   return typeof value === "number" && value >= 0;

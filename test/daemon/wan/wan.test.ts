@@ -329,6 +329,27 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     await last.exited;
   }, 120_000);
 
+  test("over IPv6 alone: link, table, tunnel and its MTU", async () => {
+    line.ip(line.here, "-6 address add 2001:db8:1::10/64 dev wan", "-6 route add default via 2001:db8:1::1 dev wan");
+    const six = (own: Site, other: Site, address: string): UnderlayPlan => {
+      const four = plan(own, other, { gateway4: "none", gateway6: "auto" });
+      const tunnels = four.tunnels.map((each) => ({
+        ...each,
+        peers: each.peers.map((peer) => ({ ...peer, endpoint: `[${address}]:${PORT}` })),
+      }));
+      return { ...four, links: four.links.slice(0, 1), tunnels };
+    };
+    const far = await start(there, six(there, here, "2001:db8:1::10"));
+    const near = await start(here, six(here, there, "2001:db8:2::9"));
+    await Promise.all([up(near, here, there), up(far, there, here)]);
+    expect(near.links.get("isp1")).toMatchObject({ state: "up", gateway6: "2001:db8:1::1" });
+    expect(near.tunnels.get(`${device("here")} there`)).toMatchObject({ endpoint: "[2001:db8:2::9]:51820", mtu: 1420 });
+    expect(run(here, "ip -6 route show table 11001")).toContain("default via 2001:db8:1::1 dev wan");
+    choose(here, there);
+    choose(there, here);
+    expect(passes()).toBe(true);
+  }, 120_000);
+
   test("pings are answered, links followed, usage kept", async () => {
     const process = await start(here, plan(here, there));
     process.send({ kind: "ping", n: 7 });

@@ -86,6 +86,17 @@ describe.skipIf(UNABLE !== undefined)("links of a host", () => {
       quotaSpent: false,
     });
     expect(events).toEqual(["wan.link-up"]);
+    const since = facts?.since;
+    links[Symbol.dispose]();
+    links = born();
+    plan({});
+    expect([facts?.state, facts?.since, events.length]).toEqual(["up", since, 1]);
+    links[Symbol.dispose]();
+    line.ip(line.here, "link set wan down");
+    links = born();
+    plan({});
+    expect(events).toEqual(["wan.link-up", "wan.link-down"]);
+    expect(facts?.since).not.toBe(since);
   });
 
   test("a cut cable, and its return; switched off, and on; unplugged for good, and replaced", () => {
