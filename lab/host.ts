@@ -28,7 +28,9 @@ export function hostIn(
 ): Host {
   const privately = own.flatMap((path) => bound(path, join(directory, `own-${name}`, path)));
   const inside = (command: string, args: readonly string[]): readonly string[] => [
-    ...["netns", "exec", namespace],
+    "netns",
+    "exec",
+    namespace,
     ...privately,
     command,
     ...args,

@@ -92,9 +92,10 @@ export async function recover(what: "mapping-lost" | "address-moved"): Promise<{
   await until("a direct way again", isDirect, { within: 90_000, every: 100 });
   const again = Date.now() - at;
   await elapse(3000);
-  const { outages } = await prober.stop();
+  const probed = await prober.stop();
   await responder[Symbol.asyncDispose]();
-  const lengths = outages()
+  const lengths = probed
+    .outages()
     .filter(({ from, to }) => (to ?? from) >= at)
     .map(lengthOf);
   return { outage: lengths.reduce((sum, each) => sum + each, 0), again };

@@ -15,7 +15,12 @@ export async function startCoturn(host: Host, addresses: readonly string[]): Pro
     `relay-ip=${addresses[0]}`,
     "listening-port=3478",
     "alt-listening-port=3479",
-    ...["no-auth", "no-tls", "no-dtls", "no-cli", "log-file=stdout", "simple-log"],
+    "no-auth",
+    "no-tls",
+    "no-dtls",
+    "no-cli",
+    "log-file=stdout",
+    "simple-log",
     `pidfile=${join(directory, "pid")}`,
     `userdb=${join(directory, "users")}`,
   ];

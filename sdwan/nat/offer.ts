@@ -34,6 +34,8 @@ export interface OfferedTunnel {
   readonly attempt: number;
   /** The sender's end has a direct handshake. */
   readonly direct: boolean;
+  /** Where the sender sees the receiver's end; only while direct. */
+  readonly seen: StunAddress | undefined;
 }
 
 export interface OfferedCandidate {
@@ -59,6 +61,7 @@ export function writeOffer(offer: Offer): string {
     ...offer,
     tunnels: offer.tunnels.map((tunnel) => ({
       ...tunnel,
+      seen: tunnel.seen === undefined ? undefined : endpointOf(tunnel.seen),
       candidates: tunnel.candidates.map(({ at, kind }) => [endpointOf(at), kind]),
     })),
   });
@@ -108,7 +111,7 @@ export const TUNNELS_TOGETHER = 2;
 
 function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (!isRecord(value)) return undefined;
-  const { link, peerLink, dscp, candidates, mapping, step, attempt, direct } = value;
+  const { link, peerLink, dscp, candidates, mapping, step, attempt, direct, seen } = value;
   if (!isName(link) || !isName(peerLink) || !isCount(attempt) || typeof direct !== "boolean") return undefined;
   if (!isCount(dscp) || dscp > 63) return undefined;
   const known = MAPPINGS.find((each) => each === mapping);
@@ -116,7 +119,9 @@ function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (!Array.isArray(candidates) || candidates.length > MOST_CANDIDATES) return undefined;
   const read = candidates.map(candidateOf).filter((each) => each !== undefined);
   if (read.length < candidates.length) return undefined;
-  return { link, peerLink, dscp, candidates: read, mapping: known, step, attempt, direct };
+  const at = typeof seen === "string" ? parseEndpoint(seen) : undefined;
+  if (seen !== undefined && at === undefined) return undefined;
+  return { link, peerLink, dscp, candidates: read, mapping: known, step, attempt, direct, seen: at };
 }
 
 function candidateOf(value: unknown): OfferedCandidate | undefined {

@@ -4,7 +4,15 @@ import { readOffer, writeOffer } from "../../sdwan/nat/offer.ts";
 import { must, type Target } from "./target.ts";
 
 const candidate = { at: { ip: ipOf("203.0.113.11"), port: 51_820 }, kind: "mapped" } as const;
-const tunnel = { link: "a", peerLink: "b", dscp: 0, candidates: [candidate], attempt: 1, direct: false } as const;
+const tunnel = {
+  link: "a",
+  peerLink: "b",
+  dscp: 0,
+  candidates: [candidate],
+  attempt: 1,
+  direct: false,
+  seen: undefined,
+} as const;
 const good = writeOffer({
   from: "berlin",
   to: "paris",

@@ -1,10 +1,11 @@
 /**
  * What the outside makes of the ports of this host's tunnels: for each device a look by STUN when its link comes up or
  * moves, and again from time to time.  Whether others may answer (filtering) is asked once for an address of a link, since
- * later the mappings of before are still open.
+ * later the mappings of before are still open.  Where no server answers, what the other sites see of a tunnel is as good.
  */
 import { randomBytes } from "node:crypto";
 import { type Ip, isIpv4, isLinkLocal } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
 import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { packetMark } from "../../../netstack/kernel/marks.ts";
@@ -48,11 +49,15 @@ interface Port {
   discovery: Discovery | undefined;
   behavior: Behavior | undefined;
   nextAt: Instant | undefined;
+  /** Site → where it sees this port. */
+  readonly seen: Map<string, StunAddress>;
 }
 
 interface Outside {
   sight: LinkSight;
-  readonly raws: RawUdp[];
+  raws: readonly RawUdp[];
+  /** An address that cannot be bound yet: when to try again. */
+  openAt: Instant | undefined;
   filtering: Behavior["filtering"] | undefined;
 }
 
@@ -79,6 +84,7 @@ export class Ports implements Disposable {
         discovery: undefined,
         behavior: undefined,
         nextAt: this.#parts.loop.now(),
+        seen: new Map(),
       });
     }
   }
@@ -96,7 +102,10 @@ export class Ports implements Disposable {
       const known = this.#links.get(sight.name);
       if (known !== undefined && JSON.stringify(known.sight) === JSON.stringify(sight)) continue;
       this.#close(sight.name);
-      this.#links.set(sight.name, { sight, raws: sight.up ? this.#open(sight) : [], filtering: undefined });
+      const outside: Outside = { sight, raws: [], openAt: undefined, filtering: undefined };
+      this.#links.set(sight.name, outside);
+      if (sight.up) this.#open(outside);
+      for (const port of this.#ports.values()) if (port.spec.link === sight.name) port.seen.clear();
       this.again(sight.name);
     }
   }
@@ -117,14 +126,31 @@ export class Ports implements Disposable {
   due(): Instant | undefined {
     let first: Instant | undefined;
     for (const port of this.#ports.values()) first = earliest(first, port.discovery?.due ?? port.nextAt);
+    for (const { openAt } of this.#links.values()) first = earliest(first, openAt);
     return first;
   }
 
   wake(now: Instant): void {
+    for (const outside of this.#links.values()) {
+      if (outside.openAt === undefined || now < outside.openAt) continue;
+      this.#open(outside);
+      this.again(outside.sight.name);
+    }
     for (const port of this.#ports.values()) {
       if (port.discovery === undefined && port.nextAt !== undefined && now >= port.nextAt) this.#begin(port, now);
       if (port.discovery !== undefined) this.#turn(port, port.discovery, now);
     }
+  }
+
+  /** Another site sees this port so, by an authentic word of it. */
+  seenBy(site: string, ifname: string, at: StunAddress | undefined): void {
+    const port = this.#ports.get(ifname);
+    if (port === undefined || JSON.stringify(port.seen.get(site)) === JSON.stringify(at)) return;
+    if (at === undefined) port.seen.delete(site);
+    else port.seen.set(site, at);
+    if (port.behavior?.mapped !== undefined) return;
+    this.#parts.changed(ifname);
+    if (this.#isFirst(port) && port.seen.size > 0) this.#parts.behavior(port.spec.link, this.#reflected(port));
   }
 
   end(ifname: string): OwnEnd {
@@ -136,7 +162,8 @@ export class Ports implements Disposable {
       .filter((ip) => !isLinkLocal(ip))
       .slice(0, 4)
       .map((ip): OfferedCandidate => ({ at: { ip, port: listenPort }, kind: "host" }));
-    const mapped = port.behavior?.mapped;
+    const behavior = port.behavior?.mapped === undefined ? this.#reflected(port) : port.behavior;
+    const { mapped } = behavior;
     const fromOutside: OfferedCandidate[] = mapped === undefined ? [] : [{ at: mapped, kind: "mapped" }];
     const told: OfferedCandidate[] =
       sight.publicIp === undefined ? [] : [{ at: { ip: sight.publicIp, port: listenPort }, kind: "configured" }];
@@ -145,8 +172,8 @@ export class Ports implements Disposable {
       if (!candidates.some(({ at }) => at.ip === each.at.ip && at.port === each.at.port)) candidates.push(each);
     return {
       candidates,
-      mapping: port.behavior?.mapping ?? "unknown",
-      step: stepOf(port.behavior?.ports ?? []),
+      mapping: behavior.mapping,
+      step: stepOf(behavior.ports),
     };
   }
 
@@ -160,20 +187,31 @@ export class Ports implements Disposable {
     this.#ports.clear();
   }
 
-  #open(sight: LinkSight): RawUdp[] {
+  #open(outside: Outside): void {
+    const { sight } = outside;
+    const { loop } = this.#parts;
+    for (const raw of outside.raws) raw[Symbol.dispose]();
+    outside.openAt = undefined;
     const first4 = sight.addresses.find((ip) => isIpv4(ip));
     const first6 = sight.addresses.find((ip) => !isIpv4(ip) && !isLinkLocal(ip));
-    return [first4, first6]
+    outside.raws = [first4, first6]
       .filter((ip) => ip !== undefined)
-      .map((local) => {
-        const raw: RawUdp = new RawUdp({
-          loop: this.#parts.loop,
-          ifname: sight.ifname,
-          mark: packetMark(sight.mark),
-          local,
-          received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
-        });
-        return raw;
+      .flatMap((local) => {
+        try {
+          const raw: RawUdp = new RawUdp({
+            loop,
+            ifname: sight.ifname,
+            mark: packetMark(sight.mark),
+            local,
+            received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
+          });
+          return [raw];
+        } catch (error) {
+          // Tentative yet, or gone already: netlink is about to say so.
+          if (!(error instanceof Fault)) throw error;
+          outside.openAt = after(loop.now(), OPEN_AGAIN);
+          return [];
+        }
       });
   }
 
@@ -231,6 +269,19 @@ export class Ports implements Disposable {
     if (JSON.stringify(before) !== JSON.stringify(port.behavior)) this.#parts.changed(ifname);
   }
 
+  /** What can be said by the words of other sites: where they see the port, and whether they agree. */
+  #reflected(port: Port): Behavior {
+    const all = [...port.seen.values()];
+    const [mapped] = all;
+    const local = this.#links.get(port.spec.link)?.sight.addresses ?? [];
+    const own = mapped !== undefined && local.includes(mapped.ip) && mapped.port === port.spec.listenPort;
+    const agree = all.every((each) => each.ip === mapped?.ip && each.port === mapped.port);
+    const several = agree ? "endpoint-independent" : "address-and-port-dependent";
+    const mapping = own ? "none" : all.length > 1 ? several : "unknown";
+    const why = mapped === undefined ? "nobody has seen it" : `seen by ${[...port.seen.keys()].join(", ")}`;
+    return { mapped, mapping, filtering: "unknown", ports: [], why };
+  }
+
   /** The one of its link that speaks for it. */
   #isFirst(port: Port): boolean {
     const same = [...this.#ports.values()].filter(({ spec }) => spec.link === port.spec.link);
@@ -239,3 +290,4 @@ export class Ports implements Disposable {
 }
 
 const RETRY = seconds(10);
+const OPEN_AGAIN = seconds(1);

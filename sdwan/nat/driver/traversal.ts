@@ -3,6 +3,7 @@
  * looks for direct ways (checks.ts), hands those to the tunnels, and decides who carries packets while there is none.
  */
 import { ipOf, parseIp } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
 import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
@@ -52,6 +53,7 @@ export class Traversal implements Disposable {
   #rendezvous: Rendezvous | undefined;
   #checks: Checks<Seat> | undefined;
   #met: string | undefined;
+  #openAt: Instant | undefined;
   #lookAt: Instant;
   #alarm: Disposable | undefined;
 
@@ -82,19 +84,10 @@ export class Traversal implements Disposable {
     if (identity !== this.#met) {
       this.#met = identity;
       this.#rendezvous?.[Symbol.dispose]();
-      const spec = plan.rendezvous;
-      this.#rendezvous =
-        spec === undefined
-          ? undefined
-          : new Rendezvous({
-              loop: this.#parts.loop,
-              site: plan.site,
-              spec,
-              epoch: this.#epoch,
-              offered: (offer) => this.#offered(offer),
-            });
-      const keys = Object.entries(spec?.sites ?? {}).map(([site, { key }]) => [site, key] as const);
+      this.#rendezvous = undefined;
+      const keys = Object.entries(plan.rendezvous?.sites ?? {}).map(([site, { key }]) => [site, key] as const);
       this.#checks = new Checks(plan.site, Object.fromEntries(keys));
+      this.#open();
     }
     this.#replan();
     this.#serversChanged();
@@ -123,6 +116,26 @@ export class Traversal implements Disposable {
     this.#rendezvous?.[Symbol.dispose]();
     this.#resolver[Symbol.dispose]();
     this.#ports[Symbol.dispose]();
+  }
+
+  #open(): void {
+    const plan = this.#plan;
+    if (plan?.rendezvous === undefined) return;
+    const { loop, event } = this.#parts;
+    try {
+      this.#rendezvous = new Rendezvous({
+        loop,
+        site: plan.site,
+        spec: plan.rendezvous,
+        epoch: this.#epoch,
+        offered: (offer) => this.#offered(offer),
+      });
+    } catch (error) {
+      // Somebody else's port: tunnels with known endpoints need nobody's help.
+      if (!(error instanceof Fault)) throw error;
+      event("wan.rendezvous-failed", { why: error.message, level: "error" });
+    }
+    this.#openAt = this.#rendezvous === undefined ? after(loop.now(), OPEN_AGAIN) : undefined;
   }
 
   #replan(): void {
@@ -194,8 +207,11 @@ export class Traversal implements Disposable {
       this.#carry(seat, now);
     }
     for (const key of this.#seats.keys()) if (!keep.has(key)) this.#seats.delete(key);
+    const sites = new Set(views.map(({ site }) => site));
+    for (const site of this.#say.keys()) if (!sites.has(site)) this.#say.delete(site);
     this.#replan();
-    this.#lookAt = after(now, [...this.#seats.values()].every(({ meeting }) => meeting.direct) ? CALM : EAGER);
+    const busy = [...this.#seats.values()].some(({ meeting }) => meeting.attempt !== undefined);
+    this.#lookAt = after(now, busy ? EAGER : CALM);
     this.#schedule();
   }
 
@@ -228,6 +244,7 @@ export class Traversal implements Disposable {
       for (const seat of this.#seats.values()) {
         if (seat.site !== offer.from || !this.#isOf(seat, tunnel)) continue;
         answer = seat.meeting.heard(tunnel, now) || answer;
+        this.#ports.seenBy(offer.from, seat.ifname, tunnel.seen);
         this.#carry(seat, now);
       }
     }
@@ -264,6 +281,7 @@ export class Traversal implements Disposable {
   #wake(): void {
     const { loop } = this.#parts;
     const now = loop.now();
+    if (this.#openAt !== undefined && now >= this.#openAt) this.#open();
     this.#ports.wake(now);
     for (const seat of this.#seats.values()) this.#turn(seat, now);
     for (const [site, say] of this.#say) {
@@ -308,12 +326,13 @@ export class Traversal implements Disposable {
         peerLink: view.remoteLink,
         dscp: this.#dscpOf(view.ifname),
         ...meeting.offer(),
+        seen: view.direct && view.endpoint !== undefined ? parseEndpoint(view.endpoint) : undefined,
       }));
   }
 
   #schedule(): void {
     const { loop } = this.#parts;
-    let due = earliest(this.#lookAt, this.#ports.due());
+    let due = earliest(this.#openAt, earliest(this.#lookAt, this.#ports.due()));
     for (const { meeting } of this.#seats.values()) due = earliest(due, meeting.due);
     for (const { at } of this.#say.values()) due = earliest(due, at);
     this.#alarm?.[Symbol.dispose]();
@@ -337,3 +356,4 @@ const REPEATS = 4;
 const REPEAT = ms(300);
 const AGAIN = seconds(15);
 const KEEP = seconds(30);
+const OPEN_AGAIN = seconds(10);

@@ -9,7 +9,15 @@ const own: OwnEnd = {
   mapping: "endpoint-independent",
   step: undefined,
 };
-const theirs: OfferedTunnel = { ...own, link: "isp1", peerLink: "isp1", dscp: 0, attempt: 0, direct: false };
+const theirs: OfferedTunnel = {
+  ...own,
+  link: "isp1",
+  peerLink: "isp1",
+  dscp: 0,
+  attempt: 0,
+  direct: false,
+  seen: undefined,
+};
 const view: MeetingView = { direct: false, via: "direct", relay: undefined, listenPort: 51_820 };
 const relay = { site: "hub", works: true };
 

@@ -30,6 +30,7 @@ const offer: Offer = {
       step: 2,
       attempt: 3,
       direct: false,
+      seen: { ip: ipOf("198.51.100.3"), port: 4000 },
     },
   ],
 };
@@ -65,6 +66,7 @@ describe("offers between sites", () => {
     ["a tunnel", writeOffer(offer).replace('"step":2', '"step":200')],
     ["a tunnel", writeOffer(offer).replace("address-and-port-dependent", "address-and-moon-dependent")],
     ["a tunnel", writeOffer(offer).replace('"dscp":46', '"dscp":64')],
+    ["a tunnel", writeOffer(offer).replace("198.51.100.3:4000", "198.51.100.3")],
   ])("refused by name: %s", (why, text) => {
     expect(readOffer(text)).toEqual({ ok: false, error: { kind: "bad-offer", why } });
   });
