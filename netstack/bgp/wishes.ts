@@ -10,15 +10,14 @@ export function bfdWishes(core: Core): readonly BfdSpec[] {
     const { spec, address } = peer;
     if (spec.bfd === undefined || address === undefined || spec.adminDown || core.stopped) continue;
     const hops = spec.bfdHops ?? (spec.multihop === undefined ? "single" : "multi");
-    const far = spec.multihop ?? spec.ttlSecurity ?? 1;
     wishes.push({
       id: bfdId(peer),
       peer: formatIp(address),
       local: spec.source,
       ifname: hops === "single" ? spec.ifname : undefined,
       hops,
-      // RFC 5883 §5: so many hops at most.
-      minTtl: hops === "single" ? 255 : Math.max(1, 256 - far),
+      // RFC 5883 lets everybody choose what TTL to send (BIRD: 64): only who asked for GTSM counts the hops.
+      minTtl: hops === "single" ? 255 : spec.ttlSecurity === undefined ? 1 : 256 - spec.ttlSecurity,
       role: "active",
       timing: spec.bfd,
       auth: undefined,
