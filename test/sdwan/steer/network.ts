@@ -289,10 +289,10 @@ export class Network implements Disposable {
     createNamespace(name);
     this.#made.push(name);
     inside(name, () => {
-      for (const of of ["all", "default"]) {
-        writeFileSync(`/proc/sys/net/ipv6/conf/${of}/accept_dad`, "0");
-        writeFileSync(`/proc/sys/net/ipv4/conf/${of}/rp_filter`, "0");
-        writeFileSync(`/proc/sys/net/ipv6/conf/${of}/forwarding`, "1");
+      for (const where of ["all", "default"]) {
+        writeFileSync(`/proc/sys/net/ipv6/conf/${where}/accept_dad`, "0");
+        writeFileSync(`/proc/sys/net/ipv4/conf/${where}/rp_filter`, "0");
+        writeFileSync(`/proc/sys/net/ipv6/conf/${where}/forwarding`, "1");
       }
       writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
     });
