@@ -23,7 +23,8 @@ export async function explainPacket(call: Call): Promise<0> {
   if (await printed(call, answer)) return EXIT.ok;
   const { io } = call;
   const line = (name: string, text: string): void => io.out(`${paint(io, name.padEnd(12), "dim")}${clean(text)}\n`);
-  line("policy", `${answer.policy ?? "none"}: ${answer.why}`);
+  const name = answer.policy ?? "none";
+  line("policy", answer.why.startsWith(`${name}:`) ? answer.why : `${name}: ${answer.why}`);
   line("to", answer.destination === "here" ? "a network of this site" : placeOf(answer));
   line("carried by", carrierOf(answer));
   line("because", answer.chosenBecause);

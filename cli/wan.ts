@@ -1,5 +1,7 @@
 /** `novactl wan`: links, paths, policies, flows, events, keys; what happens to a packet and why. */
+import type { AdminEvent } from "../daemon/admin/api.ts";
 import type { WanStatus } from "../daemon/admin/wan-api.ts";
+import type { CandidateReport } from "../sdwan/steer-plan.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
 import { eventLine } from "./events.ts";
 import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./output.ts";
@@ -142,7 +144,7 @@ async function paths(call: Call): Promise<0> {
           mos,
           path.via === "direct" ? path.via : toned(path.via, "warn"),
           path.ifname,
-          wide ? path.carries.join(",") : path.carries.length || undefined,
+          wide ? path.carries.join(",") : classesOf(path.carries),
           ...(wide
             ? [
                 tunnel?.state,
@@ -163,6 +165,12 @@ async function paths(call: Call): Promise<0> {
     ),
   );
   return EXIT.ok;
+}
+
+/** What an operator wrote: answers and single links follow from it. */
+function classesOf(choices: readonly string[]): string {
+  const names = choices.map((id) => id.slice(0, id.search(/[@→]/)));
+  return [...new Set(names.filter((name) => !name.startsWith("nv-")))].join(",");
 }
 
 async function policies(call: Call): Promise<0> {
@@ -229,7 +237,7 @@ async function events(call: Call): Promise<0> {
   const follow = isSet(call, "watch");
   const json = formatOf(call) === "json";
   const print = (event: Parameters<typeof eventLine>[1]): void =>
-    call.io.out(json ? `${JSON.stringify(event)}\n` : `${eventLine(call.io, event)}\n`);
+    call.io.out(json ? `${JSON.stringify(event)}\n` : `${eventLine(call.io, brief(event))}\n`);
   const before: Parameters<typeof eventLine>[1][] = [];
   let last = 0;
   for await (const event of call.client.events({}, call.io.signal)) {
@@ -242,6 +250,13 @@ async function events(call: Call): Promise<0> {
     if (isOurs(event.name, event.fields)) print(event);
   }
   return EXIT.ok;
+}
+/** Candidates in full are for programs. */
+function brief(event: AdminEvent): AdminEvent {
+  const { candidates, ...fields } = event.fields;
+  if (!Array.isArray(candidates)) return event;
+  const all = (candidates as readonly CandidateReport[]).map(({ path, verdict }) => `${path} ${verdict}`);
+  return { ...event, fields: { ...fields, candidates: all.join(", ") } };
 }
 function isOurs(name: string, { code }: Readonly<Record<string, unknown>>): boolean {
   if (/^(wan|link|tunnel|nat|sdwan)\./.test(name)) return true;

@@ -1,6 +1,6 @@
 /** What links, tunnels, paths and choices say that an operator should know. */
 import type { Clock } from "../base/clock.ts";
-import { after, type Instant, seconds } from "../base/unit.ts";
+import { after, type Instant, type Ms, seconds } from "../base/unit.ts";
 import type { TunnelReport } from "../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { Wan } from "./wan.ts";
@@ -19,11 +19,21 @@ export class WanConditions {
   of(wan: Wan): readonly DesiredCondition[] {
     const { plan } = wan;
     if (plan === undefined) return [];
-    return [...links(wan), ...this.#tunnels(wan), ...paths(wan), ...choices(wan)];
+    const seen = new Set<string>();
+    const found = [...links(wan), ...this.#tunnels(wan, seen), ...this.#paths(wan, seen), ...choices(wan)];
+    for (const key of this.#waiting.keys()) if (!seen.has(key)) this.#waiting.delete(key);
+    return found;
   }
 
-  #tunnels(wan: Wan): readonly DesiredCondition[] {
-    const seen = new Set<string>();
+  #paths(wan: Wan, seen: Set<string>): readonly DesiredCondition[] {
+    return paths(wan).filter(({ code, subject }) => {
+      if (code !== "PATH_BAD") return true;
+      seen.add(subject);
+      return this.#overdue(subject, BAD_FOR);
+    });
+  }
+
+  #tunnels(wan: Wan, seen: Set<string>): readonly DesiredCondition[] {
     const out: DesiredCondition[] = [];
     for (const [key, { link, site, remoteLink, dscp, state, via, why }] of described(wan)) {
       const subject = `tunnel/${link}>${site}/${remoteLink}${dscp === 0 ? "" : ` dscp ${dscp}`}`;
@@ -37,26 +47,27 @@ export class WanConditions {
       // A link that is down has its own condition.
       if (wan.links.get(link)?.state === "down") continue;
       seen.add(key);
-      if (this.#overdue(key))
+      if (this.#overdue(key, PATIENCE))
         out.push({ code: "TUNNEL_DOWN", severity: "warning", subject, message: `${state}: ${why}` });
     }
-    for (const key of this.#waiting.keys()) if (!seen.has(key)) this.#waiting.delete(key);
     return out;
   }
 
-  /** A handshake and a way through a NAT take their time. */
-  #overdue(key: string): boolean {
+  #overdue(key: string, patience: Ms): boolean {
     const now = this.#clock.now();
     const since = this.#waiting.get(key);
     if (since === undefined) {
       this.#waiting.set(key, now);
-      this.#clock.wakeAt(after(now, PATIENCE), this.#changed);
+      this.#clock.wakeAt(after(now, patience), this.#changed);
       return false;
     }
-    return now >= after(since, PATIENCE);
+    return now >= after(since, patience);
   }
 }
+/** A handshake and a way through a NAT take their time. */
 const PATIENCE = seconds(15);
+/** Windows that are bad now and then are what choices are for. */
+const BAD_FOR = seconds(5);
 
 function described({ tunnels, plan }: Wan): readonly (readonly [string, Described])[] {
   const points = new Map(plan?.underlay.tunnels.map(({ ifname, dscp }) => [ifname, dscp]));
@@ -93,9 +104,14 @@ function paths({ paths: all, plan, choices: made }: Wan): readonly DesiredCondit
     const [first] = verdicts;
     if (first === undefined) return [];
     const names = [...new Set(verdicts.map(({ choice }) => choice))];
-    const message = `${first.why}; bad for ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+    const message = `${limitOf(first.why)}; bad for ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
     return [{ code: "PATH_BAD", severity: "warning", subject, message }];
   });
+}
+
+/** Without the figure of now: the same breach is the same condition. */
+function limitOf(why: string): string {
+  return why.replace(/ [\d.]+ ?(?:%|ms)? (over|under|above|below) /, " $1 ");
 }
 
 function choices({ choices: made, plan }: Wan): readonly DesiredCondition[] {

@@ -122,8 +122,7 @@ export class Wan {
         this.#parts.records.forget(message.id);
         return this.#parts.changed();
       case "choice":
-        this.choices.set(message.report.id, message.report);
-        return this.#parts.changed();
+        return this.#choiceMoved(message.report);
       case "choice-gone":
         this.choices.delete(message.id);
         return this.#parts.changed();
@@ -297,6 +296,15 @@ export class Wan {
       this.tell({ kind: "internet", link: path.link, alive: life.kind === "alive" });
     }
     changed();
+  }
+
+  /** Figures change all the time; conditions depend on verdicts. */
+  #choiceMoved(report: ChoiceReport): void {
+    const before = this.choices.get(report.id);
+    this.choices.set(report.id, report);
+    const words = ({ chosen, state, candidates }: ChoiceReport): string =>
+      [chosen, state, ...candidates.map(({ path, verdict }) => `${path} ${verdict}`)].join(" ");
+    if (before === undefined || words(before) !== words(report)) this.#parts.changed();
   }
 
   /** A wan process that has just begun thinks that every link leads to the internet. */

@@ -250,6 +250,27 @@ describe("what is found out", () => {
     await clock.pass(1);
     expect(codes()).toContain("TUNNEL_RELAYED tunnel/isp1>madrid/isp1");
   });
+  it("a path that is bad is a condition when it lasts, and the same one whatever its figures", async () => {
+    const { pulse, report, control, clock, names } = await world();
+    await report();
+    pulse.say({ kind: "path", report: pathReport("isp1>madrid/isp1", { kind: "alive" }) });
+    const bad = async (loss: string, verdict: "bad" | "good" = "bad"): Promise<void> => {
+      const why = `loss ${loss} % over 1 %`;
+      const candidates = CANDIDATES.map((each) => ({ ...each, verdict, why }));
+      const choice = { chosen: undefined, state: "least-bad", why: "", since: 0, moves: 0 } as const;
+      pulse.say({ kind: "choice", report: { id: "voice→madrid", ...choice, candidates } });
+      await clock.pass(3_000);
+    };
+    const messages = (): readonly string[] => control.conditions.list.map(({ message }) => message);
+    await bad("1.2");
+    await bad("1.2", "good");
+    await bad("3");
+    expect(messages()).toEqual([]);
+    await bad("4.1");
+    expect(messages()).toEqual(["loss over 1 %; bad for voice→madrid"]);
+    await bad("5.9");
+    expect(names().filter((name) => name === "condition.raised")).toHaveLength(1);
+  });
   it("what was measured is handed to the records", async () => {
     const { pulse, report, recorded } = await world();
     await report();
