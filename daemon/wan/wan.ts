@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Ip } from "../../base/address.ts";
+import { Fault } from "../../base/fault.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, seconds } from "../../base/unit.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
@@ -98,7 +99,7 @@ export class Wan implements Disposable {
       case "stop":
         return this.#stop(command.keep);
       case "ask":
-        return this.#parts.tell({ kind: "answer", n: command.n, answer: this.#answer(command.question) });
+        return this.#asked(command.n, command.question);
       case "measure-bandwidth":
         return this.#measure(command.link);
       case "rediscover":
@@ -229,6 +230,16 @@ export class Wan implements Disposable {
     this.#aim();
     const why = this.#bandwidth.measure(link);
     if (why !== undefined) this.#event("wan.bandwidth-failed", { link, why, level: "warn" });
+  }
+
+  /** What the kernel does not tell is no reason to end: whoever asked hears nothing, and the log says why. */
+  #asked(n: number, question: WanQuestion): void {
+    try {
+      this.#parts.tell({ kind: "answer", n, answer: this.#answer(question) });
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      this.#event("wan.question-failed", { of: question.of, why: cause.message, level: "warn" });
+    }
   }
 
   #answer(question: WanQuestion): WanAnswer {
