@@ -51,6 +51,8 @@ export function leftAlone(question: Question, way: Way): string | undefined {
       return "it is for this host";
     case "near":
       return `the main routing table leads to ${way.ifname}, which is neither a WAN link nor a tunnel`;
+    case "neighbour":
+      return `it is on the wire of ${way.ifname} itself: by another link it is not there`;
     case "overlay":
       return protocol === 17 ? "between overlay addresses: probes, BFD and messages keep to their device" : undefined;
     case "wan":
@@ -63,6 +65,7 @@ export function leftAlone(question: Question, way: Way): string | undefined {
 export type Way =
   | { readonly kind: "local" }
   | { readonly kind: "near"; readonly ifname: string }
+  | { readonly kind: "neighbour"; readonly ifname: string }
   | { readonly kind: "overlay" }
   | { readonly kind: "wan"; readonly ifname: string }
   | { readonly kind: "none" };

@@ -6,7 +6,7 @@
  * table a value looks in, rules.ts says.  Only our own bits of both marks are ever changed.
  *
  * Left alone: what carries a value already (tunnels' outer packets, probes), loopback, link-local, multicast and
- * broadcast, this host's addresses, what would go to a network of this site anyway, DHCP, and the probes, BFD and
+ * broadcast, this host's addresses, what would go to a network of this site anyway, neighbours on a WAN link's wire, DHCP, and the probes, BFD and
  * messages between the overlay addresses of sites, which have to stay on their device.
  */
 import { classChains, hostSets } from "./class-chains.ts";
@@ -22,8 +22,9 @@ export interface Ruleset {
   readonly living: readonly string[];
 }
 
-export function rulesetOf(plan: SteeringPlan, mark: MarkLayout): Ruleset {
-  const writing = new Writing(plan, mark);
+/** `near`: the networks on the wires of WAN links. */
+export function rulesetOf(plan: SteeringPlan, mark: MarkLayout, near: readonly string[] = []): Ruleset {
+  const writing = new Writing(plan, mark, near);
   const named = plan.classes.flatMap(({ match: { hosts } }) => (hosts.length === 0 ? [] : [hostSets(hosts)]));
   const hosts = [...new Map(named.map((sets) => [sets.v4, sets])).values()];
   return {

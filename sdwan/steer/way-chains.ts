@@ -80,7 +80,8 @@ function directionChains(writing: Writing): readonly Chain[] {
       writing.lanes.back.has(ifname) ? [`${interfaceText(ifname)} : goto from_tunnel_${index}`] : [],
     ),
   ];
-  const ways = wayOut(writing, "fib daddr oifname");
+  const { devices } = writing;
+  const near = writing.near.v4.length + writing.near.v6.length === 0 ? [] : neighbours(writing);
   return [
     ...(writing.lanes.pinned.length === 0 ? [] : refusal(writing)),
     {
@@ -103,17 +104,21 @@ function directionChains(writing: Writing): readonly Chain[] {
       name: "arriving",
       rules: [
         "fib daddr type { local, broadcast, multicast, anycast } return",
-        ...ways,
+        ...near,
+        ...(devices.length === 0 ? [] : [`fib daddr oifname ${interfaceSet(devices)} goto fresh`]),
         "fib daddr oif missing goto fresh",
       ],
     },
     {
       name: "original_out",
       rules: [
-        ...wayOut(writing, "oifname", `${writing.none("ct mark")} ct state new `, "jump"),
+        ...(devices.length === 0
+          ? []
+          : [`${writing.none("ct mark")} ct state new oifname ${interfaceSet(devices)} jump leaving`]),
         ...writing.vmap(forward, "ct mark"),
       ],
     },
+    { name: "leaving", rules: [...near, "goto fresh"] },
     { name: "reply_in", rules: [...remarked, ...writing.vmap(backward, "ct mark")] },
     { name: "reply_out", rules: writing.vmap(backward, "ct mark") },
   ];
@@ -148,8 +153,7 @@ function remarkOnReturn(writing: Writing): readonly ByValue[] {
   });
 }
 
-/** Leads to a WAN link or into a tunnel: the only traffic that is ours to steer. */
-function wayOut(writing: Writing, field: string, before = "", verb: "goto" | "jump" = "goto"): readonly string[] {
-  const devices = writing.devices;
-  return devices.length === 0 ? [] : [`${before}${field} ${interfaceSet(devices)} ${verb} fresh`];
+/** A modem's own page, a provider's resolver on the wire: by another link they are not there. */
+function neighbours({ plan, near }: Writing): readonly string[] {
+  return [...to(remoteNetworks(plan), "goto fresh"), ...to(near, "return")];
 }

@@ -3,7 +3,7 @@
 import type { LinkSpec } from "../underlay-plan.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import type { MarkLayout, SteeringPlan } from "./part.ts";
-import { braces, type Networks, prefixSet } from "./spans.ts";
+import { braces, type Networks, networksOf, prefixSet } from "./spans.ts";
 
 export interface Chain {
   readonly name: string;
@@ -21,14 +21,17 @@ export class Writing {
   readonly lanes: Lanes;
   /** Links by interface: of two on the same one the first, since packets do not say which they came by. */
   readonly doors: readonly LinkSpec[];
+  /** Networks on the wires of WAN links. */
+  readonly near: Networks;
   /** WAN links and tunnels. */
   readonly devices: readonly string[];
   readonly #any: string;
 
-  constructor(plan: SteeringPlan, mark: MarkLayout) {
+  constructor(plan: SteeringPlan, mark: MarkLayout, near: readonly string[]) {
     this.plan = plan;
     this.mark = mark;
     this.lanes = lanesOf(plan);
+    this.near = networksOf(near);
     this.doors = plan.links.filter(
       ({ ifname }, index) => plan.links.findIndex((each) => each.ifname === ifname) === index,
     );

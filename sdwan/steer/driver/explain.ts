@@ -2,7 +2,7 @@
 import { type Ip, isIpv4, parseIp } from "../../../base/address.ts";
 import type { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { classify, leftAlone, type Question, type Way } from "../classify.ts";
-import { lanesOf, overlayPeers } from "../lanes.ts";
+import { lanesOf, overlayPeers, remoteNetworks } from "../lanes.ts";
 import { protocolNumbers } from "../match.ts";
 import type { SteeringPlan } from "../part.ts";
 import { isWithin } from "../spans.ts";
@@ -69,6 +69,10 @@ function wayOf(plan: SteeringPlan, route: RouteSocket, { source, destination }: 
   if (device === undefined) return { kind: "none" };
   const ours = [...plan.links, ...plan.tunnels].some((each) => each.ifname === device);
   if (!ours) return { kind: "near", ifname: device };
+  const onWire = plan.links.some((each) => each.ifname === device) && found.destination.length > 0;
+  if (onWire && found.hops[0]?.gateway === undefined && !isWithin(remoteNetworks(plan), destination)) {
+    return { kind: "neighbour", ifname: device };
+  }
   return { kind: "wan", ifname: device };
 }
 

@@ -2,7 +2,7 @@
  * Keeps routing rules and the tables of WAN links as they are wanted: looks at what is there, plans, changes what
  * differs.  A second look changes nothing.  Rules and routes of others (another protocol, another range) are not seen.
  */
-import { bitsOf, formatIp, formatPrefix, hostPrefix, type Ip, isLinkLocal } from "../../../base/address.ts";
+import { bitsOf, formatIp, formatPrefix, hostPrefix, isLinkLocal, masked } from "../../../base/address.ts";
 import { MARK_MASK, markValue, packetMark, ROUTE_PROTOCOL, RULE_PREFERENCE } from "../../../netstack/kernel/marks.ts";
 import type { Link } from "../../../netstack/kernel/netlink/link.ts";
 import type { NewRoute, OldRoute, Route } from "../../../netstack/kernel/netlink/route.ts";
@@ -27,15 +27,12 @@ export class RouteKeeper implements Disposable {
     return this.#route.port;
   }
 
-  /** Addresses of each link, by its name. */
-  addresses(plan: SteeringPlan): ReadonlyMap<string, readonly Ip[]> {
-    const links = this.#route.links();
-    return new Map(
-      plan.links.map(({ name, ifname }) => {
-        const device = this.#device(links.find((each) => each.name === ifname));
-        return [name, (device?.addresses ?? []).map(({ ip }) => ip).filter((ip) => !isLinkLocal(ip))];
-      }),
-    );
+  /** Networks on the wires of links, in a steady order. */
+  near(plan: SteeringPlan): readonly string[] {
+    const all = [...this.#addresses(plan).values()].flat();
+    const networks = all.filter(({ ip, prefixLength }) => prefixLength < bitsOf(ip));
+    const texts = networks.map(({ ip, prefixLength: length }) => formatPrefix({ ip: masked(ip, length), length }));
+    return [...new Set(texts)].toSorted((one, other) => one.localeCompare(other));
   }
 
   keep(plan: SteeringPlan, facts: readonly LinkFacts[]): RouteDrift {
@@ -59,7 +56,10 @@ export class RouteKeeper implements Disposable {
     const known = ours.map(asSteering);
     const strange = ours.filter((_, index) => known[index] === undefined);
     const have = known.filter((rule) => rule !== undefined);
-    const { add, remove } = planRules(wantedRules(plan, RULE_PREFERENCE.first, this.addresses(plan)), have);
+    const addresses = new Map(
+      [...this.#addresses(plan)].map(([link, each]) => [link, each.map(({ ip }) => ip)] as const),
+    );
+    const { add, remove } = planRules(wantedRules(plan, RULE_PREFERENCE.first, addresses), have);
     for (const rule of add) this.#route.addRule(newRule(rule));
     for (const rule of [...remove.map(newRule), ...strange.map(asNew)]) this.#route.deleteRule(rule);
     return [
@@ -92,6 +92,17 @@ export class RouteKeeper implements Disposable {
       changed: words.filter((_, index) => !failed.has(index)),
       refused: [...failed].map(([index, why]) => `${words[index]}: ${why}`),
     };
+  }
+
+  /** Of each link, by its name; not those that stay on the wire. */
+  #addresses(plan: SteeringPlan): ReadonlyMap<string, LinkDevice["addresses"]> {
+    const links = this.#route.links();
+    return new Map(
+      plan.links.map(({ name, ifname }) => {
+        const device = this.#device(links.find((each) => each.name === ifname));
+        return [name, (device?.addresses ?? []).filter(({ ip }) => !isLinkLocal(ip))];
+      }),
+    );
   }
 
   #ours(): readonly Rule[] {

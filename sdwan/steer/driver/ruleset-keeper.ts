@@ -21,13 +21,21 @@ export class RulesetKeeper implements Disposable {
   readonly #sets = new SetSocket();
   readonly #nft = new Nftables();
   /** What the plan that was last asked for comes to. */
-  #wanted: { readonly plan: SteeringPlan; readonly ruleset: Ruleset; readonly version: string } | undefined;
+  #wanted:
+    | {
+        readonly plan: SteeringPlan;
+        readonly wires: string;
+        readonly ruleset: Ruleset;
+        readonly version: string;
+      }
+    | undefined;
 
-  /** Returns whether anything had to be changed. */
-  keep(plan: SteeringPlan): boolean {
-    if (this.#wanted?.plan !== plan) {
-      const ruleset = rulesetOf(plan, { mask: MARK_MASK, of: packetMark });
-      this.#wanted = { plan, ruleset, version: versionOf(ruleset) };
+  /** Returns whether anything had to be changed.  `near`: the networks on the wires of WAN links. */
+  keep(plan: SteeringPlan, near: readonly string[]): boolean {
+    const wires = near.join(" ");
+    if (this.#wanted?.plan !== plan || this.#wanted.wires !== wires) {
+      const ruleset = rulesetOf(plan, { mask: MARK_MASK, of: packetMark }, near);
+      this.#wanted = { plan, wires, ruleset, version: versionOf(ruleset) };
     }
     const { ruleset, version } = this.#wanted;
     if (this.#sound(ruleset, version)) return false;

@@ -128,7 +128,7 @@ export class Steering implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#again = undefined;
     // Routes that cannot be made must not keep the rules away, nor the other way round.
-    const rules = this.#attempt(() => this.#rules.keep(plan)) === true;
+    const rules = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan))) === true;
     this.#attempt(() => this.#endFlows(plan));
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
     const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];

@@ -146,6 +146,22 @@ describe.skipIf(UNABLE !== undefined)("class → way", () => {
         expect(net.where(local).at).toBe("nv2");
       });
 
+      test("a neighbour on a link's wire is not looked for by another link", () => {
+        voice({});
+        const gateway = family === "v4" ? "192.0.2.1" : "2001:db8:1::1";
+        for (const [host, from] of [
+          ["c", client],
+          ["e", own],
+        ] as const) {
+          const to = fresh();
+          net.udp(host, from, gateway, to);
+          expect(net.where(to)).toMatchObject({ at: "wan1", source: own });
+        }
+        const asked = { source: client, destination: gateway, protocol: "udp", port: 9, dscp: 0, ifname: "lan" };
+        const said = net.in("e", () => steering.classify(asked));
+        expect(said).toMatchObject({ class: undefined, mark: 0, why: expect.stringContaining("on the wire of wan1") });
+      });
+
       test("networks of this site, and this host, are never steered", () => {
         voice({});
         const [home, here] = [fresh(), fresh()];
