@@ -66,7 +66,7 @@ export function devicesOf(
   });
 }
 
-const MOST = 8;
+const MOST = 4;
 /** IP, UDP and WireGuard's own header and tag. */
 const OVERHEAD_4 = 60;
 const OVERHEAD_6 = 80;

@@ -6,12 +6,16 @@
  * While a search is under way the last result stands; a target that falls silent takes nothing back.
  */
 import { unreachable } from "../../base/result.ts";
-import { after, type Instant, ms, seconds } from "../../base/unit.ts";
+import { after, type Instant, type Ms, ms, seconds } from "../../base/unit.ts";
 
 export interface PathMtu {
   /** BASE_PLPMTU, and the size that the interface allows. */
   readonly least: number;
   readonly most: number;
+  /** On a link whose octets are counted: confirmed and asked again more rarely. */
+  readonly sparing: boolean;
+  /** How often in a row the target has not answered at all. */
+  readonly silences: number;
   readonly phase: "base" | "search" | "complete" | "confirm" | "silent";
   /** Largest size that came through in this search, 0 = none; and the smallest that did not. */
   readonly passed: number;
@@ -35,9 +39,23 @@ export interface Probe {
 }
 
 /** `wake` follows at once.  What an earlier search found stands until this one knows better. */
-export function searchOf(family: 4 | 6, most: number, now: Instant, earlier?: number): PathMtu {
+export function searchOf(
+  family: 4 | 6,
+  { most, sparing }: { readonly most: number; readonly sparing: boolean },
+  now: Instant,
+  earlier?: number,
+): PathMtu {
   const least = Math.min(family === 4 ? LEAST_4 : LEAST_6, most);
-  const begun = { least, most, phase: "base", passed: 0, refused: most + 1, probing: undefined } as const;
+  const begun = {
+    least,
+    most,
+    sparing,
+    silences: 0,
+    phase: "base",
+    passed: 0,
+    refused: most + 1,
+    probing: undefined,
+  } as const;
   const result = earlier !== undefined && earlier >= least && earlier <= most ? earlier : undefined;
   return { ...begun, wakeAt: now, raiseAt: now, result };
 }
@@ -100,17 +118,7 @@ function lost(search: PathMtu, size: number, now: Instant): readonly [PathMtu, P
     case "base":
     case "complete":
     case "silent":
-      return [
-        {
-          ...search,
-          phase: "silent",
-          passed: 0,
-          refused: search.most + 1,
-          probing: undefined,
-          wakeAt: after(now, RETRY),
-        },
-        undefined,
-      ];
+      return [silent(search, now), undefined];
     case "confirm":
       // A black hole (§4.3), or the target is gone: the base tells which.
       return look({ ...search, phase: "base", passed: 0, refused: size }, search.least, now);
@@ -129,17 +137,21 @@ function goOn(search: PathMtu, now: Instant): readonly [PathMtu, Probe | undefin
   return look(search, size, now);
 }
 
+function silent(search: PathMtu, now: Instant): PathMtu {
+  const wait = Math.min(RETRY * 2 ** search.silences, often(search));
+  const silences = search.silences + 1;
+  const begun = { ...search, phase: "silent", passed: 0, refused: search.most + 1, probing: undefined } as const;
+  return { ...begun, silences, wakeAt: after(now, ms(wait)) };
+}
+
 function complete(search: PathMtu, result: number, now: Instant, raise = 0): PathMtu {
   const raiseAt = raise > 0 ? after(now, ms(raise)) : search.raiseAt;
-  return {
-    ...search,
-    phase: "complete",
-    passed: result,
-    probing: undefined,
-    result,
-    raiseAt,
-    wakeAt: after(now, CONFIRM),
-  };
+  const done = { ...search, phase: "complete", silences: 0, passed: result, probing: undefined } as const;
+  return { ...done, result, raiseAt, wakeAt: after(now, often(search)) };
+}
+
+function often({ sparing }: PathMtu): Ms {
+  return sparing ? SPARING : CONFIRM;
 }
 
 function look(search: PathMtu, size: number, now: Instant): readonly [PathMtu, Probe] {
@@ -164,9 +176,12 @@ const LEAST_6 = 1280;
 /** RFC 8899 §5.1.1, §5.1.2 */
 const MAX_PROBES = 3;
 const PROBE_TIMER = seconds(1);
-const CONFIRM = seconds(120);
+/** 3 kB both ways each time: 36 kB an hour. */
+const CONFIRM = seconds(300);
+const SPARING = seconds(1800);
 const RAISE = seconds(600);
-const RETRY = seconds(60);
+/** The first time; then longer and longer. */
+const RETRY = seconds(10);
 /** PPPoE, tunnels in tunnels, LTE: most lines have one of these. */
 const USUAL = [1280, 1300, 1350, 1380, 1400, 1412, 1420, 1430, 1440, 1452, 1460, 1472, 1480, 1488, 1492, 1500];
 /** The most usual of all is tried before the middle. */

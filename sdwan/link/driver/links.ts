@@ -206,14 +206,16 @@ export class Links implements Disposable {
 
   /** Both families of a link that can send, to hosts of those. */
   #measure(): void {
-    const tasks = [...this.#links.values()].flatMap(({ link }): readonly MtuTask[] => {
-      const { spec, seen, state } = link;
+    const tasks = [...this.#links.values()].flatMap((followed): readonly MtuTask[] => {
+      const { spec, seen, state } = followed.link;
       if (state === "down" || seen === undefined) return [];
-      const { gateway4, gateway6 } = machine.gateways(link);
+      const { gateway4, gateway6 } = machine.gateways(followed.link);
       const reachable = (target: Ip): boolean => (isIpv4(target) ? gateway4 : gateway6) !== undefined;
       const targets = (this.#targets.get(spec.name) ?? []).filter(reachable);
       const most = Math.min(spec.mtu ?? seen.mtu, seen.mtu);
-      return [{ link: spec.name, ifname: spec.ifname, ifindex: seen.index, mark: spec.mark, most, targets }];
+      const sparing = spec.quota !== undefined;
+      const { name: link, ifname, mark } = spec;
+      return [{ link, ifname, ifindex: seen.index, mark, most, sparing, targets }];
     });
     this.#mtus.want(tasks);
   }

@@ -21,6 +21,8 @@ export interface MtuTask {
   readonly mark: number;
   /** Of the interface, or what the plan says. */
   readonly most: number;
+  /** Its octets are counted. */
+  readonly sparing: boolean;
   readonly targets: readonly Ip[];
 }
 
@@ -85,7 +87,7 @@ export class PathMtus implements Disposable {
   #begin(link: Link, target: Ip): void {
     const [high = 0, low = 0, ...token] = randomOctets(2 + TOKEN);
     const earlier = this.#on.remembered(link.task.link, target);
-    const search = searchOf(isIpv4(target) ? 4 : 6, link.task.most, this.#loop.now(), earlier);
+    const search = searchOf(isIpv4(target) ? 4 : 6, link.task, this.#loop.now(), earlier);
     const running: Search = {
       search,
       target,
@@ -209,7 +211,7 @@ interface Search {
   alarm: Disposable | undefined;
 }
 
-const SAME = ["ifname", "ifindex", "mark", "most"] as const;
+const SAME = ["ifname", "ifindex", "mark", "most", "sparing"] as const;
 const TOKEN = 8;
 const REMEMBERED = 8;
 const ICMP = 1;

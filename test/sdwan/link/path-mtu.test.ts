@@ -11,8 +11,8 @@ class Path {
   readonly sizes: number[] = [];
   mtu: number;
   tells: boolean;
-  constructor(family: 4 | 6, most: number, mtu: number, tells: boolean) {
-    this.search = searchOf(family, most, this.now);
+  constructor(family: 4 | 6, most: number, mtu: number, tells: boolean, sparing = false) {
+    this.search = searchOf(family, { most, sparing }, this.now);
     this.mtu = mtu;
     this.tells = tells;
   }
@@ -115,6 +115,30 @@ describe("afterwards", () => {
     expect(path.search.result).toBe(1492);
     path.mtu = 1492;
     expect(path.complete()).toBe(1492);
+  });
+  test("what it costs: 36 kB an hour and target, a sixth of that where octets are counted", () => {
+    for (const [sparing, most] of [
+      [false, 40_000],
+      [true, 8000],
+    ] as const) {
+      const path = new Path(4, 1500, 1500, false, sparing);
+      path.complete();
+      path.sizes.length = 0;
+      const begun = path.now;
+      path.until(() => path.now - begun >= seconds(3600));
+      expect(2 * path.sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(most);
+    }
+  });
+  test("a target that is silent is asked soon at first, and then more and more rarely", () => {
+    const path = new Path(4, 1500, 0, false);
+    const waits: number[] = [];
+    while (waits.length < 8) {
+      path.until(() => path.search.phase === "silent");
+      waits.push(path.search.wakeAt - path.now);
+      path.now = path.search.wakeAt;
+      path.feed({ kind: "wake" });
+    }
+    expect(waits.map((wait) => wait / 1000)).toEqual([10, 20, 40, 80, 160, 300, 300, 300]);
   });
   test("a target that never answers says nothing", () => {
     const path = new Path(4, 1500, 0, false);
