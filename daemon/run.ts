@@ -207,6 +207,8 @@ class Daemon {
   #reload(dryRun: boolean): ReturnType<Live["reload"]> {
     if (!dryRun) this.#manager.reloading();
     const answer = this.#live.reload(dryRun);
+    // Files that others name, such as keys, may have changed where the configuration has not.
+    if (!dryRun) this.#control.changed();
     if (!dryRun) this.#manager.ready(answer.ok ? this.#summary() : `configuration refused: ${answer.error.message}`);
     return answer;
   }
