@@ -23,8 +23,6 @@ export interface KernelRouteParts {
   /** From the speaker. */
   readonly next: (most: number) => readonly RouteChange[];
   readonly gateway: (ip: Ip, ifname: string | undefined) => Gateway;
-  /** It is the network of a link of this host. */
-  readonly isLink: (prefix: Prefix) => boolean;
   readonly warn: (name: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
