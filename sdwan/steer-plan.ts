@@ -49,6 +49,8 @@ export type ProbeSpec =
       readonly port: number;
       /** Hex, 32 octets. */
       readonly key: string;
+      /** The one that the peer is about to change to: whichever it knows is used. */
+      readonly nextKey?: string | undefined;
       readonly pace: Pace;
       /** Whether the device carries this path alone, so that its counters tell the loss of traffic. */
       readonly counters: boolean;
@@ -94,6 +96,8 @@ export interface ReflectorSpec {
   readonly port: number;
   /** Address of a peer → its key, hex, 32 octets. */
   readonly peers: Readonly<Record<string, string>>;
+  /** Address of a peer → the key that it is about to change to; both are answered. */
+  readonly nextKeys?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ChoiceSpec {
