@@ -70,7 +70,12 @@ export function reflectors({ settings, layout, pairs, facts }: WanWorld): readon
       return pair.device !== device || key === undefined ? [] : [[formatIp(pair.remote.address), key] as const];
     });
     if (device.dscp !== 0 || peers.length === 0) return [];
-    return [{ ifname: device.ifname, local, port: probe.port, peers: Object.fromEntries(peers) }];
+    const next = pairs.flatMap((pair) => {
+      const key = facts.shared.get(pair.remote.name)?.nextProbe;
+      return pair.device !== device || key === undefined ? [] : [[formatIp(pair.remote.address), key] as const];
+    });
+    const keys = { peers: Object.fromEntries(peers), nextKeys: Object.fromEntries(next) };
+    return [{ ifname: device.ifname, local, port: probe.port, ...keys }];
   });
 }
 
@@ -120,6 +125,7 @@ function stamp(world: WanWorld, pair: Pair): ProbeSpec {
     peer: formatIp(pair.remote.address),
     port: probe.port,
     key,
+    nextKey: facts.shared.get(pair.remote.name)?.nextProbe,
     pace: {
       interval,
       inDoubt: Math.min(interval, probe.inDoubt),

@@ -31,7 +31,11 @@ export interface WanFacts {
   /** undefined: the file of the private key cannot be used. */
   readonly keys: SiteKeys | undefined;
   /** By remote site: what it shares with us, hex, 32 octets.  A site whose public key is of no use has none. */
-  readonly shared: ReadonlyMap<string, { readonly probe: string; readonly rendezvous: string }>;
+  readonly shared: ReadonlyMap<
+    string,
+    /** `nextProbe`: with the key pair that the site is about to change to. */
+    { readonly probe: string; readonly nextProbe?: string | undefined; readonly rendezvous: string }
+  >;
   /** Key of a lane (resources/wan-lanes.ts) → its value of the mark. */
   readonly marks: ReadonlyMap<string, number>;
   /** By name; what the wan process said last. */

@@ -76,9 +76,14 @@ export class WanBasis {
     const shared = sites.remotes.flatMap(({ name, cluster }) => {
       if (keys === undefined) return [];
       const own = { site, privateKey: keys.privateKey };
-      const peer = { site: name, publicKey: cluster.spec.connection.tunnel.wireGuard.publicKey };
+      const { publicKey, nextPublicKey } = cluster.spec.connection.tunnel.wireGuard;
+      const peer = { site: name, publicKey };
+      const next =
+        nextPublicKey === undefined ? undefined : sharedKey("probe", own, { site: name, publicKey: nextPublicKey });
+      const nextProbe = next?.ok === true ? next.value : undefined;
       const [probe, rendezvous] = [sharedKey("probe", own, peer), sharedKey("rendezvous", own, peer)];
-      return probe.ok && rendezvous.ok ? [[name, { probe: probe.value, rendezvous: rendezvous.value }] as const] : [];
+      if (!probe.ok || !rendezvous.ok) return [];
+      return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value }] as const];
     });
     const named = policies.some(({ spec }) => spec.match.users.some((each) => typeof each === "string"));
     return {

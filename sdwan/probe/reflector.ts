@@ -8,7 +8,15 @@
  */
 import { err, ok, type Result } from "../../base/result.ts";
 import { after, type Instant, ms, seconds, since } from "../../base/unit.ts";
-import { BASE, decodeSender, encodeReflected, OWN_ESTIMATE, type Refused, type Seal } from "./packet.ts";
+import {
+  BASE,
+  decodeSender,
+  encodeReflected,
+  OWN_ESTIMATE,
+  type Refused,
+  type Seal,
+  type SenderPacket,
+} from "./packet.ts";
 import { ReplayWindow } from "./replay.ts";
 import { reflect } from "./tlv.ts";
 
@@ -19,6 +27,12 @@ export interface Arrival {
   readonly ttl: number;
   /** T2: milliseconds since 1970. */
   readonly receivedAt: number;
+}
+
+export interface Key {
+  /** Equal for equal keys. */
+  readonly id: string;
+  readonly seal: Seal;
 }
 
 export type NotReflected =
@@ -43,21 +57,26 @@ export interface Accepted {
 export class Reflector {
   readonly #peers = new Map<string, Peer>();
 
-  /** Peers that keep their keys keep their sessions. */
-  configure(keys: ReadonlyMap<string, { readonly id: string; readonly seal: Seal }>): void {
-    for (const [address, peer] of this.#peers) if (keys.get(address)?.id !== peer.key) this.#peers.delete(address);
-    for (const [address, { id, seal }] of keys) {
-      if (!this.#peers.has(address))
-        this.#peers.set(address, { key: id, seal, sessions: new Map(), newest: undefined });
+  /** Keys of each peer's address; peers that keep one of theirs keep their sessions. */
+  configure(peers: ReadonlyMap<string, readonly Key[]>): void {
+    for (const [address, peer] of this.#peers) {
+      const isKnown = peers.get(address)?.some(({ id }) => peer.keys.some((each) => each.id === id));
+      if (isKnown !== true) this.#peers.delete(address);
+    }
+    for (const [address, keys] of peers) {
+      const peer = this.#peers.get(address);
+      if (peer === undefined) this.#peers.set(address, { keys, sessions: new Map(), newest: undefined });
+      else peer.keys = keys;
     }
   }
 
   receive(bytes: Uint8Array, arrival: Arrival, now: Instant): Result<Accepted, NotReflected> {
     const peer = this.#peers.get(arrival.address);
     if (peer === undefined) return err({ kind: "stranger" });
-    const decoded = decodeSender(bytes, peer.seal);
-    if (!decoded.ok) return decoded;
-    const { sequence, at, session: id } = decoded.value;
+    const opened = open(bytes, peer.keys);
+    if (!opened.ok) return opened;
+    const { packet, seal } = opened.value;
+    const { sequence, at, session: id } = packet;
     const key = `${arrival.port} ${id}`;
     const session = peer.sessions.get(key) ?? begin(peer, key, at, now);
     if (session === undefined) return err({ kind: "stale" });
@@ -69,7 +88,7 @@ export class Reflector {
     else peer.newest.heardAt = now;
     const reflected = session.reflected;
     session.reflected = (reflected + 1) >>> 0;
-    return ok({ request: bytes, sequence, reflected, arrival, seal: peer.seal });
+    return ok({ request: bytes, sequence, reflected, arrival, seal });
   }
 
   /** Sessions that are remembered. */
@@ -93,9 +112,20 @@ export function reply(
   return encodeReflected(packet, request, seal, tlvs);
 }
 
+/** With whichever key fits: a peer that is about to change its key may use either. */
+function open(bytes: Uint8Array, keys: readonly Key[]): Result<{ packet: SenderPacket; seal: Seal }, Refused> {
+  let refused: Refused = { kind: "bad-hmac" };
+  for (const { seal } of keys) {
+    const decoded = decodeSender(bytes, seal);
+    if (decoded.ok) return ok({ packet: decoded.value, seal });
+    refused = decoded.error;
+    if (refused.kind !== "bad-hmac") break;
+  }
+  return err(refused);
+}
+
 interface Peer {
-  readonly key: string;
-  readonly seal: Seal;
+  keys: readonly Key[];
   readonly sessions: Map<string, Session>;
   /** The latest timestamp that the peer gave, and when it was heard last. */
   newest: { readonly at: number; heardAt: Instant } | undefined;

@@ -23,7 +23,7 @@ function field(bytes: Uint8Array, at: number, length: number): string {
 }
 function ready(): Reflector {
   const reflector = new Reflector();
-  reflector.configure(new Map([[PEER, { id: "k", seal }]]));
+  reflector.configure(new Map([[PEER, [{ id: "k", seal }]]]));
   return reflector;
 }
 

@@ -111,7 +111,7 @@ export const STAMP: readonly Target[] = [packets, extensions, ends, thirdParties
 
 function ready(by: Seal): Reflector {
   const reflector = new Reflector();
-  reflector.configure(new Map([["10.0.0.1", { id: "k", seal: by }]]));
+  reflector.configure(new Map([["10.0.0.1", [{ id: "k", seal: by }]]]));
   return reflector;
 }
 const session = new StampSession(seal, 7);

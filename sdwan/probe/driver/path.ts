@@ -341,7 +341,8 @@ function subjectOf({ probe }: PathSpec): string {
 /** What the hands are made of. */
 function handsOf({ ifname, probe }: PathSpec): string {
   if (probe.kind === "none") return "none";
-  if (probe.kind === "stamp") return JSON.stringify([ifname, probe.local, probe.peer, probe.port, probe.key]);
+  if (probe.kind === "stamp")
+    return JSON.stringify([ifname, probe.local, probe.peer, probe.port, probe.key, probe.nextKey]);
   return JSON.stringify([ifname, probe.kind, probe.mark, probe.targets]);
 }
 

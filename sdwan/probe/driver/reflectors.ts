@@ -8,7 +8,7 @@ import type { DatagramMeta, Datagrams, Loop } from "../../../netstack/kernel/loo
 import { decodeInet } from "../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../netstack/kernel/sockets.ts";
 import type { ReflectorSpec } from "../../steer-plan.ts";
-import { Reflector, reply } from "../reflector.ts";
+import { type Key, Reflector, reply } from "../reflector.ts";
 import type { Devices } from "./devices.ts";
 import type { Failure } from "./hands.ts";
 import { address, sealOf, wallOf } from "./stamp-hands.ts";
@@ -49,10 +49,7 @@ export class Reflectors implements Disposable {
         told: "",
       };
       open.spec = spec;
-      const peers = Object.entries(spec.peers);
-      open.reflector.configure(
-        new Map(peers.map(([peer, key]) => [formatIp(address(peer)), { id: key, seal: sealOf(key) }])),
-      );
+      open.reflector.configure(keysOf(spec));
       this.#open.set(key, open);
     }
     this.#try();
@@ -140,6 +137,16 @@ export class Reflectors implements Disposable {
     open.told = text;
     this.#parts.failed(fields);
   }
+}
+
+function keysOf({ peers, nextKeys = {} }: ReflectorSpec): ReadonlyMap<string, readonly Key[]> {
+  const key = (id: string): Key => ({ id, seal: sealOf(id) });
+  return new Map(
+    Object.entries(peers).map(([peer, now]) => {
+      const next = nextKeys[peer];
+      return [formatIp(address(peer)), next === undefined ? [key(now)] : [key(now), key(next)]];
+    }),
+  );
 }
 
 interface Open {

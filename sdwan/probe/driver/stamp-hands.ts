@@ -1,7 +1,8 @@
 /** STAMP through a tunnel: one UDP socket, bound to the device and to our address, with the kernel's receive stamps. */
 import { createHmac, createSecretKey } from "node:crypto";
 import { type Ip, parseIp } from "../../../base/address.ts";
-import { instant, type Ms, ms } from "../../../base/unit.ts";
+import { err, type Result } from "../../../base/result.ts";
+import { type Instant, instant, type Ms, ms, since } from "../../../base/unit.ts";
 import { wallNow } from "../../../netstack/kernel/clock.ts";
 import { errnoName } from "../../../netstack/kernel/errno.ts";
 import type { DatagramMeta, Datagrams } from "../../../netstack/kernel/loop.ts";
@@ -10,14 +11,19 @@ import { decodeInet, encodeInet } from "../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../netstack/kernel/sockets.ts";
 import type { PathSpec, ProbeSpec } from "../../steer-plan.ts";
 import type { Seal } from "../packet.ts";
-import { StampSession } from "../stamp.ts";
+import { type Measured, type NotOurs, type Reading, StampSession } from "../stamp.ts";
 import type { Failure, Hands, HandsParts } from "./hands.ts";
 
 export type StampSpec = Extract<ProbeSpec, { readonly kind: "stamp" }>;
 
 export class StampHands implements Hands {
   readonly #parts: HandsParts;
-  readonly #session: StampSession;
+  /** With the peer's key, and with the one that it is about to change to. */
+  readonly #sessions: readonly StampSession[];
+  #current = 0;
+  /** Of the newest answer, and the usual time between two. */
+  #answeredAt: Instant | undefined;
+  #rhythm: number | undefined;
   readonly #socket: Datagrams;
   readonly #to: Uint8Array;
   readonly #peer: Ip;
@@ -25,7 +31,9 @@ export class StampHands implements Hands {
 
   constructor(path: PathSpec, spec: StampSpec, parts: HandsParts) {
     this.#parts = parts;
-    this.#session = new StampSession(sealOf(spec.key), sessionId());
+    const keys = spec.nextKey === undefined ? [spec.key] : [spec.key, spec.nextKey];
+    const id = sessionId();
+    this.#sessions = keys.map((key) => new StampSession(sealOf(key), id));
     this.#peer = address(spec.peer);
     this.#port = spec.port;
     this.#to = encodeInet({ ip: this.#peer, port: spec.port });
@@ -44,9 +52,13 @@ export class StampHands implements Hands {
   }
 
   ask(number: number): Failure | undefined {
+    // Where answers stay away the peer may have changed its key: they take turns until one comes.
+    if (this.#isSilent()) this.#current = (this.#current + 1) % this.#sessions.length;
+    const session = this.#sessions[this.#current];
+    if (session === undefined) throw new TypeError("a session without a key");
     const sent = this.#parts.counters()?.sent.packets ?? 0;
-    const packet = this.#session.packet(number, { wall: wallNow(), boot: this.#parts.loop.now() }, sent);
-    this.#session.leaves(number, wallNow());
+    const packet = session.packet(number, { wall: wallNow(), boot: this.#parts.loop.now() }, sent);
+    session.leaves(number, wallNow());
     const errno = this.#socket.send(packet, this.#to);
     return errno === 0 ? undefined : { errno: errnoName(errno) };
   }
@@ -62,13 +74,36 @@ export class StampHands implements Hands {
     const boot = loop.now();
     const now = wallNow();
     const wall = meta.stamp === undefined ? now : wallOf(meta.stamp);
-    const measured = this.#session.read(bytes, { wall, boot });
+    const measured = this.#read(bytes, { wall, boot });
     if (!measured.ok) return on.refused(measured.error.kind);
+    this.#heard(boot);
     const { number, rtt, out, back, reflector, held, counters, extensions } = measured.value;
     if (extensions !== undefined) on.refused(extensions.kind);
     const kept = keptOf(wall, now);
     const arrivedAt = instant(boot - kept);
     on.answered({ number, arrivedAt, rtt, out, back, reflector }, { kept, counters, held: ms(held) });
+  }
+
+  #isSilent(): boolean {
+    const [at, rhythm] = [this.#answeredAt, this.#rhythm];
+    if (this.#sessions.length < 2) return false;
+    return at === undefined || rhythm === undefined || since(at, this.#parts.loop.now()) > rhythm * 1.1 + 1;
+  }
+
+  #heard(now: Instant): void {
+    const gap = this.#answeredAt === undefined ? undefined : since(this.#answeredAt, now);
+    this.#answeredAt = now;
+    if (gap !== undefined) this.#rhythm = this.#rhythm === undefined ? gap : this.#rhythm + (gap - this.#rhythm) / 8;
+  }
+
+  /** An answer says by its proof which of them it belongs to. */
+  #read(bytes: Uint8Array, at: Reading): Result<Measured, NotOurs> {
+    let read: Result<Measured, NotOurs> = err({ kind: "bad-hmac" });
+    for (const session of this.#sessions) {
+      read = session.read(bytes, at);
+      if (read.ok || read.error.kind !== "bad-hmac") break;
+    }
+    return read;
   }
 }
 

@@ -18,7 +18,7 @@ function probe(sequence: number, { at = T, session = 7, by = seal } = {}): Uint8
 }
 function ready(): Reflector {
   const reflector = new Reflector();
-  reflector.configure(new Map([[PEER, { id: KEY, seal }]]));
+  reflector.configure(new Map([[PEER, [{ id: KEY, seal }]]]));
   return reflector;
 }
 function kindOf(result: ReturnType<Reflector["receive"]>): string {
@@ -107,11 +107,37 @@ describe("refusals", () => {
   test("another key ends the sessions of the former", () => {
     const reflector = ready();
     reflector.receive(probe(1), arrival, NOW);
-    reflector.configure(new Map([[PEER, { id: "other", seal: OTHER }]]));
+    reflector.configure(new Map([[PEER, [{ id: "other", seal: OTHER }]]]));
     expect(reflector.sessions).toBe(0);
     expect(kindOf(reflector.receive(probe(2), arrival, NOW))).toBe("bad-hmac");
     expect(kindOf(reflector.receive(probe(2, { by: OTHER }), arrival, NOW))).toBe("accepted");
   });
+});
+
+test("while a peer changes its key both are answered, each with its own, and sessions live on", () => {
+  const reflector = ready();
+  reflector.receive(probe(1), arrival, NOW);
+  reflector.configure(
+    new Map([
+      [
+        PEER,
+        [
+          { id: KEY, seal },
+          { id: "next", seal: OTHER },
+        ],
+      ],
+    ]),
+  );
+  const before = reflector.receive(probe(2), arrival, NOW);
+  const after_ = reflector.receive(probe(3, { by: OTHER }), arrival, NOW);
+  if (!before.ok || !after_.ok) throw new Error("refused");
+  expect([before.value.reflected, after_.value.reflected]).toEqual([1, 2]);
+  expect(decodeReflected(reply(after_.value, T, { received: 0, sent: 0 }), OTHER).ok).toBe(true);
+  expect(decodeReflected(reply(before.value, T, { received: 0, sent: 0 }), seal).ok).toBe(true);
+  reflector.configure(new Map([[PEER, [{ id: "next", seal: OTHER }]]]));
+  expect(kindOf(reflector.receive(probe(4), arrival, NOW))).toBe("bad-hmac");
+  const last = reflector.receive(probe(5, { by: OTHER }), arrival, NOW);
+  expect(last.ok && last.value.reflected).toBe(3);
 });
 
 describe("an answer is as long as what it answers, whatever is behind the base packet", () => {

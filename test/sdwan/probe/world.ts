@@ -61,7 +61,7 @@ export class World {
     this.back = { delay: () => 10, loss: 0 };
     this.sender = new Sender(config, this.now, first);
     this.session = new StampSession(seal, 7);
-    this.reflector.configure(new Map([[PEER, { id: KEY, seal }]]));
+    this.reflector.configure(new Map([[PEER, [{ id: KEY, seal }]]]));
     this.#trafficAt = { out: this.now, back: this.now };
   }
 
@@ -89,7 +89,7 @@ export class World {
   /** The reflector's process is another one now. */
   restartReflector(): void {
     this.reflector = new Reflector();
-    this.reflector.configure(new Map([[PEER, { id: KEY, seal }]]));
+    this.reflector.configure(new Map([[PEER, [{ id: KEY, seal }]]]));
   }
   resetCounters(): void {
     Object.assign(this.#counters, { outTx: 0, outRx: 0, backTx: 0, backRx: 0 });

@@ -144,6 +144,28 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     expect(moved?.answered).toBeGreaterThan(rekeyed?.answered ?? 0);
   });
 
+  test("a peer changes its key under one that was told beforehand, without a death", async () => {
+    await using lab = await network();
+    const reflector = { ifname: "wan0", local: "10.0.0.2", port: 8862, peers: { "10.0.0.1": KEY } };
+    await using y = start(lab, "y", { paths: [], reflectors: [reflector], every: 60_000 });
+    const next = "77".repeat(32);
+    const path = pathOf("4", { ...STAMP, nextKey: next });
+    await using x = probe(lab, [path]);
+    const [before] = await x.until("alive", (all) =>
+      all.every(({ life, answered }) => life.kind === "alive" && answered > 20),
+    );
+    y.write(
+      `${JSON.stringify({ paths: [], reflectors: [{ ...reflector, peers: { "10.0.0.1": next } }], every: 60_000 })}\n`,
+    );
+    await x.until("more answers", (all) => all.every(({ answered }) => answered > (before?.answered ?? 0) + 40));
+    x.order([{ ...path, probe: { ...STAMP, key: next } }]);
+    const [after] = await x.until("yet more", (all) =>
+      all.every(({ answered }) => answered > (before?.answered ?? 0) + 80),
+    );
+    expect(after?.life.kind).toBe("alive");
+    expect(after?.since).toBe(before?.since);
+  });
+
   test("devices of both ends are made anew: sockets follow them", async () => {
     await using lab = await network();
     const link = async (): Promise<void> => {
