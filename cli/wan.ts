@@ -1,6 +1,7 @@
 /** `novactl wan`: links, paths, policies, flows, events, keys; what happens to a packet and why. */
 import type { AdminEvent } from "../daemon/admin/api.ts";
 import type { WanStatus } from "../daemon/admin/wan-api.ts";
+import { dscpName } from "../resources/wan-values.ts";
 import type { CandidateReport } from "../sdwan/steer-plan.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
 import { eventLine } from "./events.ts";
@@ -187,7 +188,7 @@ async function policies(call: Call): Promise<0> {
           index === 0 ? name : "",
           index === 0 ? priority : undefined,
           index === 0 ? strategy : undefined,
-          index === 0 ? dscp : undefined,
+          index === 0 && dscp !== undefined ? dscpName(dscp) : undefined,
           index === 0 ? mark : undefined,
           site ?? "internet",
           balance === undefined ? report?.chosen : `spread over ${Object.keys(balance).join(", ")}`,

@@ -97,4 +97,3 @@ export const sdwanSettings = z.strictObject({
   bfd: bfd.prefault({}).describe("Noticing dead paths."),
   hold: hold.prefault({}).describe("When a path is left for another one."),
 });
-export type SdwanSettings = z.output<typeof sdwanSettings>;

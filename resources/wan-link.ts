@@ -130,4 +130,3 @@ export const wanLinkSpec = z.strictObject({
     .describe("Measure the bandwidth; what was measured replaces what `bandwidth` says."),
 });
 export type WanLinkSpec = z.output<typeof wanLinkSpec>;
-export type WanProbe = WanLinkSpec["probe"];

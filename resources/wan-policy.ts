@@ -120,4 +120,3 @@ export const wanPolicySpec = z.strictObject({
     .describe("Policies are tried from the highest number down, equal ones by name; the first that matches decides."),
 });
 export type WanPolicySpec = z.output<typeof wanPolicySpec>;
-export type WanMatch = WanPolicySpec["match"];

@@ -41,7 +41,7 @@ describe("novactl wan", () => {
     const { out } = await daemon.novactl(["wan", "policies"]);
     const [, first, second] = lines(out).map(columns);
     expect(first).toEqual(
-      expect.arrayContaining(["voice", "200", "lowest-latency", "46", "madrid", "isp1>madrid/isp1", "chosen"]),
+      expect.arrayContaining(["voice", "200", "lowest-latency", "EF", "madrid", "isp1>madrid/isp1", "chosen"]),
     );
     expect(second).toContain("internet");
   });
