@@ -259,12 +259,22 @@ export class Wan implements Disposable {
     // What an earlier life left is known only with a plan, be it an empty one.
     if (!keep && this.#plan === undefined) this.#tunnels.plan(NOTHING);
     this.#tunnels.stop(keep, () => {
-      if (!keep) this.#steering.remove();
+      if (!keep) this.#removeSteering();
       this.#outbox.flush();
       this.#parts.tell({ kind: "stopped" });
       this[Symbol.dispose]();
       this.#parts.ended();
     });
+  }
+
+  /** What cannot be removed is told; `novactl cleanup` finds it. */
+  #removeSteering(): void {
+    try {
+      this.#steering.remove();
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      this.#event("wan.not-removed", { why: cause.message, level: "error" });
+    }
   }
 
   #event(name: string, fields: Readonly<Record<string, unknown>>): void {

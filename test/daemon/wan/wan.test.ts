@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { removeAll } from "../../../netstack/kernel/audit.ts";
 import { inside } from "../../../netstack/kernel/namespace.ts";
 import type { LinkSpec, UnderlayPlan } from "../../../sdwan/underlay-plan.ts";
 import { UNABLE } from "../../netstack/kernel/segment.ts";
@@ -347,6 +348,17 @@ describe.skipIf(UNABLE !== undefined || !TOOLS)("the wan process", () => {
     choose(here, there);
     choose(there, here);
     expect(passes()).toBe(true);
+  }, 120_000);
+
+  test("`novactl cleanup` takes away what was kept, wireguard-go included", async () => {
+    const before = kernelOf(here);
+    const first = await start(here, plan(here, there));
+    await first.until("a tunnel", () => first.tunnels.get(`${device("here")} there`)?.state);
+    await first.until("a device", () => (wireguardGo(here) === undefined ? undefined : true));
+    first.send({ kind: "stop", keep: true });
+    await first.exited;
+    expect(inside(line.here, removeAll).links.map(({ name }) => name)).toEqual([device("here")]);
+    await vi.waitUntil(() => kernelOf(here) === before, PATIENCE);
   }, 120_000);
 
   test("pings are answered, links followed, usage kept", async () => {
