@@ -48,9 +48,11 @@ export class LevelEvidence implements Evidence {
     // What was over is over: the long mean must not remember it for longer than that takes to be sure.
     if (this.#kept === LEVEL.forget * lag) this.#windows = 0;
     this.#windows++;
-    this.#mean += (value - this.#mean) / Math.min(this.#windows, SLOW);
     this.#noise.observe(value, LEVEL.finest * Math.abs(this.#limit));
     const noise = Math.max(this.#noise.value, LEVEL.leastNoise * Math.abs(this.#limit));
+    // Single windows far over the limit are the sum's to judge; a mean would remember them for too long.
+    const counted = Math.min(value, this.#limit + LEVEL.mostInMean * noise);
+    this.#mean += (counted - this.#mean) / Math.min(this.#windows, SLOW);
     const most = enough / 2 + LEVEL.slack;
     const excess = Math.max(-most, Math.min((value - this.#limit) / noise, most));
     this.#sum = Math.max(0, Math.min(this.#sum + excess - LEVEL.slack, LEVEL.ceiling * enough));
@@ -102,15 +104,17 @@ export class LossEvidence implements Evidence {
     // Counted anew (the device or the peer is another): there is no difference to learn from.
     if (before === undefined || count.of < before.of) return;
     const of = count.of - before.of;
-    const lost = Math.min(Math.max(count.lost - before.lost, 0), of);
-    if (of === 0) return;
-    this.#learnBursts(lost);
+    // Less than before: answers came late, and what was gathered from their absence is given back.
+    const lost = Math.min(count.lost - before.lost, of);
+    if (of === 0 && lost === 0) return;
+    if (lost >= 0) this.#learnBursts(lost);
     this.#kept = lost > 0 ? 0 : this.#kept + of;
     if (this.#kept * this.#limit > LOSS.forget) this.#slowOf = this.#slowLost = 0;
     this.#newOf += of - this.#newOf / NEW;
-    this.#newLost += lost - this.#newLost / NEW;
+    this.#newLost = Math.max(0, this.#newLost + lost - this.#newLost / NEW);
     this.#slowOf += of - this.#slowOf / SLOW;
-    this.#slowLost += lost - this.#slowLost / SLOW;
+    const most = Math.max(LOSS.mostInSlow * this.#limit * of, LOSS.leastInSlow);
+    this.#slowLost = Math.max(0, this.#slowLost + Math.min(lost, most) - this.#slowLost / SLOW);
     const dispersion = this.#dispersion;
     for (const each of this.#rivals) {
       const gained = (lost * each.perLost - (of - lost) * each.perKept) / dispersion;
@@ -188,6 +192,7 @@ const LEVEL = {
   finest: 0.001,
   errors: 3,
   forget: 8,
+  mostInMean: 3,
   /** So that what is over soon counts as over. */
   ceiling: 1.25,
 } as const;
@@ -205,6 +210,9 @@ const LOSS = {
   mostGain: 2.7,
   cut: 3,
   slowEnough: 12,
+  /** Of one window, in what the limit allows it, and in packets: bursts are the sums' to judge. */
+  mostInSlow: 4,
+  leastInSlow: 2,
   /** Losses that the limit would have allowed since the last one. */
   forget: 6,
   windowEnough: 9,

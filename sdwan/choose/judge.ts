@@ -253,7 +253,9 @@ class Gathered {
     }
     if (counted.out !== undefined) this.#out.observe(counted.out);
     if (counted.back !== undefined) this.#back.observe(counted.back);
-    if (counted.round !== undefined) this.#round.observe(counted.round);
+    // Where packets are counted, probes are among them; that one was late for its deadline tells nothing more.
+    const isCounted = counted.out !== undefined && counted.back !== undefined;
+    if (counted.round !== undefined && !isCounted) this.#round.observe(counted.round);
     return Math.max(this.#out.strength, this.#back.strength, this.#round.strength);
   }
 }
