@@ -1,5 +1,6 @@
 /** The values of the mark by what they stand for.  Pure. */
 import { bitsOf, parsePrefix } from "../../base/address.ts";
+import type { LaneSpec } from "../underlay-plan.ts";
 import type { SteeringPlan } from "./part.ts";
 import { type Networks, networksOf } from "./spans.ts";
 
@@ -49,6 +50,14 @@ export function lanesOf(plan: SteeringPlan): Lanes {
     }),
   );
   return { forward, link, back, pinned, dscp, overlay: networksOf(plan.overlay) };
+}
+
+/** Values that stand for something else than before. */
+export function reusedValues(before: readonly LaneSpec[], now: readonly LaneSpec[]): readonly number[] {
+  const meant = new Map(before.map(({ mark, what }) => [mark, JSON.stringify(what)]));
+  return now
+    .filter(({ mark, what }) => meant.has(mark) && meant.get(mark) !== JSON.stringify(what))
+    .map(({ mark }) => mark);
 }
 
 /** Networks behind other sites' tunnels, but not the whole internet where a site is the way to it. */

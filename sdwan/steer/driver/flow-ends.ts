@@ -62,6 +62,11 @@ export class FlowEnds implements Disposable {
     return this.#conntrack.list({ mark: first & mask, mask }).filter(({ mark }) => wanted.has(markValue(mark)));
   }
 
+  /** Flows of values that mean something else from now on belong to nobody; their next packets go as unmarked ones do. */
+  release(values: readonly number[]): void {
+    for (const connection of this.list(values)) this.#conntrack.setMark(connection, { mark: 0, mask: MARK_MASK });
+  }
+
   end({ values, own, inTunnels, masquerade }: Bound): Ended {
     const bound = this.list(values).filter(({ original, status }) => {
       if ((status & IPS_SRC_NAT) !== 0) return true;

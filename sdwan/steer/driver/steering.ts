@@ -12,7 +12,7 @@ import { markValue } from "../../../netstack/kernel/marks.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { hostSets } from "../class-chains.ts";
 import { deadPins } from "../dead.ts";
-import { remoteNetworks } from "../lanes.ts";
+import { remoteNetworks, reusedValues } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
 import { isWithin } from "../spans.ts";
 import { watchDrift } from "./drift.ts";
@@ -67,9 +67,12 @@ export class Steering implements Disposable {
 
   /** What is wanted, and what is known of links: to be called whenever either changes. */
   plan(plan: SteeringPlan, facts: readonly LinkFacts[]): void {
+    const reused = this.#plan === undefined ? [] : reusedValues(this.#plan.lanes, plan.lanes);
     this.#plan = plan;
     this.#facts = facts;
     this.#keep("changed");
+    // Only now: the rules before would have written them again.
+    if (reused.length > 0) this.#attempt(() => this.#flows.release(reused));
   }
 
   /** The way to the internet by a link died, or lives again. */

@@ -275,6 +275,20 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     expect(valueOf(to)).toBe(0);
   });
 
+  test("a value that gets another meaning is taken from the flows that have it, and from no others", () => {
+    voice();
+    net.lead(VALUES.voice, "nv2");
+    const to = fresh();
+    net.udp("c", CLIENT.v4, REMOTE.v4, to);
+    expect(valueOf(to)).toBe(VALUES.voice);
+    const plan = sitePlan({ classes: [] });
+    const other = { kind: "class", name: "other" } as const;
+    const lanes = plan.lanes.map((each) => (each.mark === VALUES.voice ? { ...each, what: other } : each));
+    net.apply(steering, { ...plan, lanes });
+    expect(valueOf(to)).toBe(0);
+    net.apply(steering, { ...plan, lanes: plan.lanes.filter(({ mark }) => mark !== VALUES.voice) });
+  });
+
   test("a link without masquerade: flows of its clients are told by where they go", () => {
     voice(
       {},

@@ -1,6 +1,7 @@
 /** What steering puts into the kernel: all of it ours, once, repaired, adopted, taken away; nothing of others touched. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { removeAll } from "../../../netstack/kernel/audit.ts";
 import { MARK_MASK, ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import { hostSets } from "../../../sdwan/steer/class-chains.ts";
@@ -77,6 +78,17 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     net.apply(steering, PLAN);
     expect(picture()).toMatchObject({ filter: ["2", "0", "0", "2", "1"] });
     net.in("e", () => steering.remove());
+    expect(picture()).toEqual(before);
+  });
+
+  test("a clean-up without a daemon finds and removes all of it", () => {
+    const before = picture();
+    const steering = net.steering(note);
+    net.apply(steering, PLAN);
+    steering[Symbol.dispose]();
+    const found = net.in("e", () => removeAll());
+    expect(found.tables).toMatchObject([{ family: "inet", name: WAN_TABLE }]);
+    expect(found.rules.length).toBe(2 * (PLAN.lanes.length + 3) + 4);
     expect(picture()).toEqual(before);
   });
 
