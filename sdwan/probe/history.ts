@@ -99,10 +99,11 @@ export class History {
     const first = this.#probes.find(({ reflector, epoch }) => reflector !== undefined && epoch === last.epoch);
     if (first?.reflector === undefined || first === last) return NEITHER;
     const sent = last.number - first.number;
-    const came = Math.min(sent, (last.reflector - first.reflector) | 0);
     const start = this.#probes[0]?.number ?? 0;
     const between = this.#probes.slice(first.number - start + 1, last.number - start + 1);
-    const answered = Math.min(came, between.filter((each) => each.answered).length);
+    const answered = between.filter((each) => each.answered).length;
+    // What was answered came, even where packets that overtook each other make the count look smaller.
+    const came = Math.max(answered, Math.min(sent, (last.reflector - first.reflector) | 0));
     return { out: lossOf(sent - came, sent), back: lossOf(came - answered, came) };
   }
 

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { instant, ms } from "../../../base/unit.ts";
+import { Patience } from "../../../sdwan/probe/driver/patience.ts";
 import { decodeReply, type Echo, encodeEcho } from "../../../sdwan/probe/echo.ts";
 import { requestOf, statusOf } from "../../../sdwan/probe/http-probe.ts";
 import { bothWays, lossOf, worse } from "../../../sdwan/probe/loss.ts";
@@ -263,6 +264,16 @@ describe("counters of devices", () => {
     add(3, 500, 10);
     expect(traffic.loss(instant(150), ms(1000), 1)).toBeUndefined();
   });
+});
+
+test("a wake-up that comes late proves nothing about silence for as long, fifty milliseconds at most", () => {
+  const patience = new Patience();
+  expect(patience.woken(instant(100), instant(101))).toBe(true);
+  expect(patience.woken(instant(200), instant(210))).toBe(false);
+  expect(patience.woken(instant(219), instant(219))).toBe(false);
+  expect(patience.woken(instant(220), instant(220))).toBe(true);
+  expect(patience.woken(instant(1000), instant(9000))).toBe(false);
+  expect(patience.woken(instant(9050), instant(9050))).toBe(true);
 });
 
 test("a spread is of the samples that there are", () => {

@@ -53,6 +53,7 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     await using x = probe(lab, [
       pathOf("4", STAMP),
       pathOf("icmp", { kind: "icmp", targets: ["10.0.0.2"], mark: MARK, pace: PACE }),
+      pathOf("icmp6", { kind: "icmp", targets: ["fd00::2"], mark: MARK, pace: PACE }),
     ]);
     await x.until("alive", (all) => all.every(({ life }) => life.kind === "alive"));
     await lab.link("wan").impair({ blackhole: true });
