@@ -123,6 +123,7 @@ function text(call: Call, answer: Status): string {
     answer.backends.length,
   );
   section("ROUTING", routingTable(call, answer.routing), routingRows(answer.routing).length);
+  section("WAN", wanTable(call, answer.wan), answer.wan === undefined ? 0 : 1);
   section(
     "PEERS",
     table(
@@ -185,9 +186,17 @@ type Row = readonly (string | ReturnType<typeof toned>)[];
 function routingTable({ io }: Call, routing: Status["routing"]): string {
   return table(io, ["PROTOCOL", "ROUTER-ID", "UP", "ABOUT"], routingRows(routing));
 }
+function share(up: number, all: number): ReturnType<typeof toned> {
+  return toned(`${up}/${all}`, up === all ? "good" : up === 0 ? "bad" : "warn");
+}
+function wanTable({ io }: Call, wan: Status["wan"]): string {
+  const heads = ["SITE", "LINKS-UP", "PATHS-ALIVE", "RELAYED", "CHOICES-GOOD"];
+  if (wan === undefined) return "";
+  const { site, links, up, paths, alive, relayed, choices, good } = wan;
+  const detour = relayed === 0 ? "0" : toned(String(relayed), "warn");
+  return table(io, heads, [[site, share(up, links), share(alive, paths), detour, share(good, choices)]]);
+}
 function routingRows({ bgp, ospf, bfd }: Status["routing"]): readonly Row[] {
-  const share = (up: number, all: number): ReturnType<typeof toned> =>
-    toned(`${up}/${all}`, up === all ? "good" : up === 0 ? "bad" : "warn");
   const last = (about: string, is: boolean, how: string): string | ReturnType<typeof toned> =>
     is ? toned(`${about}; the last choice (${how})`, "warn") : about;
   return [

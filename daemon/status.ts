@@ -34,6 +34,7 @@ import type { Wan } from "./wan.ts";
 import type { WanBasis } from "./wan-facts.ts";
 import type { WanRecords } from "./wan-records.ts";
 import { wanResourceStatus } from "./wan-resources.ts";
+import { wanSummary } from "./wan-status.ts";
 
 export interface StatusParts {
   readonly control: Control;
@@ -88,6 +89,7 @@ export function statusOf(parts: StatusParts): Status {
     vips: vipStatuses(parts),
     peers: vips.peers,
     routing: routingSummary(routing, bfd),
+    wan: wanSummary(wan),
     listeners: listenerStatuses(parts),
     backends: backendStatuses(parts),
   };

@@ -1,7 +1,7 @@
 /** What `novactl wan` and the metrics show of links, paths and policies, put together from plan and reports. */
 import { DEFAULT_CLASS } from "../resources/wan-consistency.ts";
 import type { PathSpec, Sla } from "../sdwan/steer-plan.ts";
-import type { WanLinkStatus, WanPathStatus, WanPolicyStatus, WanStatus } from "./admin/wan-api.ts";
+import type { WanLinkStatus, WanPathStatus, WanPolicyStatus, WanStatus, WanSummary } from "./admin/wan-api.ts";
 import type { WanPlan } from "./desired-wan.ts";
 import { tunnelKey } from "./facts.ts";
 import type { Wan } from "./wan.ts";
@@ -15,6 +15,22 @@ export function wanStatus(wan: Wan): WanStatus {
     links: linkStatuses(wan, plan),
     paths: pathStatuses(wan, plan),
     policies: policyStatuses(wan, plan),
+  };
+}
+
+export function wanSummary(wan: Wan): WanSummary | undefined {
+  const { site, links, paths, policies } = wanStatus(wan);
+  if (site === undefined) return undefined;
+  const reports = policies.flatMap(({ choices }) => choices.map(({ report }) => report?.state));
+  return {
+    site,
+    links: links.length,
+    up: links.filter(({ report }) => report !== undefined && report.state !== "down").length,
+    paths: paths.length,
+    alive: paths.filter(({ usable, report }) => usable && report?.life.kind === "alive").length,
+    relayed: paths.filter(({ via }) => via !== "direct").length,
+    choices: reports.length,
+    good: reports.filter((state) => state === "chosen").length,
   };
 }
 

@@ -11,7 +11,7 @@ import type { PeerReport, VipState } from "../../netstack/vip/plan.ts";
 import type { Diagnostic } from "../../resources/diagnostic.ts";
 import type { RoutedVipReport } from "../routing/words.ts";
 import type { RoutingCalls, RoutingSummary } from "./routing-api.ts";
-import type { WanCalls } from "./wan-api.ts";
+import type { WanCalls, WanSummary } from "./wan-api.ts";
 
 /** Method, path, request body (or query) and answer of each call. */
 export interface AdminCalls extends RoutingCalls, WanCalls {
@@ -71,6 +71,8 @@ export interface Status {
   readonly vips: readonly VipStatus[];
   readonly peers: readonly PeerReport[];
   readonly routing: RoutingSummary;
+  /** undefined: this host has no WAN links. */
+  readonly wan?: WanSummary | undefined;
   readonly listeners: readonly ListenerStatus[];
   readonly backends: readonly BackendStatus[];
 }

@@ -27,6 +27,20 @@ export interface WanStatus {
   readonly policies: readonly WanPolicyStatus[];
 }
 
+/** In `Status`: how links and paths are, in a few numbers. */
+export interface WanSummary {
+  readonly site: string;
+  readonly links: number;
+  /** Degraded ones, too. */
+  readonly up: number;
+  readonly paths: number;
+  readonly alive: number;
+  readonly relayed: number;
+  /** Choices of classes that have a path that keeps the SLA, of all that are made. */
+  readonly choices: number;
+  readonly good: number;
+}
+
 export interface WanLinkStatus {
   readonly name: string;
   readonly ifname: string;

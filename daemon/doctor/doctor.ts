@@ -3,10 +3,11 @@ import type { DoctorAnswer, DoctorCheck } from "../admin/api.ts";
 import { ownedThings } from "../leftovers.ts";
 import { type StatusParts, statusOf } from "../status.ts";
 import { failed, fine, hostChecks, processChecks, warned } from "./machine.ts";
+import { wanChecks } from "./wan.ts";
 
 export function doctor(parts: StatusParts): DoctorAnswer {
   return {
-    checks: [...hostChecks(), ...processChecks(), ...daemonChecks(parts)],
+    checks: [...hostChecks(), ...processChecks(), ...wanChecks(parts.wan.plan), ...daemonChecks(parts)],
     owned: ownedThings(parts.control.desired),
   };
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { err } from "../../base/result.ts";
 import { EXIT } from "../../cli/command.ts";
 import { WAN_STATUS } from "../daemon/wan-answers.ts";
-import { FakeDaemon } from "./terminal.ts";
+import { FakeDaemon, STATUS } from "./terminal.ts";
 
 let daemon: FakeDaemon;
 beforeAll(async () => {
@@ -85,6 +85,12 @@ describe("novactl wan", () => {
     expect(await json("policies")).toEqual(JSON.parse(JSON.stringify(WAN_STATUS.policies)));
     expect(await json("keys")).toMatchObject({ publicKey: "ours" });
     expect(await json("explain", "10.1.0.5", "10.2.0.9")).toMatchObject({ policy: "voice" });
+  });
+  it("status has it in a few numbers", async () => {
+    const wan = { site: "berlin", links: 2, up: 1, paths: 6, alive: 6, relayed: 1, choices: 4, good: 3 };
+    await using here = await new FakeDaemon({ status: () => ({ ...STATUS, wan }) }).listen();
+    expect((await here.novactl(["status"])).out).toMatch(/^berlin +1\/2 +6\/6 +1 +3\/4$/m);
+    expect((await daemon.novactl(["status"])).out).not.toContain("PATHS-ALIVE");
   });
   it("says why there is nothing", async () => {
     const refusal = { code: "NO_WAN", message: "this site has no WAN links", problems: [] } as const;
