@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Ip } from "../../base/address.ts";
 import { Fault } from "../../base/fault.ts";
 import { unreachable } from "../../base/result.ts";
-import { after, seconds } from "../../base/unit.ts";
+import { after, ms, seconds } from "../../base/unit.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
 import { Bandwidth } from "../../sdwan/link/driver/bandwidth.ts";
 import { type LinkFacts, Links } from "../../sdwan/link/driver/links.ts";
@@ -78,7 +78,7 @@ export class Wan implements Disposable {
     });
     this.#steering = new Steering({ loop, state, event });
     this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
-    this.#timetable = new Timetable(loop, wall, (link) => this.#measure(link));
+    this.#timetable = new Timetable(loop, wall, (link) => this.#measureSoon(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
     this.#traversal = new Traversal({
       loop,
@@ -225,6 +225,14 @@ export class Wan implements Disposable {
     this.#bandwidth.plan(bandwidthPlanOf(plan), devicesOf(plan, reports));
   }
 
+  /** Other sites may have the same schedule, and the same line at one end. */
+  #measureSoon(link: string): void {
+    const { loop } = this.#parts;
+    loop.wakeAt(after(loop.now(), ms(Math.random() * SPREAD)), () => {
+      if (!this.#stopping) this.#measure(link);
+    });
+  }
+
   #measure(link: string): void {
     // With tunnels as they are now, not as they were a moment ago.
     this.#aim();
@@ -291,4 +299,5 @@ function isPlanned(plan: UnderlayPlan, { ifname, site }: TunnelReport): boolean 
 }
 
 const NOTHING = { site: "", tunnels: [], overlay: [], privateKey: "", wireguard: "auto" } as const;
-const MOMENT = seconds(0.05);
+const MOMENT = ms(50);
+const SPREAD = seconds(45);

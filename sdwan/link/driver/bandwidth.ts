@@ -43,7 +43,10 @@ export class Bandwidth implements Disposable {
   readonly #sockets = new Map<string, Open>();
   /** Trains under way, that come to us, by their number. */
   readonly #coming = new Map<bigint, Coming>();
+  /** By link; one at a time. */
   readonly #runs = new Map<string, Run>();
+  readonly #waiting = new Set<string>();
+  #next: Disposable | undefined;
   /** Site → the newest request of its, which none may repeat. */
   readonly #asked = new Map<string, bigint>();
   #plan: BandwidthPlan | undefined;
@@ -73,10 +76,15 @@ export class Bandwidth implements Disposable {
 
   /** Returns why not, if so; else `measured` or an event with the reason follows. */
   measure(link: string): string | undefined {
-    if (this.#runs.has(link)) return "a measurement is under way";
+    if (this.#runs.has(link) || this.#waiting.has(link)) return "a measurement is under way";
     const found = [...this.#sockets.values()].find(({ device }) => device.link === link && device.sites.length > 0);
     const site = found?.device.sites[0];
     if (found === undefined || site === undefined) return "no tunnel of this link is up";
+    // Two at once would measure each other, where they have a host or a line in common.
+    if (this.#runs.size > 0) {
+      this.#waiting.add(link);
+      return undefined;
+    }
     const run: Run = {
       link,
       ifname: found.device.ifname,
@@ -94,7 +102,9 @@ export class Bandwidth implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#waiting.clear();
     this.#close(() => true);
+    this.#next?.[Symbol.dispose]();
     for (const { timer } of this.#coming.values()) timer[Symbol.dispose]();
     this.#coming.clear();
   }
@@ -118,8 +128,7 @@ export class Bandwidth implements Disposable {
   }
 
   #finish(run: Run): void {
-    run.timer?.[Symbol.dispose]();
-    this.#runs.delete(run.link);
+    this.#over(run);
     const [up, down] = [median(run.up), median(run.down)];
     const { link, site } = run;
     if (up === undefined) {
@@ -264,13 +273,24 @@ export class Bandwidth implements Disposable {
     }
   }
   #abandon(run: Run): void {
-    run.timer?.[Symbol.dispose]();
-    this.#runs.delete(run.link);
+    this.#over(run);
     this.#on.event("wan.bandwidth-failed", {
       link: run.link,
       site: run.site,
       why: "the tunnel changed",
       level: "warn",
+    });
+  }
+  #over(run: Run): void {
+    run.timer?.[Symbol.dispose]();
+    this.#runs.delete(run.link);
+    this.#next ??= this.#after(ms(0), () => {
+      this.#next = undefined;
+      const [link] = this.#waiting;
+      if (link === undefined) return;
+      this.#waiting.delete(link);
+      const why = this.measure(link);
+      if (why !== undefined) this.#on.event("wan.bandwidth-failed", { link, why, level: "warn" });
     });
   }
   #forget(coming: Coming): void {

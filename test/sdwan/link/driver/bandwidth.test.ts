@@ -82,6 +82,24 @@ describe.skipIf(UNABLE !== undefined)("bandwidth by trains", () => {
     expect(events.at(-1)).toBe("wan.bandwidth-measured");
   });
 
+  test("several links take turns", () => {
+    const near = born();
+    const far = born();
+    line.ip(line.here, "link add wan2 type veth peer name veth9", "link set wan2 up", "link set veth9 up");
+    inside(line.server, () => far.plan(planOf(B, A), [device("e0", [])]));
+    inside(line.here, () =>
+      near.plan(planOf(A, B), [device("wan", ["far"]), { ...device("wan2", ["far"]), link: "isp2" }]),
+    );
+    expect([near.measure("isp1"), near.measure("isp2"), near.measure("isp2")]).toEqual([
+      undefined,
+      undefined,
+      "a measurement is under way",
+    ]);
+    expect(events).toEqual(["wan.bandwidth-test"]);
+    until(loop, "the second begins", () => events.length === 3);
+    expect(events).toEqual(["wan.bandwidth-test", "wan.bandwidth-measured", "wan.bandwidth-test"]);
+  });
+
   test("nobody to measure with; a device that goes meanwhile", () => {
     const near = born();
     inside(line.here, () => near.plan(planOf(A, B), [device("wan", [])]));
