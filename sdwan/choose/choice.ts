@@ -183,7 +183,7 @@ export class Choice {
   #suffer(current: Candidate, at: Moment): Decision | undefined {
     const good = this.#best(this.#candidates.filter(({ verdict }) => verdict === "good"));
     if (good !== undefined) return this.#move(good, "breach", at);
-    const resting = this.#best(this.#candidates.filter(({ verdict }) => verdict === "resting"));
+    const resting = this.#best(this.#candidates.filter((each) => this.#isRested(each, at)));
     if (resting !== undefined) return this.#want(resting, "breach", at) ?? this.#stay(current, "least-bad", at);
     const { hold } = this.#spec;
     const least = this.#best(this.#candidates.filter(({ verdict }) => verdict === "bad"));
@@ -191,6 +191,11 @@ export class Choice {
       return this.#want(least, "least-bad", at) ?? this.#stay(current, "least-bad", at);
     this.#streak = 0;
     return this.#stay(current, "least-bad", at);
+  }
+
+  /** In need it is taken before its rest is over, but not with its first answer. */
+  #isRested({ verdict, judge }: Candidate, { now }: Moment): boolean {
+    return verdict === "resting" && judge.kept(now) >= Math.min(this.#spec.hold.recover, NEEDED_REST);
   }
 
   /** What carries it does; is there something that does it better? */
@@ -341,6 +346,7 @@ function verdictOf({ path, judge }: Candidate, now: Instant): Verdict {
 const TRUST: Readonly<Record<Verdict, number>> = { good: 0, resting: 1, bad: 2, unknown: 3, dead: 4, unusable: 5 };
 /** So long the others may take to be measured, too. */
 const SETTLE = ms(1000);
+const NEEDED_REST = ms(5000);
 const UNKNOWN_PATIENCE = ms(10_000);
 /** Rests without a move after which the next one is the first again. */
 const CALM = 4;

@@ -55,6 +55,11 @@ export class Judge {
     return after(this.#keptSince, this.#rest);
   }
 
+  /** How long it has kept the SLA without a break. */
+  kept(now: Instant): Ms {
+    return this.#keptSince === undefined ? ms(0) : since(this.#keptSince, now);
+  }
+
   /** One more window. */
   observe(figures: PathFigures, now: Instant): void {
     const over = this.#gathered.observe(figures, this.#sla, this.#lossLimit);
