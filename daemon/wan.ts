@@ -242,12 +242,7 @@ export class Wan {
   #linkMoved(report: LinkReport): void {
     const before = this.links.get(report.name);
     this.links.set(report.name, report);
-    if (before?.state !== report.state) {
-      const { name, ifname, state, why } = report;
-      const level: Level = state === "up" ? "info" : "warn";
-      this.#parts.events.emit("wan.link-moved", { link: name, ifname, from: before?.state, to: state, why }, level);
-    }
-    // Octets are counted all the time; nothing is planned from them but what `quotaSpent` says.
+    // What moved, the process has told itself.  Octets are counted all the time; nothing is planned from them but what `quotaSpent` says.
     const counted = before === undefined ? undefined : { ...before, used: report.used };
     if (counted === undefined || !sameContent(counted, report)) this.#parts.changed();
   }

@@ -209,15 +209,15 @@ describe("what is found out", () => {
     expect([...wan.counters.selections]).toEqual([["isp1|lowest-latency", 2]]);
     expect([...wan.counters.failovers]).toEqual([["isp2|isp1", 2]]);
   });
-  it("links and tunnels move once in the log, whatever their counters do", async () => {
-    const { underlay, report, names } = await world();
+  it("tunnels move once in the log, whatever their counters do", async () => {
+    const { tunnels, report, names } = await world();
     await report();
-    const moves = (): number => names().filter((name) => /^wan\.(link|tunnel)-moved$/.test(name)).length;
+    const moves = (): number => names().filter((name) => name === "wan.tunnel-moved").length;
     const before = moves();
-    underlay.say({ kind: "link", link: linkReport("isp1", { used: 5 }) });
+    tunnels({ received: 5, lastHandshake: 7 });
     expect(moves()).toBe(before);
-    underlay.say({ kind: "link", link: linkReport("isp1", { state: "down", why: "no carrier" }) });
-    expect(moves()).toBe(before + 1);
+    tunnels({ state: "connecting", why: "no answer" });
+    expect(moves()).toBe(before + 4);
   });
   it("conditions: what is down, dead, bad, relayed, spent, and left without a path", async () => {
     const { underlay, pulse, report, control, clock, tunnels } = await world();
