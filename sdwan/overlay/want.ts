@@ -61,6 +61,14 @@ export function activeKey(peer: TunnelPeerSpec, have: WireguardState | undefined
   return shaken(peer.nextPublicKey) > shaken(peer.publicKey) ? peer.nextPublicKey : peer.publicKey;
 }
 
+/** Sites that have another key than before, of those that were known before. */
+export function rekeyed(spec: TunnelSpec, before: WireguardState | undefined, now: WireguardState): readonly string[] {
+  const known = new Set(before?.peers.map(({ publicKey }) => publicKey));
+  return spec.peers
+    .filter((peer) => known.has(activeKey(peer, before)) && activeKey(peer, before) !== activeKey(peer, now))
+    .map(({ site }) => site);
+}
+
 export function peerOf(peer: TunnelPeerSpec, have: WireguardState | undefined): WireguardPeer | undefined {
   const key = activeKey(peer, have);
   return have?.peers.find(({ publicKey }) => publicKey === key);

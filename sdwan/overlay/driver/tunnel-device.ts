@@ -10,7 +10,7 @@ import { packetMark } from "../../../netstack/kernel/marks.ts";
 import type { DoorFailure, WireguardDoor } from "../../../netstack/kernel/wireguard/door.ts";
 import { describeChange, planDevice } from "../device-plan.ts";
 import { type Found, isYoung, type PeerLife, type PeerOrders, restOf } from "../peer-life.ts";
-import { awaitsKey, carriageOf, type Decided, deviceWant, mtuOf } from "../want.ts";
+import { awaitsKey, carriageOf, type Decided, deviceWant, mtuOf, rekeyed } from "../want.ts";
 import type { DeviceParts, DeviceSettings } from "./device-parts.ts";
 import { isOurs, type Sighting } from "./host.ts";
 import { KeyWatch } from "./key-watch.ts";
@@ -244,6 +244,10 @@ export class TunnelDevice {
       return this.#rest(CALM);
     }
     if (this.#index !== seen.link.index) this.#arrived(seen, have);
+    for (const site of rekeyed(this.settings.spec, this.have, have)) {
+      this.#telling.event("wan.tunnel-rekeyed", "info", { site });
+      this.#fresh = true;
+    }
     this.have = have;
     this.#obstacle = undefined;
     const { spec, site: own } = this.settings;

@@ -2,6 +2,8 @@
  * Sites on one segment, each in a namespace of its own, with the tunnels' driver of each on a loop that is turned here.
  * UAPI sockets are not divided by network namespaces, so devices of different sites have different names.
  */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Ip, ipv4, ipv6 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
@@ -13,7 +15,7 @@ import { endWireguardGo } from "../../../netstack/kernel/wireguard/process.ts";
 import { Tunnels } from "../../../sdwan/overlay/driver/tunnels.ts";
 import type { OverlayPlan, TunnelNews } from "../../../sdwan/overlay/driver/words.ts";
 import type { TunnelPeerSpec, TunnelReport, TunnelSpec } from "../../../sdwan/underlay-plan.ts";
-import { type Host, Segment } from "../../netstack/kernel/segment.ts";
+import { type Host, Segment, UNABLE } from "../../netstack/kernel/segment.ts";
 
 export interface Site {
   readonly name: string;
@@ -138,6 +140,11 @@ export class World implements Disposable {
     });
   }
 
+  wg(site: string, ...args: readonly string[]): string {
+    const namespace = `--net=/run/netns/${this.site(site).host.namespace}`;
+    return execFileSync("nsenter", [namespace, "wg", ...args], { encoding: "utf8" });
+  }
+
   report(name: string, site: string): TunnelReport | undefined {
     const told = this.site(name).news.findLast((each) => each.kind === "tunnel" && each.tunnel.site === site);
     return told?.kind === "tunnel" ? told.tunnel : undefined;
@@ -164,6 +171,18 @@ export class World implements Disposable {
 }
 
 const MAIN = 254;
+
+/** Two sites whose tunnel is up. */
+export async function pair(): Promise<World> {
+  const world = new World(["a", "b"]);
+  for (const name of ["a", "b"]) world.apply(name, world.plan(name));
+  await world.until("up", () => world.isUp("a", "b") && world.isUp("b", "a"));
+  return world;
+}
+
+/** Why there can be no world here; undefined when there can. */
+export const WITHOUT: string | undefined =
+  UNABLE ?? (existsSync("/usr/bin/wireguard-go") ? undefined : "wireguard-go is not installed");
 
 export function underlay(index: number): Ip {
   return ipv4(text(index));
