@@ -150,7 +150,9 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
     const reflector = { ifname: "wan0", local: "10.0.0.2", port: 8862, peers: { "10.0.0.1": KEY } };
     await using y = start(lab, "y", { paths: [], reflectors: [reflector], every: 60_000 });
     const next = "77".repeat(32);
-    const path = pathOf("4", { ...STAMP, nextKey: next });
+    // A busy machine takes a probe or two of its own.
+    const stamp = { ...STAMP, pace: { ...PACE, deadAfter: 6 } };
+    const path = pathOf("4", { ...stamp, nextKey: next });
     await using x = probe(lab, [path]);
     const [before] = await x.until("alive", (all) =>
       all.every(({ life, answered }) => life.kind === "alive" && answered > 20),
@@ -159,7 +161,7 @@ describe.skipIf(process.getuid?.() !== 0)("a prober through an impaired link (ne
       `${JSON.stringify({ paths: [], reflectors: [{ ...reflector, peers: { "10.0.0.1": next } }], every: 60_000 })}\n`,
     );
     await x.until("more answers", (all) => all.every(({ answered }) => answered > (before?.answered ?? 0) + 40));
-    x.order([{ ...path, probe: { ...STAMP, key: next } }]);
+    x.order([{ ...path, probe: { ...stamp, key: next } }]);
     const [after] = await x.until("yet more", (all) =>
       all.every(({ answered }) => answered > (before?.answered ?? 0) + 80),
     );
