@@ -42,6 +42,7 @@ export class Choice {
   #isSettled = false;
   /** A new plan is followed without rest and repetition. */
   #isNewlyPlanned = true;
+  #unknownSince: Instant | undefined;
   #wanted: string | undefined;
   #streak = 0;
   #movedAt: Instant | undefined;
@@ -110,6 +111,7 @@ export class Choice {
     this.#isSettled = since(this.#plannedAt, at.now) >= SETTLE;
     const current = this.#candidates.find(({ spec }) => spec.path === this.#current);
     if (current === undefined) return this.#begin(at);
+    if (current.verdict !== "unknown") this.#unknownSince = undefined;
     switch (current.verdict) {
       case "dead":
       case "unusable":
@@ -174,7 +176,8 @@ export class Choice {
   /** What carries it cannot be judged: it is left only when others have been good for long. */
   #wait(current: Candidate, at: Moment): Decision | undefined {
     if (this.#state === "none") return this.#move(current, "recovered", at);
-    if (since(this.#plannedAt, at.now) < UNKNOWN_PATIENCE) return undefined;
+    this.#unknownSince ??= at.now;
+    if (since(this.#unknownSince, at.now) < UNKNOWN_PATIENCE) return undefined;
     const best = this.#best(this.#candidates.filter(({ verdict }) => verdict === "good"));
     return best === undefined ? undefined : this.#want(best, "better", at);
   }
@@ -239,6 +242,7 @@ export class Choice {
     this.#current = to.spec.path;
     this.#home ??= to.spec.path;
     this.#streak = 0;
+    this.#unknownSince = undefined;
     this.#isNewlyPlanned = false;
     if (from !== to.spec.path && from !== undefined) this.#moves++;
     if (reason !== "first" && reason !== "plan") this.#rest(at.now);

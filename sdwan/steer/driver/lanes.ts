@@ -28,6 +28,8 @@ export interface LanesParts {
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Between two looks at everything, for what no watch tells of. */
   readonly auditEvery?: Ms;
+  /** After the start: until what nobody asks for is taken for left behind. */
+  readonly sweepAfter?: Ms;
 }
 
 export class Lanes implements Disposable {
@@ -51,7 +53,8 @@ export class Lanes implements Disposable {
     const changed = (change: Change): void => this.#changed(change);
     this.#watch = watch(parts.loop, ["links", "routes"], { changed }, this.#route.port, ROUTE_PROTOCOL);
     this.#list();
-    this.#sweeping = parts.loop.wakeAt(after(parts.loop.now(), SWEEP_AFTER), () => this.#sweep());
+    const { loop, sweepAfter = SWEEP_AFTER } = parts;
+    this.#sweeping = loop.wakeAt(after(loop.now(), sweepAfter), () => this.#sweep());
     this.#auditLater();
   }
 

@@ -232,6 +232,20 @@ describe("nothing is good", () => {
   });
 });
 
+describe("what cannot be judged", () => {
+  test("a path that is measured anew is not left for that; one that stays unknown is, in the end", () => {
+    const world = settled();
+    world.forget("a", "another key");
+    world.truth("a").black = true;
+    world.mute("a");
+    world.run(9000);
+    expect(world.chosen()).toBe("a");
+    world.run(3000);
+    expect(world.chosen()).toBe("b");
+    expect(world.moves).toHaveLength(1);
+  });
+});
+
 describe("tiers", () => {
   test("a lower tier that keeps the SLA wins over any strategy; a higher one that keeps it over a lower that does not", () => {
     const plan = {

@@ -204,6 +204,14 @@ export class World {
     this.#take(this.chooser.life(path, { kind: "dead", why }, this.at));
   }
 
+  forget(path: string, why: string): void {
+    this.#take(this.chooser.life(path, { kind: "unknown", why }, this.at));
+  }
+  /** From now on nobody says anything of it. */
+  mute(path: string): void {
+    this.#paths.delete(path);
+  }
+
   #take(actions: readonly ChooserAction[]): void {
     for (const action of actions) {
       if (action.kind === "decided") this.decisions.push(action.decision);

@@ -11,7 +11,7 @@ import {
   parsePrefix,
 } from "../../../base/address.ts";
 import { SILENT } from "../../../base/log.ts";
-import { ms } from "../../../base/unit.ts";
+import { type Ms, ms } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
 import type { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
@@ -63,8 +63,11 @@ describe.skipIf(UNABLE !== undefined)("lanes", () => {
     segment[Symbol.dispose]();
   });
 
-  const begin = (): Lanes =>
-    host.do(() => new Lanes({ loop, event: (name, fields) => void events.push([name, fields]), auditEvery: ms(200) }));
+  const begin = (more: { readonly sweepAfter?: Ms } = {}): Lanes =>
+    host.do(
+      () =>
+        new Lanes({ loop, event: (name, fields) => void events.push([name, fields]), auditEvery: ms(200), ...more }),
+    );
   const plan = (choices: readonly ChoiceSpec[], carriers: Readonly<Record<string, CandidateSpec | undefined>>): void =>
     lanes.plan(choices, (id) => carriers[id]);
   const voice = (more: Partial<ChoiceSpec> = {}): ChoiceSpec =>
@@ -203,6 +206,18 @@ describe.skipIf(UNABLE !== undefined)("lanes", () => {
     expect(routes()).toEqual(["0.0.0.0/0 e2", ...strangers, "::/0 e2"]);
     lanes.remove();
     expect(routes()).toEqual(strangers);
+  });
+
+  test("what an earlier process left in tables that nobody asks for is swept, later", () => {
+    plan([voice(), voice({ id: "d", table: 11_009 })], { c: A, d: B });
+    host.route.addRoute({ destination: prefix("10.9.0.0/16"), table: 11_009, protocol: 4, oif: host.index });
+    lanes[Symbol.dispose]();
+    lanes = begin({ sweepAfter: ms(300) });
+    plan([voice()], { c: A });
+    expect(routes(11_009)).toHaveLength(3);
+    until("swept", () => routes(11_009).join() === "10.9.0.0/16 e0");
+    expect(routes()).toHaveLength(2);
+    expect(events).toEqual([["wan.routes-swept", { count: 2, level: "info" }]]);
   });
 
   test("a table of anybody else is never touched", () => {
