@@ -50,8 +50,8 @@ export class Host implements Disposable {
   readonly #loop: Loop;
   readonly #logs: string | undefined;
   #netlink: WireguardNetlink | undefined;
-  /** wireguard-go processes that we started ourselves. */
-  readonly #children = new Set<number>();
+  /** wireguard-go processes that we started ourselves, with the device of each. */
+  readonly #children = new Map<number, string>();
   /** Process → names of its sockets that were made wide. */
   readonly #widened = new Map<number, Set<string>>();
   #kernelLacks: boolean | undefined;
@@ -111,13 +111,17 @@ export class Host implements Disposable {
     const { engine } = this.choose(preference);
     try {
       if (engine === "kernel") {
-        if (addWireguardLink(ifname)) return ok({ pid: undefined });
+        if (addWireguardLink(ifname)) {
+          const link = this.route.link(ifname);
+          if (link !== undefined) this.mark(link);
+          return ok({ pid: undefined });
+        }
         this.#kernelLacks = true;
         if (preference === "kernel") return err("this kernel has no WireGuard");
       }
       const started = startWireguardGo(ifname, this.#logOf(ifname));
       if (!started.ok) return started;
-      this.#children.add(started.value);
+      this.#children.set(started.value, ifname);
       return ok({ pid: started.value });
     } catch (cause) {
       if (cause instanceof Fault) return err(cause.message);
@@ -164,8 +168,10 @@ export class Host implements Disposable {
   /** Begins the end of a device; true when nothing is left of it. */
   remove(ifname: string, hard: boolean): boolean {
     const seen = this.find(ifname);
-    if (seen.kind === "none" || seen.kind === "other") return true;
-    if (!seen.marked) return true;
+    // One that is still starting has no device yet; it must not come up when nobody looks any more.
+    const finished = seen.kind === "there" && seen.marked;
+    for (const [pid, name] of this.#children) if (name === ifname && !finished) process.kill(pid, "SIGKILL");
+    if (seen.kind === "none" || seen.kind === "other" || !seen.marked) return true;
     if (seen.kind === "there" && seen.engine === "wireguard-go" && !hard && endWireguardGo(ifname)) return false;
     this.route.deleteLink(seen.link.index);
     return this.route.link(ifname) === undefined;
@@ -222,7 +228,7 @@ export class Host implements Disposable {
 
   /** Of those that ended: else they would stay as zombies as long as we live. */
   #takeLeave(): void {
-    for (const pid of this.#children) if (reap(pid) !== 0) this.#children.delete(pid);
+    for (const pid of this.#children.keys()) if (reap(pid) !== 0) this.#children.delete(pid);
   }
 
   #family(): WireguardNetlink {

@@ -190,6 +190,15 @@ describe.skipIf(WITHOUT !== undefined)(`tunnels of sites${WITHOUT === undefined 
     await world.until("gone at b", () => b.host.route.link(b.ifname) === undefined);
   });
 
+  test("not wanted any more before it was there: nothing of it comes up later", async () => {
+    world = new World(["a", "b"]);
+    const { host, ifname } = world.site("a");
+    world.apply("a", world.plan("a"));
+    world.apply("a", { ...world.plan("a"), tunnels: [] });
+    await world.turn(500);
+    expect([host.route.link(ifname), wireguardGoOf(ifname)]).toEqual([undefined, undefined]);
+  });
+
   test("stopped to be started again they stay, stopped for good they go", async () => {
     world = await pair();
     for (const [name, keep] of [
