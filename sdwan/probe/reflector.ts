@@ -99,13 +99,16 @@ export class Reflector {
   }
 }
 
-/** `at` is T3; the counters are those of the device, read just before. */
+/** `at` is T3; the counters are those of the device, read just before; undefined: it carries other peers, too. */
 export function reply(
   { request, sequence, reflected, arrival, seal }: Accepted,
   at: number,
-  counters: { readonly received: number; readonly sent: number },
+  counters: { readonly received: number; readonly sent: number } | undefined,
 ): Uint8Array {
-  const now = { reflectorRx: counters.received % 2 ** 32, reflectorTx: counters.sent % 2 ** 32 };
+  const now =
+    counters === undefined
+      ? undefined
+      : { reflectorRx: counters.received % 2 ** 32, reflectorTx: counters.sent % 2 ** 32 };
   const tlvs = reflect(request.subarray(BASE), { request: sequence, reply: reflected }, now, seal);
   const { receivedAt, ttl } = arrival;
   const packet = { sequence: reflected, at, estimate: OWN_ESTIMATE, receivedAt, senderTtl: ttl };

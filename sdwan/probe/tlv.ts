@@ -59,11 +59,12 @@ export function decodeReflected(bytes: Uint8Array, sequence: number, seal: Seal)
 /**
  * The TLVs of a reply: the same octets in the same places, so that a reply is never longer than what it answers.  With
  * counters filled in and a new HMAC where everything is right, with the flags of §4 and §4.8 where something is not.
+ * Without counters (`now` undefined) their TLV is one that is not known here.
  */
 export function reflect(
   bytes: Uint8Array,
   { request, reply }: { readonly request: number; readonly reply: number },
-  now: Omit<Counters, "senderTx">,
+  now: Omit<Counters, "senderTx"> | undefined,
   seal: Seal,
 ): Uint8Array {
   if (bytes.length === 0) return bytes;
@@ -79,7 +80,7 @@ export function reflect(
     return out;
   }
   for (const { at, type, length } of parsed.value) {
-    if (type === DIRECT_MEASUREMENT) {
+    if (type === DIRECT_MEASUREMENT && now !== undefined) {
       const senderTx = new Reader(bytes, at + HEADER).u32();
       write(out.subarray(at, at + HEADER + length), { senderTx, ...now }, 0);
     } else out[at] = type === PADDING || type === HMAC_TLV ? 0 : UNRECOGNISED;

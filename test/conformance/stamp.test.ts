@@ -6,7 +6,7 @@ import { instant } from "../../base/unit.ts";
 import { decodeReflected, decodeSender, encodeReflected, encodeSender, type Seal } from "../../sdwan/probe/packet.ts";
 import { Reflector, reply } from "../../sdwan/probe/reflector.ts";
 import { StampSession } from "../../sdwan/probe/stamp.ts";
-import { encodeCounters, reflect } from "../../sdwan/probe/tlv.ts";
+import { decodeReflected as decodeTlvs, encodeCounters, reflect } from "../../sdwan/probe/tlv.ts";
 
 const KEY = Buffer.alloc(32, 0x0b);
 const seal: Seal = (bytes) => createHmac("sha256", KEY).update(bytes).digest();
@@ -111,6 +111,11 @@ describe("RFC 8972 §4: flags of TLVs", () => {
     expect(field(counters, 1, 3)).toBe("05000c");
     const back = reflect(counters, numbers, now, seal);
     expect(field(back, 0, 16)).toBe("0005000c000000330000001100000022");
+  });
+  test("§4.5: where the counters would be others', too, the type is one that is not known: U stays, proved like the rest", () => {
+    const back = reflect(counters, numbers, undefined, seal);
+    expect(field(back, 0, 16)).toBe("8005000c000000330000000000000000");
+    expect(decodeTlvs(back, 6, seal)).toEqual({ ok: true, value: { counters: undefined } });
   });
   test("§4.8: the HMAC TLV is of type 8 and covers the sequence number and the TLVs before it, there and back", () => {
     const digest = (sequence: number, tlvs: Uint8Array): string =>

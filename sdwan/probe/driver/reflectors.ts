@@ -116,7 +116,12 @@ export class Reflectors implements Disposable {
       return;
     }
     const counters = this.#parts.devices.counters(open.ifindex);
-    const now = { received: counters?.received.packets ?? 0, sent: counters?.sent.packets ?? 0 };
+    // Of several peers nobody can tell which one's packets they are.
+    const alone = Object.keys(open.spec.peers).length === 1;
+    const now =
+      counters === undefined || !alone
+        ? undefined
+        : { received: counters.received.packets, sent: counters.sent.packets };
     const at = wallNow();
     const answer = reply(accepted.value, at + this.#sealing, now);
     const took = Math.min(Math.max(wallNow() - at, 0), MOST_SEALING);
