@@ -15,13 +15,16 @@ import { answersAt, listenerAt } from "./uapi-door.ts";
 
 /** Starts one; its device and its socket follow soon, or never: then `log` says why. */
 export function startWireguardGo(ifname: string, log: string | undefined): Result<number, string> {
-  const socket = socketOf(ifname);
-  // Left behind by a killed process; wireguard-go itself refuses to start where one answers.
-  if (existsSync(socket) && !answersAt(socket)) rmSync(socket, { force: true });
-  mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 });
-  if (log !== undefined) mkdirSync(dirname(log), { recursive: true, mode: 0o755 });
-  const output = log === undefined ? "ignore" : openSync(log, "w", 0o600);
+  let output: number | "ignore" = "ignore";
   try {
+    const socket = socketOf(ifname);
+    // Left behind by a killed process; wireguard-go itself refuses to start where one answers.
+    if (existsSync(socket) && !answersAt(socket)) rmSync(socket, { force: true });
+    mkdirSync(DIRECTORY, { recursive: true, mode: 0o755 });
+    if (log !== undefined) {
+      mkdirSync(dirname(log), { recursive: true, mode: 0o755 });
+      output = openSync(log, "w", 0o600);
+    }
     const child = spawn(PROGRAM, [ifname], {
       detached: true,
       cwd: "/",
@@ -33,6 +36,10 @@ export function startWireguardGo(ifname: string, log: string | undefined): Resul
     child.on("error", () => undefined);
     child.unref();
     return child.pid === undefined ? err(`${PROGRAM} could not be started: is it installed?`) : ok(child.pid);
+  } catch (cause) {
+    // A read-only /run, a full disk.
+    if (cause instanceof Error && "code" in cause) return err(cause.message);
+    throw cause;
   } finally {
     if (typeof output === "number") closeSync(output);
   }
