@@ -203,7 +203,7 @@ export class Control {
     vips.want(plan);
     bfd.want(followed.bfd);
     routing.want(routes, this.#routerId);
-    wan.want(followed.wan, (wish) => bfd.sessionOf(wish));
+    if (!followed.wanHeld) wan.want(followed.wan, (wish) => bfd.sessionOf(wish));
     this.conditions.replace([...live.conditions(), ...next.conditions, ...this.#conditionsOfParts()]);
     settled();
   }
@@ -280,7 +280,8 @@ export class Control {
   /** At the end: tunnels, and the routes of choices, go on carrying traffic. */
   get keepsTunnels(): boolean {
     const { live, wan } = this.#parts;
-    return live.current.settings.sdwan.onStop === "keep" && wan.plan !== undefined;
+    const something = wan.plan !== undefined || this.#desired?.wanHeld === true;
+    return live.current.settings.sdwan.onStop === "keep" && something;
   }
 
   async #stop({ handover, withdrawal, linger, grace }: DrainTimes): Promise<void> {

@@ -34,11 +34,13 @@ export interface WanPlan {
 export interface WanWish {
   /** undefined: no links, so there is nothing to do. */
   readonly plan: WanPlan | undefined;
+  /** Nothing can be planned, and what is there shall stay as it is. */
+  readonly held: boolean;
   readonly bfd: readonly BfdSpec[];
   readonly conditions: readonly DesiredCondition[];
 }
 
-const NOTHING: WanWish = { plan: undefined, bfd: [], conditions: [] };
+const NOTHING: WanWish = { plan: undefined, held: false, bfd: [], conditions: [] };
 
 export function wanPlans(
   settings: Settings,
@@ -49,13 +51,14 @@ export function wanPlans(
   const layout = wanLayout(settings, resources);
   const { site, links } = layout.sites;
   if (site === undefined || links.length === 0) return NOTHING;
+  // Without our own key no tunnel can be made; those that are there must not be taken for unwanted ones.
+  if (wan.keys === undefined && layout.sites.remotes.length > 0) return { ...NOTHING, held: true };
   const world: WanWorld = {
     settings,
     layout,
     facts: wan,
     secrets,
-    // Without our own key no tunnel can be made, and those that are there must not be taken for unwanted ones.
-    pairs: wan.keys === undefined ? [] : pairsOf(layout),
+    pairs: pairsOf(layout),
     mark: (key) => {
       const value = wan.marks.get(key);
       if (value === undefined) throw new TypeError(`no mark for ${key}`);
@@ -64,6 +67,7 @@ export function wanPlans(
   };
   return {
     plan: { layout, underlay: underlayPlan(world, site), steer: steerPlan(world) },
+    held: false,
     bfd: bfdWishes(world),
     conditions: conditionsOf(world),
   };

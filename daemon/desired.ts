@@ -30,6 +30,8 @@ export interface Desired {
   readonly bfd: BfdPlan;
   /** undefined: no WAN links here. */
   readonly wan: WanPlan | undefined;
+  /** Links and tunnels stay as they are. */
+  readonly wanHeld: boolean;
   /** What is wrong or remarkable; the daemon adds since when. */
   readonly conditions: readonly DesiredCondition[];
 }
@@ -56,6 +58,7 @@ export function desired(settings: Settings, resources: ResourceSet, allocated: A
     routing: routing.plan,
     bfd: wan.bfd.length === 0 ? bfd : { ...bfd, sessions: [...bfd.sessions, ...wan.bfd] },
     wan: wan.plan,
+    wanHeld: wan.held,
     conditions: [...conditions, ...routing.conditions, ...wan.conditions],
   };
 }

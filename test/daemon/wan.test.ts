@@ -115,6 +115,16 @@ describe("the wan process", () => {
     pulse.on?.ended("exit 0");
     await stopped;
   });
+  it("goes on with what it has while the private key cannot be read", async () => {
+    const { reconfigure, clock, told, report, control, steers } = await world();
+    await report();
+    const before = steers().length;
+    writeFileSync(join(state, "wan.key"), "broken");
+    reconfigure(text([...SMALL, ...DOCUMENTS.slice(3, 4)]));
+    await clock.pass(1);
+    expect(control.conditions.list.map(({ code }) => code)).toContain("WAN_KEY");
+    expect([told("plan").length, told("stop").length, steers().length]).toEqual([1, 0, before]);
+  });
   it("after a crash it is started again and told all of it; what it had said stays", async () => {
     const { underlay, clock, told, report, wan, steers } = await world();
     await report();
