@@ -204,7 +204,7 @@ export class Choice {
   /** What carries it does; is there something that does it better? */
   #improve(current: Candidate, at: Moment): Decision | undefined {
     const stays = this.#stay(current, undefined, at);
-    const better = this.#better(current);
+    const better = this.#better(current, at);
     if (better === undefined) {
       this.#streak = 0;
       this.#isNewlyPlanned = false;
@@ -214,13 +214,14 @@ export class Choice {
     return this.#want(better, isReturn ? "recovered" : "better", at) ?? stays;
   }
 
-  #better(current: Candidate): Candidate | undefined {
+  #better(current: Candidate, at: Moment): Candidate | undefined {
     const { strategy, hold, failover } = this.#spec;
-    const good = this.#candidates.filter(
-      ({ verdict, spec }) =>
-        verdict === "good" && (failover || spec.tier < current.spec.tier || spec.path === this.#home),
-    );
-    const best = this.#best(good);
+    // While the current one rests, the others need not be more trustworthy than that.
+    const isFit = (each: Candidate): boolean =>
+      each.verdict === "good" || (current.verdict === "resting" && this.#isRested(each, at));
+    const isAsked = ({ spec }: Candidate): boolean =>
+      failover || spec.tier < current.spec.tier || spec.path === this.#home;
+    const best = this.#best(this.#candidates.filter((each) => isFit(each) && isAsked(each)));
     if (best === undefined || best === current || best.spec.tier > current.spec.tier) return undefined;
     if (best.spec.tier < current.spec.tier || !failover) return best;
     const isSettled = strategy !== "lowest-latency" || (best.path.latency.isSettled && current.path.latency.isSettled);

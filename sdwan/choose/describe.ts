@@ -81,8 +81,9 @@ export function describeDecision(of: {
       return `${to} is better than ${from}: ${whyOf(to)}, before ${scoreIn(candidates, from, spec.strategy)}`;
     case "recovered":
       if (from === to) return `${to} keeps the SLA again`;
-      return from === undefined || !candidates.some((each) => each.path === from && each.verdict === "good")
-        ? `${to} ${standing(target)} again; ${from ?? "nothing"} (${whyOf(from)})`
+      if (from === undefined) return `${to} ${standing(target)}, after nothing was alive`;
+      return !candidates.some((each) => each.path === from && each.verdict === "good")
+        ? `${to} ${standing(target)} again; ${from} (${whyOf(from)})`
         : `${to} ${standing(target)} again and comes before ${from}`;
     case "least-bad":
       if (from === to) return `${to} breaks the SLA (${whyOf(to)}), and nothing is better`;
@@ -101,11 +102,11 @@ function standing(report: CandidateReport | undefined): string {
     case "good":
       return "keeps the SLA";
     case "resting":
-      return "keeps the SLA since a while";
+      return "has kept the SLA for a while";
     case "bad":
       return `is alive, though it breaks the SLA (${report.why})`;
     case "unknown":
-      return "is not known to be dead";
+      return "may be alive";
     case "dead":
     case "unusable":
     case undefined:

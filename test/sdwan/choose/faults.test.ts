@@ -191,6 +191,19 @@ describe("flapping", () => {
   });
 });
 
+describe("all have been dead a while ago", () => {
+  test("the best of those that rest is found, before any of them is trusted again", () => {
+    const world = settled({ sla: ANY }, 0);
+    for (const path of ["a", "b"]) world.truth(path).black = true;
+    world.run(3000);
+    for (const path of ["a", "b"]) world.truth(path).black = false;
+    world.run(12_000);
+    expect(world.chosen()).toBe("a");
+    world.truth("a").rtt += 100;
+    expect(world.until(() => world.chosen() === "b", HOLD.recover)).toBeLessThanOrEqual(2 * HOLD.rest);
+  });
+});
+
 describe("nothing is good", () => {
   test("all bad: the least bad carries it, and it is told once that nothing is better", () => {
     const world = settled();

@@ -178,7 +178,7 @@ function bearsOut({ from, to, reason, why, candidates }: Decision): void {
     plan: true,
     dead: ["dead", "unusable"].includes(verdict(from)),
     breach: verdict(from) === "bad" && ["good", "resting"].includes(verdict(to)),
-    better: verdict(to) === "good",
+    better: verdict(to) === "good" || (verdict(from) === "resting" && verdict(to) === "resting"),
     recovered: from === undefined || from === to || verdict(to) !== "bad" || verdict(from) !== "good",
     "least-bad": verdict(from) === "bad" && (verdict(to) === "bad" || from === to),
     none: to === undefined && candidates.every((each) => ["dead", "unusable"].includes(each.verdict)),
