@@ -3,13 +3,13 @@
  * that another must hear passes through control, since no two of them are joined.
  */
 import type { Clock } from "../base/clock.ts";
-import { Bfd } from "./bfd.ts";
 import type { Events } from "./events.ts";
-import { Routing, type RoutingParts } from "./routing.ts";
-import type { RoutingMemory } from "./routing-memory.ts";
-import { Traces } from "./traces.ts";
-import { Vips, type VipsParts } from "./vips.ts";
-import { Wan, type WanParts } from "./wan.ts";
+import { Bfd } from "./parts/bfd.ts";
+import { Routing, type RoutingParts } from "./parts/routing.ts";
+import type { RoutingMemory } from "./parts/routing-memory.ts";
+import { Traces } from "./parts/traces.ts";
+import { Vips, type VipsParts } from "./parts/vips.ts";
+import { Wan, type WanParts } from "./parts/wan.ts";
 
 export interface EnginesParts {
   readonly supervise: {

@@ -9,9 +9,9 @@ import {
 } from "../netstack/kernel/marks.ts";
 import { WAN_TABLE } from "../sdwan/steer/driver/ruleset-keeper.ts";
 import type { CleanupAnswer, OwnedThing } from "./admin/api.ts";
-import type { Desired } from "./desired.ts";
+import type { Desired } from "./desired/desired.ts";
+import { isWanTable } from "./desired/wan-world.ts";
 import type { Events } from "./events.ts";
-import { isWanTable } from "./wan-world.ts";
 
 export function ownedThings(desired: Desired | undefined): readonly OwnedThing[] {
   return thingsOf(audit(), desired);

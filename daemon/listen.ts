@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { formatIp, type Ip } from "../base/address.ts";
 import { Fault } from "../base/fault.ts";
 import * as sockets from "../netstack/kernel/sockets.ts";
-import { CONTENT_TYPE } from "./exposition.ts";
+import { CONTENT_TYPE } from "./metrics/exposition.ts";
 
 /** Listens on a Unix socket of mode 0660; a socket file that nobody answers on is a leftover and replaced. */
 export async function listenUnix(server: Server, path: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * What needs a value of the mark and a routing table of its own, and which tunnel devices there are: from configuration
- * alone, so that a value stays the same whatever happens to links (daemon/allocations.ts keeps them).
+ * alone, so that a value stays the same whatever happens to links (daemon/parts/allocations.ts keeps them).
  */
 import type { ResourceSet, WanLink, WanPolicy } from "./kinds.ts";
 import type { Settings } from "./settings.ts";

@@ -4,7 +4,7 @@ import { type CliCode, EXIT, type Flag } from "../cli/command.ts";
 import { COMMANDS, GLOBAL_FLAGS } from "../cli/commands.ts";
 import { usageOf } from "../cli/parse.ts";
 import type { ConditionCode, RefusalCode } from "../daemon/admin/api.ts";
-import type { GateReason } from "../daemon/eligibility.ts";
+import type { GateReason } from "../daemon/desired/eligibility.ts";
 import { DIAGNOSTICS } from "../resources/diagnostic.ts";
 import { KIND_NAMES } from "../resources/names.ts";
 

@@ -4,7 +4,7 @@ import type { Live } from "../config/live.ts";
 import type { Control } from "../control.ts";
 import { doctor } from "../doctor/doctor.ts";
 import { cleanup } from "../leftovers.ts";
-import { resourcesOf, type StatusParts, statusOf } from "../status.ts";
+import { resourcesOf, type StatusParts, statusOf } from "../status/status.ts";
 import type { Refusal } from "./api.ts";
 import { routingActions } from "./routing-actions.ts";
 import { type AdminActions, refusal } from "./server.ts";

@@ -4,11 +4,11 @@ import { contains, isLinkLocal, parseIp, parsePrefix } from "../../base/address.
 import { err, ok, type Result } from "../../base/result.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import { nearest } from "../../resources/nearest.ts";
-import type { Bfd } from "../bfd.ts";
+import type { Bfd } from "../parts/bfd.ts";
+import type { Routing } from "../parts/routing.ts";
+import type { Traced, Traces } from "../parts/traces.ts";
 import type { RoutingAnswer, RoutingQuestion } from "../routing/words.ts";
-import type { Routing } from "../routing.ts";
-import { bgpStatus, ospfStatus } from "../routing-status.ts";
-import type { Traced, Traces } from "../traces.ts";
+import { bgpStatus, ospfStatus } from "../status/routing-status.ts";
 import type { Refusal } from "./api.ts";
 import type {
   BfdStatus,

@@ -5,13 +5,13 @@ import { err, ok, type Result } from "../../base/result.ts";
 import { nearest } from "../../resources/nearest.ts";
 import { wanSites } from "../../resources/wan-sites.ts";
 import type { Live } from "../config/live.ts";
-import { type WanPlan, wanPlans } from "../desired-wan.ts";
+import { type WanPlan, wanPlans } from "../desired/wan.ts";
+import type { WanBasis } from "../desired/wan-facts.ts";
+import type { Wan } from "../parts/wan.ts";
+import type { WanRecords } from "../parts/wan-records.ts";
+import { explain } from "../status/wan-explain.ts";
+import { wanStatus } from "../status/wan-status.ts";
 import type { PacketQuestion } from "../wan/words.ts";
-import type { Wan } from "../wan.ts";
-import { explain } from "../wan-explain.ts";
-import type { WanBasis } from "../wan-facts.ts";
-import type { WanRecords } from "../wan-records.ts";
-import { wanStatus } from "../wan-status.ts";
 import type { Refusal } from "./api.ts";
 import type {
   Explanation,

@@ -16,7 +16,7 @@ import { withoutSecrets } from "../../resources/secrets.ts";
 import type { Settings } from "../../resources/settings.ts";
 import { together } from "../../resources/together.ts";
 import type { ApplyAnswer, DeleteRequest, DiffAnswer, FieldChange, Refusal, ReloadAnswer } from "../admin/api.ts";
-import type { DesiredCondition } from "../desired.ts";
+import type { DesiredCondition } from "../desired/desired.ts";
 import type { Events } from "../events.ts";
 import type { Flags } from "../flags.ts";
 import { fieldChanges, sameContent } from "./canonical.ts";

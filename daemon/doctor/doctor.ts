@@ -1,7 +1,7 @@
 /** `novactl doctor`: what of this machine and of this daemon is not as it should be, and what to do about it. */
 import type { DoctorAnswer, DoctorCheck } from "../admin/api.ts";
 import { ownedThings } from "../leftovers.ts";
-import { type StatusParts, statusOf } from "../status.ts";
+import { type StatusParts, statusOf } from "../status/status.ts";
 import { failed, fine, hostChecks, processChecks, warned } from "./machine.ts";
 import { wanChecks } from "./wan.ts";
 

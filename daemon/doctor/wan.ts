@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DoctorCheck } from "../admin/api.ts";
-import type { WanPlan } from "../desired-wan.ts";
+import type { WanPlan } from "../desired/wan.ts";
 import { failed, fine, warned } from "./machine.ts";
 
 export interface WanMachine {

@@ -7,8 +7,8 @@ import { describe, expect, it } from "vitest";
 import { documentSchema } from "../../resources/kinds.ts";
 import type { Kind } from "../../resources/names.ts";
 import { sdwanSettings } from "../../resources/sdwan.ts";
+import { link, linkReport, policy, remote, tunnelReports, wanted } from "./desired/wan-world.ts";
 import { at, leaves, type Path, places, replaced } from "./leaves.ts";
-import { link, linkReport, policy, remote, tunnelReports, wanted } from "./wan-world.ts";
 import type { Document } from "./world.ts";
 
 /** Shown to people, and labels of metrics: test/cli and metrics.test.ts have them. */
@@ -264,7 +264,7 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
 };
 /** `READ` says where the daemon reads it, beside plans. */
 const READ: Readonly<Record<string, readonly [string, RegExp]>> = {
-  privateKeyFile: ["daemon/wan-facts.ts", /sdwan\.privateKeyFile/],
+  privateKeyFile: ["daemon/desired/wan-facts.ts", /sdwan\.privateKeyFile/],
   onStop: ["daemon/control.ts", /sdwan\.onStop === "keep"/],
 };
 

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Facts } from "../../daemon/facts.ts";
+import type { Facts } from "../../daemon/desired/facts.ts";
 import { documentSchema } from "../../resources/kinds.ts";
 import { KIND_NAMES, type Kind } from "../../resources/names.ts";
 import { settingsSchema } from "../../resources/settings.ts";

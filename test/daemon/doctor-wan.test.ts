@@ -1,7 +1,7 @@
 /** What doctor says of a machine that shall join sites. */
 import { describe, expect, it } from "vitest";
 import { type WanMachine, wanChecks } from "../../daemon/doctor/wan.ts";
-import { link, type WantedFrom, wanted } from "./wan-world.ts";
+import { link, type WantedFrom, wanted } from "./desired/wan-world.ts";
 
 const machine: WanMachine = { sysctl: () => "1\n", kernelWireguard: true, wireguardGo: false };
 const verdicts = (own: Partial<WanMachine>, from: WantedFrom = {}): readonly string[] =>

@@ -1,6 +1,6 @@
 /** BFD in control's hands: wishes of routing and of the operator to pulse, reports back to who asked. */
 import { describe, expect, it } from "vitest";
-import { ospfStatus } from "../../daemon/routing-status.ts";
+import { ospfStatus } from "../../daemon/status/routing-status.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import { controlWorld } from "./control-world.ts";
 import { INTERFACES, PEERS, SESSIONS } from "./routing-answers.ts";

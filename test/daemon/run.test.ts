@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { spawnInside } from "../../netstack/kernel/namespace.ts";
 import { gone, TestDaemon } from "./daemon-process.ts";
-import { parseExposition } from "./exposition-parser.ts";
+import { parseExposition } from "./metrics/exposition-parser.ts";
 import { backend, EDGE } from "./resources-fixture.ts";
 
 const root = process.getuid?.() === 0;

@@ -5,7 +5,7 @@ import type { WanActions } from "../../daemon/admin/wan-actions.ts";
 import type { WanPathStatus, WanStatus } from "../../daemon/admin/wan-api.ts";
 import type { PathFigures } from "../../sdwan/figures.ts";
 import type { CandidateReport, PathReport } from "../../sdwan/steer-plan.ts";
-import { linkReport, tunnelReports } from "./wan-world.ts";
+import { linkReport, tunnelReports } from "./desired/wan-world.ts";
 
 export const FIGURES: PathFigures = {
   at: 1_000,

@@ -1,7 +1,7 @@
 /** A configuration in which every field of every kind is written, and a host on which all of it works. */
 import { type Prefix, parsePrefix } from "../../base/address.ts";
-import { type Desired, desired } from "../../daemon/desired.ts";
-import type { Facts } from "../../daemon/facts.ts";
+import { type Desired, desired } from "../../daemon/desired/desired.ts";
+import type { Facts } from "../../daemon/desired/facts.ts";
 import { type Allocated, allocate } from "../../resources/allocate.ts";
 import { formatDiagnostic, isError } from "../../resources/diagnostic.ts";
 import type { ResourceSet } from "../../resources/kinds.ts";

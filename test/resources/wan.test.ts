@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { deviceName } from "../../resources/wan-lanes.ts";
 import { allocateMarks } from "../../resources/wan-marks.ts";
 import { dscp, parseBandwidth, parseHostPort, publicKey, schedule, slaShape } from "../../resources/wan-values.ts";
-import { DOCUMENTS, findings, link, policy, remote, SETTINGS } from "../daemon/wan-world.ts";
+import { DOCUMENTS, findings, link, policy, remote, SETTINGS } from "../daemon/desired/wan-world.ts";
 import type { Document } from "../daemon/world.ts";
 
 const problems = (documents: readonly Document[], settings: object = SETTINGS): readonly string[] =>

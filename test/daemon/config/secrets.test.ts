@@ -8,7 +8,7 @@ import { Live, readKeyed } from "../../../daemon/config/live.ts";
 import { placesOf } from "../../../daemon/config/places.ts";
 import { Events } from "../../../daemon/events.ts";
 import { type Flags, parseCommand } from "../../../daemon/flags.ts";
-import { RoutingFile } from "../../../daemon/routing-memory.ts";
+import { RoutingFile } from "../../../daemon/parts/routing-memory.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nv-secrets-"));
 afterAll(() => rmSync(root, { recursive: true }));
