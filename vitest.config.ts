@@ -21,8 +21,8 @@ export default defineConfig({
           name: "together",
           include: ["test/**/*.test.ts"],
           exclude: ALONE,
-          // Kernel and scenario tests share two cores with what they start: two files at a time, no more.
-          maxWorkers: 2,
+          // Kernel and scenario tests share two cores with what they start, and mostly wait for timers of real routers.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
