@@ -1,4 +1,4 @@
-/** What the issue asks of decisions, case by case, under a virtual clock. */
+/** What decisions must do, fault by fault, under a virtual clock. */
 import { describe, expect, test } from "vitest";
 import { ANY, candidate, choiceSpec, fine, HOLD, pair, pathSpec, World } from "./world.ts";
 
@@ -243,6 +243,36 @@ describe("nothing is good", () => {
     world.run(1000);
     expect(world.carried.get("c")).toBe("a");
   });
+});
+
+describe("two links at both ends", () => {
+  const near = ["isp1", "isp2"];
+  const ids = near.flatMap((link) => near.map((far) => `${link}>berlin/${far}`));
+  const plan = {
+    paths: ids.map((id) => pathSpec(id, { link: id.slice(0, 4) })),
+    choices: [choiceSpec(ids.map((id) => candidate(id)))],
+  };
+  const begin = (): World => {
+    const truths = ids.map((id, index) => [id, { ...fine(20 + 7 * index), traffic: index === 0 ? 1000 : 0 }] as const);
+    const world = new World(plan, Object.fromEntries(truths));
+    world.run(10_000);
+    expect(world.chosen()).toBe("isp1>berlin/isp1");
+    return world;
+  };
+
+  test.each(["isp1>", "berlin/isp1"])(
+    "what shares an end with a path that fails is not where traffic goes (%s)",
+    (end) => {
+      const world = begin();
+      for (const id of ids) if (id.includes(end)) world.truth(id).lossOut = 5;
+      expect(world.until(() => world.moves.length > 0, 5000)).toBeDefined();
+      expect(world.chosen()).toBe("isp2>berlin/isp2");
+      const other = begin();
+      for (const id of ids) if (id.includes(end)) other.truth(id).black = true;
+      expect(other.until(() => other.moves.length > 0, 5000)).toBeDefined();
+      expect(other.chosen()).toBe("isp2>berlin/isp2");
+    },
+  );
 });
 
 describe("what cannot be judged", () => {
