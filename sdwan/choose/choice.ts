@@ -168,7 +168,8 @@ export class Choice {
 
   /** What carries it is dead: anything that may live is better. */
   #flee(current: Candidate, at: Moment): Decision | undefined {
-    const best = this.#best(this.#candidates.filter((each) => each !== current));
+    const others = this.#candidates.filter((each) => each !== current);
+    const best = this.#best(others, current.path);
     if (best === undefined) return this.#none(at);
     return this.#move(best, this.#state === "none" ? "recovered" : "dead", at);
   }
@@ -184,9 +185,15 @@ export class Choice {
 
   /** What carries it breaks the SLA. */
   #suffer(current: Candidate, at: Moment): Decision | undefined {
-    const good = this.#best(this.#candidates.filter(({ verdict }) => verdict === "good"));
+    const good = this.#best(
+      this.#candidates.filter(({ verdict }) => verdict === "good"),
+      current.path,
+    );
     if (good !== undefined) return this.#move(good, "breach", at);
-    const resting = this.#best(this.#candidates.filter((each) => this.#isRested(each, at)));
+    const resting = this.#best(
+      this.#candidates.filter((each) => this.#isRested(each, at)),
+      current.path,
+    );
     if (resting !== undefined) return this.#want(resting, "breach", at) ?? this.#stay(current, "least-bad", at);
     const { hold } = this.#spec;
     const least = this.#best(this.#candidates.filter(({ verdict }) => verdict === "bad"));
@@ -297,13 +304,16 @@ export class Choice {
     this.#restUntil = after(now, restOf(this.#restless));
   }
 
-  /** Of those that can carry anything: the most trustworthy kind, the lowest tier, the best score, the first name. */
-  #best(among: readonly Candidate[]): Candidate | undefined {
+  /**
+   * Of those that can carry anything: the most trustworthy kind, the lowest tier, the best score, the first name.  What has
+   * an end in common with a path that fails is likely to fail with it, only that it is not known yet: it comes later.
+   */
+  #best(among: readonly Candidate[], failing?: Path): Candidate | undefined {
     const { failover } = this.#spec;
     let best: Candidate | undefined;
     for (const each of among) {
       if (each.verdict === "dead" || each.verdict === "unusable") continue;
-      if (best === undefined || this.#compare(each, best, failover) < 0) best = each;
+      if (best === undefined || this.#compare(each, best, failover, failing) < 0) best = each;
     }
     return best;
   }
@@ -312,7 +322,7 @@ export class Choice {
     return badness(path, spec.sla ?? this.#spec.sla);
   }
 
-  #compare(a: Candidate, b: Candidate, failover: boolean): number {
+  #compare(a: Candidate, b: Candidate, failover: boolean, failing: Path | undefined): number {
     const trust = TRUST[a.verdict] - TRUST[b.verdict];
     if (trust !== 0) return trust;
     const life = Number(b.path.life.kind === "alive") - Number(a.path.life.kind === "alive");
@@ -322,6 +332,8 @@ export class Choice {
       if (less !== 0) return less;
     }
     if (a.spec.tier !== b.spec.tier) return a.spec.tier - b.spec.tier;
+    const fate = failing === undefined ? 0 : a.path.shares(failing) - b.path.shares(failing);
+    if (fate !== 0) return fate;
     if (!failover && (a.spec.path === this.#home) !== (b.spec.path === this.#home))
       return a.spec.path === this.#home ? -1 : 1;
     const score = (a.score ?? Number.MAX_VALUE) - (b.score ?? Number.MAX_VALUE);

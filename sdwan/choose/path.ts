@@ -45,6 +45,12 @@ export class Path {
     for (const key of this.#judges.keys()) if (!keys.has(key)) this.#judges.delete(key);
   }
 
+  /** How many ends it has in common with another. */
+  shares({ spec }: Path): number {
+    const far = farEnd(this.spec);
+    return Number(this.spec.link === spec.link) + Number(far !== undefined && far === farEnd(spec));
+  }
+
   probed(life: PathLife): void {
     this.#probed = life;
   }
@@ -122,6 +128,11 @@ export class Path {
     this.#usedAt = figures.at;
     this.used += (figures.bitsOut - this.used) * weight;
   }
+}
+
+/** "berlin/isp2" of "isp1>berlin/isp2"; the internet is no end that could fail. */
+function farEnd({ id, site }: PathSpec): string | undefined {
+  return site === undefined ? undefined : id.slice(id.indexOf(">") + 1);
 }
 
 export function judgeKey(sla: Sla, hold: Hold): string {
