@@ -29,7 +29,7 @@ export async function rotations(samples: Samples, pair: OurPair, rounds: number)
 
 /** Packets without an answer, up to the last that had one, while something changes in the middle of them. */
 async function lost(pair: OurPair, change: () => void): Promise<number> {
-  const args = ["-c", "2500", "-p", "1", "-t", "1000", "-S", "10.1.0.1", "10.2.0.1"];
+  const args = ["-c", "2500", "-i", "1", "-p", "1", "-t", "1000", "-S", "10.1.0.1", "10.2.0.1"];
   const child = spawnInside(pair.client, "fping", args, { stdio: ["ignore", "pipe", "ignore"] });
   if (child.stdout === null) throw new TypeError("a program without output");
   const answered = new Set<number>();

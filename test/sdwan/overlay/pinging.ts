@@ -7,7 +7,8 @@ export class Pinging implements Disposable {
   readonly #child: ReturnType<typeof spawnInside>;
 
   constructor(namespace: string, to: string, every = 2) {
-    const args = ["-c", "100000", "-p", String(every), "-t", "1000", to];
+    // Without -i it waits 10 ms after each.
+    const args = ["-c", "100000", "-i", "1", "-p", String(every), "-t", "1000", to];
     this.#child = spawnInside(namespace, "fping", args, { stdio: ["ignore", "pipe", "ignore"] });
     this.#lines = linesOf(this.#child.stdout);
   }
