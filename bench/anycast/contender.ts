@@ -6,6 +6,7 @@ import { startFrr } from "../../lab/peers/frr.ts";
 import type { BfdTimes } from "../../lab/peers/router.ts";
 import { send, treeOf } from "../../lab/process.ts";
 import { ANYCAST4, type AnycastHost, front, ROUTER4 } from "../../lab/topology/anycast.ts";
+import { webResources } from "../../lab/web-resources.ts";
 import { peer } from "../peer.ts";
 
 export const BFD: BfdTimes = { interval: 50, multiplier: 3 };
@@ -102,37 +103,11 @@ bgp:
 `;
 }
 
-const RESOURCES = `apiVersion: novaedge.io/v1alpha1
-kind: ProxyVIP
-metadata: { name: web }
-spec:
-  address: ${ANYCAST4}
-  mode: BGP
-  ports: [80]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyGateway
-metadata: { name: web }
-spec:
-  vipRef: web
-  listeners: [{ name: http, port: 80, protocol: HTTP }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyRoute
-metadata: { name: app }
-spec:
-  parentRefs: [{ name: web }]
-  rules: [{ backendRefs: [{ name: app }] }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyBackend
-metadata: { name: app }
-spec:
-  endpoints:
-    - { address: 10.78.0.11, port: 8080 }
-    - { address: 10.78.0.12, port: 8080 }
-  healthCheck: { interval: 1s, httpPath: / }
-`;
+const RESOURCES = webResources({
+  vip: `address: ${ANYCAST4}, mode: BGP`,
+  backends: ["10.78.0.11", "10.78.0.12"],
+  check: "interval: 1s, httpPath: /",
+});
 
 /** The address is announced while it is on this host (\`network\` with its import check), so the check removes it. */
 function frrLines(host: AnycastHost): string {

@@ -15,6 +15,7 @@ import { type Description, describe } from "../../lab/description.ts";
 import { startBird } from "../../lab/peers/bird.ts";
 import { until } from "../../lab/peers/until.ts";
 import type { Running } from "../../lab/process.ts";
+import { webResources } from "../../lab/web-resources.ts";
 import { cpuMicroseconds, family, peer, pssMiB, sleeps } from "../peer.ts";
 import type { Samples } from "../report.ts";
 
@@ -177,32 +178,11 @@ ospf:
   v3: { areas: [{ id: 0.0.0.0, interfaces: [{ name: eth0 }] }] }
 `;
 
-const SHARED = `apiVersion: novaedge.io/v1alpha1
-kind: ProxyVIP
-metadata: { name: web }
-spec: { address: 10.0.0.100, ipv6Address: fd00::100, mode: L2ARP, ports: [80] }
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyGateway
-metadata: { name: web }
-spec:
-  vipRef: web
-  listeners: [{ name: http, port: 80, protocol: HTTP }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyRoute
-metadata: { name: app }
-spec:
-  parentRefs: [{ name: web }]
-  rules: [{ backendRefs: [{ name: app }] }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyBackend
-metadata: { name: app }
-spec:
-  endpoints: [{ address: 10.0.0.3, port: 8080 }]
-  healthCheck: { interval: 10s, httpPath: / }
-`;
+const SHARED = webResources({
+  vip: "address: 10.0.0.100, ipv6Address: fd00::100, mode: L2ARP",
+  backends: ["10.0.0.3"],
+  check: "interval: 10s, httpPath: /",
+});
 
 const ROUTED = (["BGP", "OSPF"] as const)
   .map(

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Lab } from "../../lab/build.ts";
 import type { Running } from "../../lab/process.ts";
 import { VIP4, VIP6 } from "../../lab/topology/two-edges.ts";
+import { webResources } from "../../lab/web-resources.ts";
 import { peer } from "../peer.ts";
 
 export type Edge = "a" | "b";
@@ -60,39 +61,11 @@ paths: { config: ${home}/conf.d, state: ${home}/state }
 `;
 }
 
-export const RESOURCES = `apiVersion: novaedge.io/v1alpha1
-kind: ProxyVIP
-metadata: { name: web }
-spec:
-  address: ${VIP4}
-  ipv6Address: ${VIP6}
-  mode: L2ARP
-  ports: [80]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyGateway
-metadata: { name: web }
-spec:
-  vipRef: web
-  listeners: [{ name: http, port: 80, protocol: HTTP }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyRoute
-metadata: { name: app }
-spec:
-  parentRefs: [{ name: web }]
-  rules: [{ backendRefs: [{ name: app }] }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyBackend
-metadata: { name: app }
-spec:
-  endpoints:
-    - { address: 10.78.0.11, port: 8080 }
-    - { address: 10.78.0.12, port: 8080 }
-    - { address: 10.78.0.13, port: 8080 }
-  healthCheck: { interval: 1s, httpPath: / }
-`;
+export const RESOURCES = webResources({
+  vip: `address: ${VIP4}, ipv6Address: ${VIP6}, mode: L2ARP`,
+  backends: ["10.78.0.11", "10.78.0.12", "10.78.0.13"],
+  check: "interval: 1s, httpPath: /",
+});
 
 /** What a command says in the host's namespace; nothing while its subject does not exist. */
 function listing(lab: Lab, edge: Edge, command: readonly string[]): string {

@@ -1,4 +1,5 @@
 /** What control and the wan process (links, tunnels, NAT, classification) tell each other: plain data (JSON). */
+import type { FlowSeen } from "../../sdwan/steer/driver/flows.ts";
 import type { LinkReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 
 export type ToWan =
@@ -31,17 +32,7 @@ export type WanAnswer =
   | { readonly of: "flows"; readonly flows: readonly FlowReport[]; readonly more: number }
   | { readonly of: "classify"; readonly class: string | undefined; readonly mark: number; readonly why: string };
 
-export interface FlowReport {
-  readonly protocol: string;
-  readonly source: string;
-  readonly destination: string;
-  readonly mark: number;
-  /** Of the lane that the mark stands for. */
-  readonly class: string | undefined;
-  readonly link: string | undefined;
-  readonly packets: number | undefined;
-  readonly octets: number | undefined;
-}
+export type FlowReport = FlowSeen;
 
 export type FromWan =
   | { readonly kind: "hello"; readonly pid: number }

@@ -18,6 +18,7 @@ import {
   ROUTER4,
   ROUTER6,
 } from "../../lab/topology/anycast.ts";
+import { webResources } from "../../lab/web-resources.ts";
 import { type DaemonFiles, eventually, layOut, startDaemon } from "./daemon.ts";
 
 export const BFD: BfdTimes = { interval: 100, multiplier: 3 };
@@ -213,36 +214,9 @@ ${settings}`;
 }
 
 function resources({ protocol }: Wanted): string {
-  return `apiVersion: novaedge.io/v1alpha1
-kind: ProxyVIP
-metadata: { name: web }
-spec:
-  address: ${ANYCAST4}
-  ipv6Address: ${ANYCAST6}
-  mode: ${protocol.toUpperCase()}
-  ports: [80]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyGateway
-metadata: { name: web }
-spec:
-  vipRef: web
-  listeners: [{ name: http, port: 80, protocol: HTTP }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyRoute
-metadata: { name: app }
-spec:
-  parentRefs: [{ name: web }]
-  rules: [{ backendRefs: [{ name: app }] }]
----
-apiVersion: novaedge.io/v1alpha1
-kind: ProxyBackend
-metadata: { name: app }
-spec:
-  endpoints:
-    - { address: 10.78.0.11, port: 8080 }
-    - { address: 10.78.0.12, port: 8080 }
-  healthCheck: { interval: 500ms, timeout: 300ms, healthyThreshold: 1, unhealthyThreshold: 2, httpPath: /health }
-`;
+  return webResources({
+    vip: `address: ${ANYCAST4}, ipv6Address: ${ANYCAST6}, mode: ${protocol.toUpperCase()}`,
+    backends: ["10.78.0.11", "10.78.0.12"],
+    check: "interval: 500ms, timeout: 300ms, healthyThreshold: 1, unhealthyThreshold: 2, httpPath: /health",
+  });
 }

@@ -8,6 +8,7 @@ export interface FlowSeen {
   readonly source: string;
   readonly destination: string;
   readonly mark: number;
+  /** Of the lane that the mark stands for. */
   readonly class: string | undefined;
   readonly link: string | undefined;
   readonly packets: number | undefined;
