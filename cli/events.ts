@@ -1,5 +1,6 @@
 /** `novactl events`: decisions with their reasons. */
 import type { AdminEvent } from "../daemon/admin/api.ts";
+import type { CandidateReport } from "../sdwan/steer-plan.ts";
 import { type Action, CommandError, EXIT, flagOf, type Io, isSet } from "./command.ts";
 import { clean, formatOf, paint, type Tone, yamlOf } from "./output.ts";
 
@@ -27,9 +28,17 @@ const LEVEL_TONES: Readonly<Record<AdminEvent["level"], Tone | undefined>> = {
 
 export function eventLine(io: Io, { at, level, name, fields }: AdminEvent): string {
   const time = new Date(at).toISOString().slice(11, 23);
-  const rest = Object.entries(fields).map(([key, value]) => `${key}=${written(value)}`);
+  const rest = Object.entries(brief(fields)).map(([key, value]) => `${key}=${written(value)}`);
   const level5 = paint(io, level.padEnd(5), LEVEL_TONES[level]);
   return [paint(io, time, "dim"), level5, clean(name).padEnd(24), clean(rest.join(" "))].join("  ").trimEnd();
+}
+
+/** Candidates in full are for programs. */
+function brief(fields: AdminEvent["fields"]): AdminEvent["fields"] {
+  const { candidates } = fields;
+  if (!Array.isArray(candidates)) return fields;
+  const all = (candidates as readonly CandidateReport[]).map(({ path, verdict }) => `${path} ${verdict}`);
+  return { ...fields, candidates: all.join(", ") };
 }
 
 function written(value: unknown): string {

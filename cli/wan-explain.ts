@@ -1,5 +1,6 @@
 /** `novactl wan explain SRC DST [PROTO PORT DSCP]`: which policy has a packet, what carries it, why nothing else does. */
 import type { Explanation } from "../daemon/admin/wan-api.ts";
+import { dscp as codePoint, DSCP_ERROR, isProtocol, PROTOCOL_ERROR } from "../resources/wan-values.ts";
 import { type Call, CommandError, EXIT, flagOf } from "./command.ts";
 import { clean, paint, printed, type Tone, table, toned } from "./output.ts";
 import { figuresOf, lossOf } from "./wan-figures.ts";
@@ -14,9 +15,9 @@ export async function explainPacket(call: Call): Promise<0> {
   const request = {
     source,
     destination,
-    protocol,
-    port: numberOf(port, 65_535, "PORT"),
-    dscp: numberOf(dscp, 63, "DSCP"),
+    protocol: protocolOf(protocol),
+    port: portOf(port),
+    dscp: codePointOf(dscp),
     ifname,
   };
   const answer = await call.client.call("POST /v1/wan/explain", request);
@@ -70,8 +71,23 @@ function candidates({ io }: Call, { candidates: all, path }: Explanation): strin
   );
 }
 
-function numberOf(text: string | undefined, most: number, name: string): number | undefined {
+function protocolOf(text: string | undefined): string | undefined {
+  const protocol = text?.toLowerCase();
+  if (protocol === undefined || isProtocol(protocol)) return protocol;
+  throw unfit("PROTO", PROTOCOL_ERROR, protocol);
+}
+function portOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (/^\d{1,5}$/.test(text) && Number(text) <= most) return Number(text);
-  throw new CommandError(EXIT.usage, "USAGE", `${name} is a number up to ${most}, not ${JSON.stringify(text)}`);
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw unfit("PORT", "a number from 1 to 65535", text);
+}
+function codePointOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const read = codePoint.safeParse(text);
+  if (read.success) return read.data;
+  throw unfit("DSCP", DSCP_ERROR, text);
+}
+function unfit(name: string, expected: string, text: string): CommandError {
+  return new CommandError(EXIT.usage, "USAGE", `${name} is ${expected}, not ${JSON.stringify(text)}`);
 }

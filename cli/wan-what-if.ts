@@ -7,6 +7,7 @@ import { formatDiagnostic } from "../resources/diagnostic.ts";
 import { parseDuration } from "../resources/scalar.ts";
 import { decodeRecord, type Recorded } from "../sdwan/choose/record.ts";
 import { type Replayed, type ReplayedChoice, replay } from "../sdwan/choose/replay.ts";
+import { isWholeClass } from "../sdwan/steer-plan.ts";
 import { type Call, CommandError, EXIT, flagOf } from "./command.ts";
 import { documentsOf, placed } from "./documents.ts";
 import { ageOf, printed, table, toned } from "./output.ts";
@@ -30,7 +31,8 @@ export async function whatIf(call: Call): Promise<0> {
   }
   if (unread > 0) io.err(`${unread} lines of another version, or cut short, were left out\n`);
   const order = records.toSorted((a, b) => a.at - b.at);
-  const answer = compared(replay(inForce, order), replay(other, order));
+  const whole = [...inForce.choices, ...other.choices].filter(isWholeClass).map(({ id }) => id);
+  const answer = compared(new Set(whole), replay(inForce, order), replay(other, order));
   if (await printed(call, answer)) return EXIT.ok;
   if (answer.from === undefined || answer.until === undefined) {
     io.err("nothing was measured in that time\n");
@@ -62,10 +64,9 @@ interface Compared {
   readonly decisions: { readonly inForce: Replayed["decisions"]; readonly whatIf: Replayed["decisions"] };
 }
 
-function compared(inForce: Replayed, other: Replayed): Compared {
-  const ids = [...new Set([...inForce.choices, ...other.choices].map(({ id }) => id))].filter(
-    (id) => !/^nv|@/.test(id),
-  );
+function compared(whole: ReadonlySet<string>, inForce: Replayed, other: Replayed): Compared {
+  const all = new Set([...inForce.choices, ...other.choices].map(({ id }) => id));
+  const ids = [...all].filter((id) => whole.has(id));
   return {
     from: inForce.from,
     until: inForce.until,

@@ -1,8 +1,7 @@
 /** `novactl wan`: links, paths, policies, flows, events, keys; what happens to a packet and why. */
-import type { AdminEvent } from "../daemon/admin/api.ts";
 import type { WanStatus } from "../daemon/admin/wan-api.ts";
+import { nearest } from "../resources/nearest.ts";
 import { dscpName } from "../resources/wan-values.ts";
-import type { CandidateReport } from "../sdwan/steer-plan.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
 import { eventLine } from "./events.ts";
 import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./output.ts";
@@ -23,8 +22,22 @@ const WORDS = [
   "rediscover",
 ] as const;
 
+/** What each takes besides its own word; none is not in here. */
+const TAKES: Readonly<Partial<Record<(typeof WORDS)[number], number>>> = {
+  links: 1,
+  paths: 1,
+  policies: 1,
+  explain: 5,
+  measure: 1,
+  rediscover: 1,
+};
+
 export const wan: Action = async (call) => {
-  switch (chosen(call.arguments[0], WORDS)) {
+  const word = chosen(call.arguments[0], WORDS);
+  const more = call.arguments[1 + (TAKES[word] ?? 0)];
+  if (more !== undefined)
+    throw new CommandError(EXIT.usage, "USAGE", `wan ${word}: unexpected argument ${JSON.stringify(more)}`);
+  switch (word) {
     case "links":
       return links(call);
     case "paths":
@@ -56,11 +69,22 @@ async function statusOf(call: Call): Promise<WanStatus> {
   return status;
 }
 
+/** All, or those with the name that was asked for. */
+function named<T>(call: Call, kind: string, all: readonly T[], namesOf: (each: T) => readonly string[]): readonly T[] {
+  const only = call.arguments[1];
+  const found = only === undefined ? all : all.filter((each) => namesOf(each).includes(only));
+  if (only === undefined || found.length > 0) return found;
+  const near = nearest(only, all.flatMap(namesOf));
+  const hint = near === undefined ? undefined : `did you mean ${near}?`;
+  throw new CommandError(EXIT.failed, "NOT_FOUND", `this site has no ${kind} ${only}`, hint);
+}
+
 const LINK_TONES: Readonly<Record<string, Tone>> = { up: "good", degraded: "warn", down: "bad" };
 
 async function links(call: Call): Promise<0> {
   const status = await statusOf(call);
-  if (await printed(call, status.links)) return EXIT.ok;
+  const shown = named(call, "link", status.links, ({ name }) => [name]);
+  if (await printed(call, shown)) return EXIT.ok;
   if (status.site === undefined) return EXIT.ok;
   const wide = formatOf(call) === "wide";
   const { io } = call;
@@ -82,7 +106,7 @@ async function links(call: Call): Promise<0> {
         "USED",
         ...(wide ? ["PROVIDER", "FILTERING", "OUTSIDE", "WHY"] : ["WHY"]),
       ],
-      status.links.map(({ name, ifname, role, provider, report, quota, internet }) => [
+      shown.map(({ name, ifname, role, provider, report, quota, internet }) => [
         name,
         ifname,
         role,
@@ -94,9 +118,11 @@ async function links(call: Call): Promise<0> {
         report?.nat?.mapping,
         report?.mtu,
         report?.bandwidth === undefined ? undefined : rateOf(report.bandwidth.up),
-        quota === undefined || report === undefined
+        report === undefined
           ? undefined
-          : toned(`${sizeOf(report.used)} of ${sizeOf(quota.size)}`, report.quotaSpent ? "bad" : undefined),
+          : quota === undefined
+            ? sizeOf(report.used)
+            : toned(`${sizeOf(report.used)} of ${sizeOf(quota.size)}`, report.quotaSpent ? "bad" : undefined),
         ...(wide ? [provider, report?.nat?.filtering, report?.nat?.address] : []),
         report?.why,
       ]),
@@ -107,8 +133,7 @@ async function links(call: Call): Promise<0> {
 
 async function paths(call: Call): Promise<0> {
   const status = await statusOf(call);
-  const only = call.arguments[1];
-  const shown = status.paths.filter(({ site, link, id }) => only === undefined || [site, link, id].includes(only));
+  const shown = named(call, "link, site or path", status.paths, ({ site, link, id }) => [link, site ?? "internet", id]);
   if (await printed(call, shown)) return EXIT.ok;
   if (status.site === undefined) return EXIT.ok;
   const { io } = call;
@@ -145,7 +170,7 @@ async function paths(call: Call): Promise<0> {
           mos,
           path.via === "direct" ? path.via : toned(path.via, "warn"),
           path.ifname,
-          wide ? path.carries.join(",") : classesOf(path.carries),
+          wide ? path.carries.join(",") : classesOf(path.carries, status.policies),
           ...(wide
             ? [
                 tunnel?.state,
@@ -169,21 +194,22 @@ async function paths(call: Call): Promise<0> {
 }
 
 /** What an operator wrote: answers and single links follow from it. */
-function classesOf(choices: readonly string[]): string {
-  const names = choices.map((id) => id.slice(0, id.search(/[@→]/)));
-  return [...new Set(names.filter((name) => !name.startsWith("nv-")))].join(",");
+function classesOf(choices: readonly string[], written: WanStatus["policies"]): string {
+  const names = new Set(choices.map((id) => id.slice(0, id.search(/[@→]/))));
+  return [...names].filter((name) => written.some((policy) => policy.name === name)).join(",");
 }
 
 async function policies(call: Call): Promise<0> {
   const status = await statusOf(call);
-  if (await printed(call, status.policies)) return EXIT.ok;
+  const shown = named(call, "policy", status.policies, ({ name }) => [name]);
+  if (await printed(call, shown)) return EXIT.ok;
   if (status.site === undefined) return EXIT.ok;
   const { io } = call;
   io.out(
     table(
       io,
       ["POLICY", "PRIORITY", "STRATEGY", "DSCP", "MARK", "TO", "PATH", "STATE", "FOR", "MOVES", "WHY"],
-      status.policies.flatMap(({ name, priority, strategy, dscp, mark, balance, choices }) =>
+      shown.flatMap(({ name, priority, strategy, dscp, mark, balance, choices }) =>
         choices.map(({ site, report }, index) => [
           index === 0 ? name : "",
           index === 0 ? priority : undefined,
@@ -238,7 +264,7 @@ async function events(call: Call): Promise<0> {
   const follow = isSet(call, "watch");
   const json = formatOf(call) === "json";
   const print = (event: Parameters<typeof eventLine>[1]): void =>
-    call.io.out(json ? `${JSON.stringify(event)}\n` : `${eventLine(call.io, brief(event))}\n`);
+    call.io.out(json ? `${JSON.stringify(event)}\n` : `${eventLine(call.io, event)}\n`);
   const before: Parameters<typeof eventLine>[1][] = [];
   let last = 0;
   for await (const event of call.client.events({}, call.io.signal)) {
@@ -251,13 +277,6 @@ async function events(call: Call): Promise<0> {
     if (isOurs(event.name, event.fields)) print(event);
   }
   return EXIT.ok;
-}
-/** Candidates in full are for programs. */
-function brief(event: AdminEvent): AdminEvent {
-  const { candidates, ...fields } = event.fields;
-  if (!Array.isArray(candidates)) return event;
-  const all = (candidates as readonly CandidateReport[]).map(({ path, verdict }) => `${path} ${verdict}`);
-  return { ...event, fields: { ...fields, candidates: all.join(", ") } };
 }
 function isOurs(name: string, { code }: Readonly<Record<string, unknown>>): boolean {
   if (/^(wan|link|tunnel|nat|sdwan)\./.test(name)) return true;

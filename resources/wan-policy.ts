@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { routePrefix } from "./routing-values.ts";
 import { flag, hostname, integer, interfaceName, pattern, subdomain } from "./scalar.ts";
-import { dscp, siteName, slaShape } from "./wan-values.ts";
+import { dscp, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
 
 const PORTS_ERROR = "a port or a range of ports such as 443 or 5060-5090";
 const ports: z.ZodType<readonly [number, number], string | number> = z
@@ -16,7 +16,6 @@ const ports: z.ZodType<readonly [number, number], string | number> = z
   })
   .meta({ title: "port or range" });
 
-const PROTOCOL_ERROR = "tcp, udp, icmp, or a protocol number from 0 to 255";
 const protocol: z.ZodType<string, string | number> = z
   .union([z.enum(["tcp", "udp", "icmp"]), integer(0, 255)], { error: PROTOCOL_ERROR })
   .transform(String)

@@ -54,7 +54,7 @@ export const DSCP: Readonly<Record<string, number>> = {
   CS6: 48,
   CS7: 56,
 };
-const DSCP_ERROR = "a code point such as EF, AF41 or CS3, or a number from 0 to 63";
+export const DSCP_ERROR = "a code point such as EF, AF41 or CS3, or a number from 0 to 63";
 export const dscp: z.ZodType<number, string | number> = z
   .union([integer(0, 63), z.string().max(16)], { error: DSCP_ERROR })
   .transform((value, context): number => {
@@ -69,6 +69,12 @@ export const dscp: z.ZodType<number, string | number> = z
   .meta({ title: "DSCP" });
 export function dscpName(value: number): string {
   return Object.entries(DSCP).find(([, each]) => each === value)?.[0] ?? String(value);
+}
+
+export const PROTOCOL_ERROR = "tcp, udp, icmp, or a protocol number from 0 to 255";
+/** As text: a packet's, in a question. */
+export function isProtocol(text: string): boolean {
+  return ["tcp", "udp", "icmp"].includes(text) || (/^\d{1,3}$/.test(text) && Number(text) <= 255);
 }
 
 const LOSS_ERROR = 'a share such as "1%", or a number from 0 to 100';

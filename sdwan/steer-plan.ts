@@ -119,6 +119,10 @@ export interface ChoiceSpec {
   /** Sent nowhere (unreachable) while no candidate is alive, rather than by the main table. */
   readonly killSwitch: boolean;
 }
+/** A class of its own, as operators wrote it: not what a single link or the answers of a tunnel get. */
+export function isWholeClass({ id, policy }: Pick<ChoiceSpec, "id" | "policy">): boolean {
+  return id.startsWith(`${policy}→`);
+}
 
 export type Strategy = "lowest-latency" | "highest-bandwidth" | "most-reliable" | "lowest-cost" | "weighted";
 

@@ -1,5 +1,6 @@
 /** Bodies of the calls about SD-WAN. */
 import * as z from "zod";
+import { isProtocol, PROTOCOL_ERROR } from "../../resources/wan-values.ts";
 import type { PacketQuestion } from "../wan/words.ts";
 import type { MeasureRequest, RediscoverRequest, WhatIfRequest } from "./wan-api.ts";
 
@@ -10,7 +11,7 @@ export const EXPLAIN: z.ZodType<PacketQuestion> = z
   .strictObject({
     source: address,
     destination: address,
-    protocol: z.string().max(16).optional(),
+    protocol: z.string().max(16).refine(isProtocol, PROTOCOL_ERROR).optional(),
     port: z.int().min(1).max(65_535).optional(),
     dscp: z.int().min(0).max(63).optional(),
     ifname: z.string().max(15).optional(),

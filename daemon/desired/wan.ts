@@ -221,9 +221,13 @@ function rendezvous({ settings, layout, facts }: WanWorld): RendezvousSpec | und
 
 function conditionsOf({ layout, facts }: WanWorld): readonly DesiredCondition[] {
   const out: DesiredCondition[] = [];
-  for (const { name } of layout.sites.remotes) {
-    if (facts.keys === undefined || facts.shared.has(name)) continue;
-    const message = "its public key is none that a secret can be shared with";
+  for (const { name, cluster } of layout.sites.remotes) {
+    if (facts.keys === undefined) continue;
+    const isOurs = cluster.spec.connection.tunnel.wireGuard.publicKey === facts.keys.publicKey;
+    if (!isOurs && facts.shared.has(name)) continue;
+    const message = isOurs
+      ? `its publicKey is this site's own: write what novactl wan keys shows in ${name}`
+      : "its public key is none that a secret can be shared with";
     out.push({ code: "WAN_KEY", severity: "error", subject: `site/${name}`, message });
   }
   for (const policy of steered(layout)) {

@@ -1,6 +1,7 @@
 /** What links, tunnels, paths and choices say that an operator should know. */
 import type { Clock } from "../../base/clock.ts";
 import { after, type Instant, type Ms, seconds } from "../../base/unit.ts";
+import { isWholeClass } from "../../sdwan/steer-plan.ts";
 import type { TunnelReport } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "../desired/desired.ts";
 import type { Wan } from "../parts/wan.ts";
@@ -93,6 +94,7 @@ function links({ links: all, plan }: Wan): readonly DesiredCondition[] {
 }
 
 function paths({ paths: all, plan, choices: made }: Wan): readonly DesiredCondition[] {
+  const written = new Set((plan?.steer.choices ?? []).filter(isWholeClass).map(({ id }) => id));
   return (plan?.steer.paths ?? []).flatMap(({ id, usable }): readonly DesiredCondition[] => {
     const subject = `path/${id}`;
     const life = all.get(id)?.life;
@@ -103,8 +105,10 @@ function paths({ paths: all, plan, choices: made }: Wan): readonly DesiredCondit
     );
     const [first] = verdicts;
     if (first === undefined) return [];
-    const names = [...new Set(verdicts.map(({ choice }) => choice))];
-    const message = `${limitOf(first.why)}; bad for ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+    const names = [...new Set(verdicts.map(({ choice }) => choice))].filter((choice) => written.has(choice));
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+    const whom = names.length === 0 ? "" : `; bad for ${names.slice(0, 3).join(", ")}${more}`;
+    const message = `${limitOf(first.why)}${whom}`;
     return [{ code: "PATH_BAD", severity: "warning", subject, message }];
   });
 }
@@ -115,10 +119,11 @@ function limitOf(why: string): string {
 }
 
 function choices({ choices: made, plan }: Wan): readonly DesiredCondition[] {
-  return (plan?.steer.choices ?? []).flatMap(({ id, candidates, killSwitch }): readonly DesiredCondition[] => {
-    const report = made.get(id);
+  return (plan?.steer.choices ?? []).filter(isWholeClass).flatMap((choice): readonly DesiredCondition[] => {
     // Lanes of single links are lost with their links, and nothing that has another way.
-    if (report?.state !== "none" || candidates.length === 0 || id.includes("@") || id.startsWith("nv")) return [];
+    const { id, candidates, killSwitch } = choice;
+    const report = made.get(id);
+    if (report?.state !== "none" || candidates.length === 0) return [];
     const then = killSwitch ? "; its traffic is refused" : "";
     return [{ code: "NO_PATH", severity: "error", subject: `choice/${id}`, message: `${report.why}${then}` }];
   });

@@ -5,7 +5,7 @@
  */
 import { contains, formatIp, type Ip, isIpv4, isLinkLocal, type Prefix, parsePrefix } from "../../base/address.ts";
 import type { ClassMatch, ClassSpec } from "../underlay-plan.ts";
-import { PORTED, protocolNumbers } from "./match.ts";
+import { PORTED, protocolName, protocolNumbers } from "./match.ts";
 
 export interface Question {
   readonly source: Ip;
@@ -105,7 +105,7 @@ const LOOKS: readonly Look[] = [
     const numbers = protocolNumbers(protocols, [isIpv4(source) ? 1 : 58]);
     return verdict(
       protocol !== undefined && numbers.includes(protocol),
-      `protocol ${protocol ?? "unknown"}`,
+      `protocol ${protocolName(protocol)}`,
       protocols,
     );
   },
@@ -118,7 +118,7 @@ const LOOKS: readonly Look[] = [
     return verdict(
       inside,
       `port ${destinationPort ?? "unknown"}`,
-      ports.map(([first, last]) => `${first}-${last}`),
+      ports.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)),
     );
   },
   ({ dscp }, question) => number("DSCP", dscp, question.dscp),

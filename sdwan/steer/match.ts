@@ -44,6 +44,11 @@ export function protocolNumbers(names: readonly string[], icmp: readonly number[
   return [...new Set(names.flatMap((name) => (name === "icmp" ? icmp : [protocolNumber(name)])))];
 }
 
+export function protocolName(number: number | undefined): string {
+  if (number === undefined) return "unknown";
+  return ({ [TCP]: "tcp", [UDP]: "udp", [ICMP]: "icmp", [ICMP6]: "icmp" } as const)[number] ?? String(number);
+}
+
 export function interfaceText(ifname: string): string {
   // A trailing asterisk would be a wildcard.
   if (!/^[^"\s/*\\]{1,15}$/.test(ifname)) throw new TypeError(`not an interface's name: ${ifname}`);

@@ -216,6 +216,13 @@ describe("novactl events", () => {
     expect(exit).toBe(EXIT.notRunning);
     expect(err).toContain("went away");
   });
+  it("names candidates and their verdicts; their figures are for -o json", async () => {
+    const candidates = [{ path: "isp1>madrid/isp1", verdict: "good", figures: { mos: 4.4 } }];
+    await using here = await new FakeDaemon().listen();
+    here.events.emit("wan.moved", { choice: "voice→madrid", candidates });
+    expect((await here.novactl(["events", "--limit", "1"])).out).toContain('candidates="isp1>madrid/isp1 good"\n');
+    expect((await here.novactl(["events", "--limit", "1", "-o", "json"])).out).toContain('"mos":4.4');
+  });
 });
 
 describe("novactl doctor and cleanup", () => {

@@ -67,7 +67,11 @@ describe("novactl wan", () => {
     expect(out).toMatch(/isp2>madrid\/isp1 +1 +dead .* no answer for 3 probes\n/);
     expect(out).toContain("link lte is no candidate: reserved for office\n");
     expect((await daemon.novactl(["wan", "explain", "10.1.0.5"])).exit).toBe(EXIT.usage);
-    expect((await daemon.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9", "udp", "x"])).exit).toBe(EXIT.usage);
+    expect((await daemon.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9", "UDP", "5060", "EF"])).exit).toBe(EXIT.ok);
+    for (const wrong of ["sip", "udp x", "udp 0", "udp 5060 FE", "udp 5060 EF more"]) {
+      const asked = await daemon.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9", ...wrong.split(" ")]);
+      expect([asked.exit, asked.err]).toEqual([EXIT.usage, expect.stringContaining(wrong.split(" ").at(-1) ?? "")]);
+    }
   });
   it("keys, measure, rediscover", async () => {
     expect((await daemon.novactl(["wan", "keys"])).out).toContain(
@@ -76,6 +80,29 @@ describe("novactl wan", () => {
     expect((await daemon.novactl(["wan", "measure", "isp1"])).out).toContain("measuring isp1");
     expect((await daemon.novactl(["wan", "measure"])).exit).toBe(EXIT.usage);
     expect((await daemon.novactl(["wan", "rediscover"])).out).toContain("every link");
+  });
+  it("names choose among links, paths and policies; a name that is none is said to be", async () => {
+    const { out } = await daemon.novactl(["wan", "links", "isp2"]);
+    expect(lines(out).map((line) => columns(line)[0])).toEqual(["LINK", "isp2"]);
+    expect(lines((await daemon.novactl(["wan", "paths", "internet"])).out)).toHaveLength(2);
+    const voice = JSON.parse((await daemon.novactl(["wan", "policies", "voice", "-o", "json"])).out) as unknown;
+    expect(voice).toHaveLength(1);
+    const refused = await daemon.novactl(["wan", "paths", "madird"]);
+    expect([refused.exit, refused.err]).toEqual([
+      EXIT.failed,
+      "novactl: error: this site has no link, site or path madird [NOT_FOUND]\n  hint: did you mean madrid?\n",
+    ]);
+    for (const word of ["flows", "events", "keys", "what-if"])
+      expect((await daemon.novactl(["wan", word, "isp1"])).exit).toBe(EXIT.usage);
+  });
+  it("paths carry classes, not the lanes of answers, whatever the device is called", async () => {
+    const carries = ["voice→madrid", "voice@isp1→madrid", "nvberlinfkzl4-0→madrid", "nv-isp1-0→madrid"];
+    const [first, ...rest] = WAN_STATUS.paths;
+    if (first === undefined) throw new TypeError("no path");
+    await using here = await new FakeDaemon({
+      wan: () => ({ ...WAN_STATUS, paths: [{ ...first, carries }, ...rest] }),
+    }).listen();
+    expect(columns(lines((await here.novactl(["wan", "paths"])).out)[1])).toContain("voice");
   });
   it("as JSON", async () => {
     const json = async (...words: readonly string[]): Promise<unknown> =>

@@ -86,6 +86,12 @@ describe("admin API over its Unix socket", () => {
     expect((refused.body as Refusal).message).toContain("dryrun");
     expect((await call("POST", "/v1/apply", "{no json")).status).toBe(400);
   });
+  it("no word of a question reaches the processes that they cannot read", async () => {
+    const packet = { source: "10.1.0.5", destination: "10.2.0.9" };
+    const asking = (protocol: string) => call("POST", "/v1/wan/explain", JSON.stringify({ ...packet, protocol }));
+    for (const protocol of ["udp", "icmp", "255"]) expect((await asking(protocol)).status).toBe(200);
+    for (const protocol of ["sip", "UDP", "256", "-1", "1.5", ""]) expect((await asking(protocol)).status).toBe(400);
+  });
   it("refused documents are 422 with their places", async () => {
     const { status, body } = await call("POST", "/v1/apply", JSON.stringify({ documents: "bad", source: "f.yaml" }));
     expect(status).toBe(422);

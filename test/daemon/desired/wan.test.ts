@@ -2,7 +2,17 @@
 import { describe, expect, it } from "vitest";
 import type { WanPlan } from "../../../daemon/desired/wan.ts";
 import type { CandidateSpec, ChoiceSpec } from "../../../sdwan/steer-plan.ts";
-import { DOCUMENTS, link, linkReport, policy, remote, tunnelReports, type WantedFrom, wanted } from "./wan-world.ts";
+import {
+  DOCUMENTS,
+  link,
+  linkReport,
+  PUBLIC_KEYS,
+  policy,
+  remote,
+  tunnelReports,
+  type WantedFrom,
+  wanted,
+} from "./wan-world.ts";
 
 const planOf = (from?: WantedFrom): WanPlan => {
   const { plan } = wanted(from).wish;
@@ -342,5 +352,19 @@ describe("users", () => {
     const unknown = of(["nobody-here"]);
     expect(unknown.plan?.underlay.classes[0]?.match.users).toEqual([4_294_967_294]);
     expect(unknown.conditions.map(({ code }) => code)).toEqual(["WAN_INCOMPLETE"]);
+  });
+});
+
+describe("keys", () => {
+  it("a site that is given our own public key is named: WireGuard would drop it without a word", () => {
+    const keys = { privateKey: "own", publicKey: PUBLIC_KEYS.madrid };
+    expect(wanted({ facts: { keys } }).wish.conditions).toEqual([
+      {
+        code: "WAN_KEY",
+        severity: "error",
+        subject: "site/madrid",
+        message: "its publicKey is this site's own: write what novactl wan keys shows in madrid",
+      },
+    ]);
   });
 });

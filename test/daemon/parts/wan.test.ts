@@ -15,7 +15,7 @@ import { decodeRecord } from "../../../sdwan/choose/record.ts";
 import type { Decision, PathReport } from "../../../sdwan/steer-plan.ts";
 import type { TunnelReport } from "../../../sdwan/underlay-plan.ts";
 import { controlWorld, Forgetful, VirtualClock } from "../control-world.ts";
-import { DOCUMENTS, linkReport, loaded, SETTINGS, tunnelReports } from "../desired/wan-world.ts";
+import { DOCUMENTS, linkReport, loaded, policy, SETTINGS, tunnelReports } from "../desired/wan-world.ts";
 import { CANDIDATES, FIGURES } from "../wan-answers.ts";
 import { API, type Document } from "../world.ts";
 
@@ -280,6 +280,24 @@ describe("what is found out", () => {
     expect(messages()).toEqual(["loss over 1 %; bad for voice→madrid"]);
     await bad("5.9");
     expect(names().filter((name) => name === "condition.raised")).toHaveLength(1);
+  });
+  it("conditions speak of the policies alone, whatever these are called", async () => {
+    const { pulse, report, control, clock, reconfigure } = await world();
+    reconfigure(text([...SMALL, policy("nvr", {}, { match: { ports: [554] } })]));
+    await report();
+    pulse.say({ kind: "path", report: pathReport("isp1>madrid/isp1", { kind: "alive" }) });
+    const none = { chosen: undefined, state: "none", why: "none alive", since: 0, moves: 0 } as const;
+    const candidates = CANDIDATES.map((each) => ({ ...each, verdict: "bad" as const, why: "loss 3 % over 2 %" }));
+    for (const id of ["nv-isp1-0→madrid", "voice→madrid", "nvr→madrid"])
+      pulse.say({ kind: "choice", report: { id, ...none, candidates } });
+    for (let passed = 0; passed < 5; passed++) await clock.pass(3_000);
+    const subjects = control.conditions.list.map(({ code, subject }) => `${code} ${subject}`);
+    expect(subjects).toEqual([
+      "NO_PATH choice/nvr→madrid",
+      "NO_PATH choice/voice→madrid",
+      "PATH_BAD path/isp1>madrid/isp1",
+    ]);
+    expect(control.conditions.list.at(-1)?.message).toBe("loss over 2 %; bad for voice→madrid, nvr→madrid");
   });
   it("what was measured is handed to the records", async () => {
     const { pulse, report, recorded } = await world();
