@@ -7,6 +7,9 @@
  * the next ones are tried (prediction).  If not, and the other side is easy, the hard end opens many ports towards the easy
  * one, which tries ports at random until one of them is open (birthday): with 256 open ports, half of all attempts need
  * less than 180 tries.  Bounded, for a gateway's table of flows is a thing of its owner: 256 ports, 1,024 tries.
+ *
+ * The other end may lie about where it is, and a check may be an old one that a stranger says again: each place is sent
+ * 30 checks at most, and a place that is known by a check alone a few.
  */
 import { after, earliest, type Instant, ms } from "../../base/unit.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
@@ -26,6 +29,10 @@ export interface AttemptSpec {
   };
   /** In [0, 1). */
   readonly random: () => number;
+  /** false: the device must keep its port, since another peer would lose it; true by default. */
+  readonly mayMove?: boolean;
+  /** Ports of this host that are not free. */
+  readonly taken?: (port: number) => boolean;
 }
 
 export interface Check {
@@ -41,6 +48,8 @@ export interface Way {
 
 interface Target extends Check {
   readonly found: Found;
+  /** Checks that it is sent yet. */
+  left: number;
 }
 
 export class Attempt {
@@ -50,6 +59,8 @@ export class Attempt {
   readonly #sprayFrom: readonly number[];
   readonly #guessAt: StunAddress | undefined;
   #guesses = 0;
+  #rounds = 0;
+  #strangers = 0;
   #roundAt: Instant;
   #sprayAt: Instant | undefined;
   #sprayed = 0;
@@ -64,18 +75,20 @@ export class Attempt {
     this.#until = after(now, DURATION);
     this.#roundAt = now;
     const { localPort, own, theirs } = spec;
-    for (const { at, kind } of theirs.candidates) this.#add({ to: at, fromPort: localPort, found: kind });
+    for (const { at, kind } of theirs.candidates.slice(0, MOST_CANDIDATES))
+      this.#add({ to: at, fromPort: localPort, found: kind, left: MOST_CHECKS });
     const mapped = theirs.candidates.find(({ kind }) => kind === "mapped")?.at;
     const [hardHere, hardThere] = [isHard(own.mapping), isHard(theirs.mapping)];
     if (mapped !== undefined && theirs.step !== undefined && hardThere) {
       for (let index = 1; index <= PREDICTED; index++) {
         const port = mapped.port + theirs.step * index;
         if (port > 0 && port < 65_536)
-          this.#add({ to: { ip: mapped.ip, port }, fromPort: localPort, found: "predicted" });
+          this.#add({ to: { ip: mapped.ip, port }, fromPort: localPort, found: "predicted", left: MOST_CHECKS });
       }
     }
     const birthday = mapped !== undefined && theirs.step === undefined && hardHere !== hardThere;
-    this.#sprayFrom = birthday && hardHere ? portsAtRandom(OPENED, spec.random) : [];
+    this.#sprayFrom =
+      birthday && hardHere && spec.mayMove !== false ? portsAtRandom(OPENED, spec.random, spec.taken) : [];
     this.#sprayAt = this.#sprayFrom.length > 0 ? now : undefined;
     this.#guessAt = birthday && hardThere ? mapped : undefined;
     // The other end opens its ports first.
@@ -89,6 +102,10 @@ export class Attempt {
   get ports(): ReadonlySet<number> {
     return new Set([this.#spec.localPort, ...this.#sprayFrom]);
   }
+  /** Places that a round of checks goes to. */
+  get targets(): number {
+    return this.#targets.length;
+  }
   get due(): Instant | undefined {
     if (this.#result !== undefined) return undefined;
     return [this.#roundAt, this.#sprayAt, this.#guessAtTime, this.#takeAt].reduce<Instant | undefined>(
@@ -97,15 +114,16 @@ export class Attempt {
     );
   }
 
-  wake(now: Instant): readonly Check[] {
+  /** `slower`: than usual, where many attempts share a line. */
+  wake(now: Instant, slower = 1): readonly Check[] {
     if (this.#result !== undefined) return [];
     if (this.#takeAt !== undefined && now >= this.#takeAt) this.#result = this.#way;
     else if (now >= this.#until) this.#result = this.#way ?? "failed";
     if (this.#result !== undefined) return [];
     const checks: Check[] = [];
     if (now >= this.#roundAt) {
-      checks.push(...this.#targets);
-      this.#roundAt = after(now, ROUND);
+      for (const target of this.#targets) if (target.left-- > 0) checks.push(target);
+      this.#roundAt = after(now, ms((this.#rounds++ < EAGER_ROUNDS ? ROUND : LATE_ROUND) * slower));
     }
     if (this.#sprayAt !== undefined && now >= this.#sprayAt) checks.push(...this.#spray(now));
     if (this.#guessAtTime !== undefined && now >= this.#guessAtTime) checks.push(...this.#guess(now));
@@ -127,7 +145,12 @@ export class Attempt {
   asked(from: StunAddress, port: number, now: Instant): void {
     if (this.#result !== undefined) return;
     const found = this.#sprayFrom.includes(port) || this.#guessAt?.ip === from.ip ? "birthday" : "mapped";
-    if (this.#add({ to: from, fromPort: port, found })) this.#roundAt = now;
+    const isStranger = !this.#spec.theirs.candidates.some(({ at }) => at.ip === from.ip);
+    if (isStranger && this.#strangers >= MOST_STRANGERS) return;
+    const left = isStranger ? STRANGER_CHECKS : MOST_CHECKS;
+    if (!this.#add({ to: from, fromPort: port, found, left })) return;
+    if (isStranger) this.#strangers++;
+    this.#roundAt = now;
   }
 
   #add(target: Target): boolean {
@@ -180,9 +203,16 @@ function same(a: Check, b: Check): boolean {
   return a.fromPort === b.fromPort && endpointOf(a.to) === endpointOf(b.to);
 }
 
-function portsAtRandom(count: number, random: () => number): readonly number[] {
+function portsAtRandom(
+  count: number,
+  random: () => number,
+  taken: (port: number) => boolean = () => false,
+): readonly number[] {
   const ports = new Set<number>();
-  while (ports.size < count) ports.add(FIRST_PORT + Math.floor(random() * (65_536 - FIRST_PORT)));
+  while (ports.size < count) {
+    const port = FIRST_PORT + Math.floor(random() * (65_536 - FIRST_PORT));
+    if (!taken(port)) ports.add(port);
+  }
   return [...ports];
 }
 
@@ -197,6 +227,12 @@ const RANK: Readonly<Record<Found, number>> = {
 };
 const DURATION = ms(6000);
 const ROUND = ms(100);
+const LATE_ROUND = ms(400);
+const EAGER_ROUNDS = 20;
+const MOST_CHECKS = 30;
+const MOST_STRANGERS = 4;
+const STRANGER_CHECKS = 8;
+const MOST_CANDIDATES = 8;
 const TICK = ms(10);
 const WAIT_FOR_BETTER = ms(50);
 const PREDICTED = 20;

@@ -18,6 +18,8 @@ export interface MeetingView {
   /** The site that may carry, and whether its own tunnel on the device works. */
   readonly relay: { readonly site: string; readonly works: boolean } | undefined;
   readonly listenPort: number;
+  /** false: another peer of the device would lose its way if the device's port moved; true by default. */
+  readonly mayMove?: boolean;
 }
 
 export interface OwnEnd {
@@ -32,15 +34,26 @@ export class Meeting {
   #theirs: OfferedTunnel | undefined;
   #heardAt: Instant | undefined;
   #attempt: Attempt | undefined;
+  #attemptAt: Instant | undefined;
+  /** What was known of them when it began. */
+  #attemptFor = "";
+  /** Attempts that may begin, as of a time. */
+  #left = BURST;
+  #leftAt: Instant | undefined;
+  /** Found since there was a handshake last. */
+  #ways = 0;
   /** Ours, and the last one of theirs that was followed. */
   #number = 0;
   #followed = 0;
   #nextAt: Instant | undefined;
   #pause: Ms = FIRST_PAUSE;
   readonly #random: () => number;
+  readonly #taken: (port: number) => boolean;
 
-  constructor(random: () => number) {
+  /** `taken`: ports of this host that are not free. */
+  constructor(random: () => number, taken: (port: number) => boolean = () => false) {
     this.#random = random;
+    this.#taken = taken;
   }
 
   get attempt(): Attempt | undefined {
@@ -51,6 +64,10 @@ export class Meeting {
   }
   get direct(): boolean {
     return this.#view?.direct === true;
+  }
+  /** How the other end's gateway maps, by its own word; undefined = it has said nothing. */
+  get theirMapping(): Mapping | undefined {
+    return this.#theirs?.mapping;
   }
   /** When `wake` has something to decide. */
   get due(): Instant | undefined {
@@ -64,6 +81,7 @@ export class Meeting {
     if (view.direct) {
       this.#attempt = undefined;
       this.#pause = FIRST_PAUSE;
+      this.#ways = 0;
       this.#nextAt = undefined;
     } else this.#nextAt ??= after(now, PATIENCE);
     return before?.direct !== view.direct;
@@ -82,11 +100,13 @@ export class Meeting {
     this.#theirs = theirs;
     this.#heardAt = now;
     const moved = JSON.stringify(before?.candidates) !== JSON.stringify(theirs.candidates);
-    if (theirs.attempt <= this.#followed) {
+    // Offers come in their order; one that counts from the beginning again has been restarted.
+    const begins = theirs.attempt !== this.#followed && theirs.attempt > 0;
+    this.#followed = theirs.attempt;
+    if (!begins) {
       if (moved) this.#anew(now);
       return before?.direct !== theirs.direct;
     }
-    this.#followed = theirs.attempt;
     if (!this.direct) this.#begin(now);
     return true;
   }
@@ -96,20 +116,23 @@ export class Meeting {
     const result = this.#attempt?.result;
     if (result !== undefined) {
       this.#attempt = undefined;
-      this.#nextAt = after(now, result === "failed" ? this.#pause : HANDSHAKE);
-      if (result === "failed") {
-        this.#pause = ms(Math.min(this.#pause * 2, LONGEST_PAUSE));
-        return { failed: true };
-      }
-      return { way: result };
+      const failed = result === "failed";
+      // A second way within one silence: checks pass here, and WireGuard does not.
+      const patient = failed || this.#ways++ > 0;
+      this.#nextAt = after(now, patient ? this.#pause : HANDSHAKE);
+      if (patient) this.#pause = ms(Math.min(this.#pause * 2, LONGEST_PAUSE));
+      return failed ? { failed } : { way: result };
     }
     if (this.#attempt !== undefined || this.direct || this.#nextAt === undefined || now < this.#nextAt) return {};
     if (!this.#canMeet()) {
       this.#nextAt = after(now, this.#pause);
       return {};
     }
+    if (!this.#begin(now)) {
+      this.#nextAt = after(now, this.#pause);
+      return {};
+    }
     this.#number++;
-    this.#begin(now);
     return { begun: true };
   }
 
@@ -133,13 +156,31 @@ export class Meeting {
     if (!this.direct && this.#attempt === undefined) this.#nextAt = after(now, SOON);
   }
 
-  #begin(now: Instant): void {
+  #begin(now: Instant): boolean {
     const theirs = this.#theirs;
-    if (theirs === undefined || this.#view === undefined) return;
-    this.#attempt = new Attempt(
-      { localPort: this.#view.listenPort, own: this.#own, theirs, random: this.#random },
-      now,
-    );
+    if (theirs === undefined || this.#view === undefined) return false;
+    const { mapping, step, candidates } = theirs;
+    const about = JSON.stringify([mapping, step, candidates]);
+    // Both began at the same time: ports that are open already would be opened for nothing.
+    const young = this.#attemptAt !== undefined && since(this.#attemptAt, now) < YOUNG;
+    if (this.#attempt !== undefined && young && about === this.#attemptFor) return true;
+    if (!this.#mayBegin(now)) return false;
+    this.#attemptAt = now;
+    this.#attemptFor = about;
+    const { listenPort, mayMove } = this.#view;
+    const [own, random, taken] = [this.#own, this.#random, this.#taken];
+    const spec = { localPort: listenPort, own, theirs, random, mayMove: mayMove !== false, taken };
+    this.#attempt = new Attempt(spec, now);
+    return true;
+  }
+
+  #mayBegin(now: Instant): boolean {
+    const passed = since(this.#leftAt ?? now, now);
+    this.#left = Math.min(BURST, this.#left + passed / REFILL);
+    this.#leftAt = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
   }
 
   /** Two ends that are both hard, and count by no rule, do not find each other. */
@@ -158,3 +199,6 @@ const HANDSHAKE = seconds(5);
 const FIRST_PAUSE = seconds(10);
 const LONGEST_PAUSE = seconds(600);
 const SILENT = seconds(60);
+const YOUNG = seconds(2);
+const BURST = 8;
+const REFILL = seconds(30);

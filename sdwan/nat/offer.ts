@@ -7,6 +7,7 @@ import { formatIp, isIpv4, parseIp } from "../../base/address.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
+import { isCallable } from "./callable.ts";
 
 export interface Offer {
   readonly from: string;
@@ -121,7 +122,8 @@ function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (read.length < candidates.length) return undefined;
   const at = typeof seen === "string" ? parseEndpoint(seen) : undefined;
   if (seen !== undefined && at === undefined) return undefined;
-  return { link, peerLink, dscp, candidates: read, mapping: known, step, attempt, direct, seen: at };
+  const callable = read.filter((each) => isCallable(each.at));
+  return { link, peerLink, dscp, candidates: callable, mapping: known, step, attempt, direct, seen: at };
 }
 
 function candidateOf(value: unknown): OfferedCandidate | undefined {

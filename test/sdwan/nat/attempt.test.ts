@@ -197,6 +197,39 @@ describe("an attempt of two ends to meet", () => {
       for (const way of meet("easy", "easy", { loss: 0.3, seed, late: 500 }).ways) expect(way).not.toBe("failed");
   });
 
+  test("checks that come from elsewhere than the other end said draw few of ours: they may be old ones, said again", () => {
+    const mapped: OfferedCandidate = { at: { ip: ipv4("203.0.113.12"), port: 40_001 }, kind: "mapped" };
+    const theirs = { mapping: "endpoint-independent", step: undefined, candidates: [mapped] } as const;
+    const attempt = new Attempt(
+      { localPort: PORT, own: { mapping: "endpoint-independent" }, theirs, random: () => 0.5 },
+      instant(0),
+    );
+    let astray = 0;
+    let meant = 0;
+    for (let now = 0; now < 6_000; now += 10) {
+      attempt.asked({ ip: ipv4(`198.18.0.${(now / 10) % 256}`), port: 53 }, PORT, instant(now));
+      for (const { to } of attempt.wake(instant(now))) {
+        if (to.ip === mapped.at.ip) meant++;
+        else astray++;
+      }
+    }
+    expect(astray).toBeGreaterThan(0);
+    expect(astray).toBeLessThanOrEqual(40);
+    expect(meant).toBeGreaterThan(20);
+    expect(meant).toBeLessThan(60);
+  });
+
+  test("a port that others need is not left: no ports are opened then, nor any that is taken", () => {
+    const mapped: OfferedCandidate = { at: { ip: ipv4("203.0.113.12"), port: 40_001 }, kind: "mapped" };
+    const theirs = { mapping: "endpoint-independent", step: undefined, candidates: [mapped] } as const;
+    const spec = { localPort: PORT, own: { mapping: "address-dependent" }, theirs, random: randomFrom(3) } as const;
+    const free = new Attempt({ ...spec, taken: (port) => port % 2 === 0 }, instant(0));
+    expect(free.ports.size).toBe(257);
+    expect([...free.ports].filter((port) => port % 2 === 0)).toEqual([PORT]);
+    const bound = new Attempt({ ...spec, mayMove: false }, instant(0));
+    expect(bound.ports.size).toBe(1);
+  });
+
   test("a nearer way that answers a moment later is taken", () => {
     const near: StunAddress = { ip: ipv4("192.168.1.20"), port: PORT };
     const far: StunAddress = { ip: ipv4("203.0.113.12"), port: 40_001 };

@@ -31,8 +31,8 @@ function begun(meeting: Meeting, from: number, to: number): readonly Instant[] {
   return times;
 }
 
-function met(): Meeting {
-  const meeting = new Meeting(() => 0.5);
+function met(random = () => 0.5): Meeting {
+  const meeting = new Meeting(random);
   meeting.look(view, instant(0));
   meeting.own(own, instant(0));
   meeting.heard(theirs, instant(0));
@@ -62,6 +62,59 @@ describe("a meeting of two ends", () => {
     const first = meeting.attempt;
     expect(meeting.heard({ ...theirs, attempt: 1 }, instant(200))).toBe(false);
     expect(meeting.attempt).toBe(first);
+  });
+
+  test("a restarted end counts its attempts from the beginning, and is followed all the same", () => {
+    const meeting = met();
+    meeting.heard({ ...theirs, attempt: 37 }, instant(100));
+    begun(meeting, 100, 8_000);
+    expect(meeting.attempt).toBeUndefined();
+    meeting.heard({ ...theirs, attempt: 0 }, instant(8_000));
+    expect(meeting.attempt).toBeUndefined();
+    meeting.heard({ ...theirs, attempt: 1 }, instant(9_000));
+    expect(meeting.attempt).toBeDefined();
+  });
+
+  test("two ends that begin at the same time: none throws away the ports that it has opened", () => {
+    const meeting = met();
+    begun(meeting, 0, 2_100);
+    const mine = meeting.attempt;
+    expect(mine).toBeDefined();
+    meeting.heard({ ...theirs, attempt: 1 }, instant(2_150));
+    expect(meeting.attempt).toBe(mine);
+  });
+
+  test("whatever another site says, it makes us send no more than so much", () => {
+    const meeting = met(Math.random);
+    let checks = 0;
+    let attempts = 0;
+    let last: unknown;
+    // Another number and another victim every 50 ms, for an hour.
+    for (let now = 3_000; now < 3_603_000; now += 50) {
+      const victims = Array.from({ length: 12 }, (_, index) => ({
+        at: { ip: ipOf(`198.18.${index}.${(now / 50) % 256}`), port: 53 },
+        kind: "mapped" as const,
+      }));
+      meeting.heard({ ...theirs, mapping: "address-dependent", candidates: victims, attempt: now }, instant(now));
+      meeting.wake(instant(now));
+      if (meeting.attempt !== last) attempts++;
+      last = meeting.attempt;
+      checks += meeting.attempt?.wake(instant(now)).length ?? 0;
+    }
+    expect(attempts).toBeLessThan(2 * 130);
+    expect(checks / 3600).toBeLessThan(100);
+  });
+
+  test("ways that answer checks and lead to no handshake are tried ever more seldom, too", () => {
+    const meeting = met();
+    const times: number[] = [];
+    for (let now = 0; now < 3_600_000; now += 50) {
+      for (const check of meeting.attempt?.wake(instant(now)) ?? []) meeting.attempt?.answered(check, instant(now));
+      if (meeting.wake(instant(now)).begun === true) times.push(now);
+    }
+    expect(times.length).toBeGreaterThan(4);
+    expect(times.length).toBeLessThan(20);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeLessThan(7_000);
   });
 
   test("never while the direct way works", () => {

@@ -42,6 +42,16 @@ describe("offers between sites", () => {
     expect(readOffer(writeOffer(first))).toEqual({ ok: true, value: first });
   });
 
+  test("candidates that no host can have are left out: what is sent there would come to those whom nobody meant", () => {
+    const foul = ["127.0.0.1:53", "0.0.0.0:9", "224.0.0.251:5353", "255.255.255.255:9", "169.254.169.254:80"];
+    const foul6 = ["[::1]:53", "[::]:9", "[ff02::1]:5353", "[fe80::1]:9", "[::ffff:127.0.0.1]:9"];
+    const text = writeOffer(offer).replace('"203.0.113.11:51820","mapped"', (each) =>
+      [each, ...[...foul, ...foul6].map((at) => `"${at}","mapped"`)].join("],["),
+    );
+    expect(text).toContain("ff02::1");
+    expect(readOffer(text)).toEqual({ ok: true, value: offer });
+  });
+
   test("the most that is sent together fits a tunnel's packet", () => {
     const name = "a".repeat(40);
     const candidate = {
