@@ -16,7 +16,7 @@ import { endpointOf, type Offer, type OfferedTunnel, parseEndpoint } from "../of
 import { Checks } from "./checks.ts";
 import { type LinkSight, Ports } from "./ports.ts";
 import type { RawUdp } from "./raw-udp.ts";
-import { Rendezvous } from "./rendezvous.ts";
+import { Rendezvous, RendezvousMemory } from "./rendezvous.ts";
 
 export interface TraversalParts {
   readonly loop: Loop;
@@ -44,7 +44,7 @@ export class Traversal implements Disposable {
   readonly #parts: TraversalParts;
   readonly #ports: Ports;
   readonly #resolver: Resolver;
-  readonly #epoch: number;
+  readonly #memory: RendezvousMemory;
   readonly #seats = new Map<string, Seat>();
   /** Site → when our words go out again, and how often they have. */
   readonly #say = new Map<string, { at: Instant; times: number }>();
@@ -54,13 +54,15 @@ export class Traversal implements Disposable {
   #checks: Checks<Seat> | undefined;
   #met: string | undefined;
   #openAt: Instant | undefined;
+  /** Why the rendezvous cannot be opened, as it was told. */
+  #blocked: string | undefined;
   #lookAt: Instant;
   #alarm: Disposable | undefined;
 
   constructor(parts: TraversalParts) {
     this.#parts = parts;
     const { loop } = parts;
-    this.#epoch = parts.wall();
+    this.#memory = new RendezvousMemory(parts.wall());
     this.#lookAt = loop.now();
     this.#resolver = new Resolver(loop, () => this.#serversChanged());
     this.#ports = new Ports({
@@ -120,6 +122,7 @@ export class Traversal implements Disposable {
 
   #open(): void {
     const plan = this.#plan;
+    this.#openAt = undefined;
     if (plan?.rendezvous === undefined) return;
     const { loop, event } = this.#parts;
     try {
@@ -127,15 +130,19 @@ export class Traversal implements Disposable {
         loop,
         site: plan.site,
         spec: plan.rendezvous,
-        epoch: this.#epoch,
+        memory: this.#memory,
         offered: (offer) => this.#offered(offer),
+        unheard: (site) => this.#tell(site),
       });
     } catch (error) {
       // Somebody else's port: tunnels with known endpoints need nobody's help.
       if (!(error instanceof Fault)) throw error;
-      event("wan.rendezvous-failed", { why: error.message, level: "error" });
+      if (this.#blocked !== error.message) event("wan.rendezvous-failed", { why: error.message, level: "error" });
+      this.#blocked = error.message;
+      this.#openAt = after(loop.now(), OPEN_AGAIN);
+      return;
     }
-    this.#openAt = this.#rendezvous === undefined ? after(loop.now(), OPEN_AGAIN) : undefined;
+    this.#blocked = undefined;
   }
 
   #replan(): void {

@@ -1,0 +1,128 @@
+/** Offers between two sites on loopback addresses: what a restart, a change of plan and a wrong clock do to them. */
+import { afterEach, describe, expect, test } from "vitest";
+import { ipOf } from "../../../../base/address.ts";
+import { SILENT } from "../../../../base/log.ts";
+import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
+import { openUdp } from "../../../../netstack/kernel/sockets.ts";
+import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
+import { Rendezvous, RendezvousMemory } from "../../../../sdwan/nat/driver/rendezvous.ts";
+import type { OfferedTunnel } from "../../../../sdwan/nat/offer.ts";
+
+const loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
+const key = "ab".repeat(32);
+const tunnel: OfferedTunnel = {
+  link: "isp1",
+  peerLink: "isp1",
+  dscp: 0,
+  candidates: [],
+  mapping: "none",
+  step: undefined,
+  attempt: 0,
+  direct: false,
+  seen: undefined,
+};
+const open: Rendezvous[] = [];
+afterEach(() => {
+  for (const each of open.splice(0)) each[Symbol.dispose]();
+});
+
+interface End {
+  readonly rendezvous: Rendezvous;
+  readonly heard: number[];
+  readonly unheard: string[];
+}
+
+const port = freePort();
+const ADDRESSES = { berlin: "127.77.1.1", paris: "127.77.2.1" } as const;
+type Site = keyof typeof ADDRESSES;
+
+function end(site: Site, memory: RendezvousMemory): End {
+  const other = site === "berlin" ? "paris" : "berlin";
+  const heard: number[] = [];
+  const unheard: string[] = [];
+  const rendezvous = new Rendezvous({
+    loop,
+    site,
+    memory,
+    spec: { local: ADDRESSES[site], port, sites: { [other]: { address: ADDRESSES[other], key } } },
+    offered: ({ tunnels }) => heard.push(...tunnels.map(({ attempt }) => attempt)),
+    unheard: (who) => unheard.push(who),
+  });
+  open.push(rendezvous);
+  return { rendezvous, heard, unheard };
+}
+
+function say({ rendezvous }: End, to: Site, attempt: number): void {
+  rendezvous.send(to, [{ ...tunnel, attempt }]);
+  for (let turn = 0; turn < 4; turn++) loop.turn(false);
+}
+
+/** Each hears the other, until words count. */
+function acquaint(berlin: End, paris: End): void {
+  for (let round = 0; round < 2; round++) {
+    say(berlin, "paris", 0);
+    say(paris, "berlin", 0);
+  }
+}
+
+describe("offers", () => {
+  test("count from when the other end is known to have heard us", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    say(berlin, "paris", 1);
+    expect(paris).toMatchObject({ heard: [], unheard: ["berlin"] });
+    say(paris, "berlin", 2);
+    expect(berlin).toMatchObject({ heard: [2], unheard: [] });
+    say(berlin, "paris", 3);
+    expect(paris.heard).toEqual([3]);
+  });
+
+  test("go on counting when a change of the plan opens the socket anew", () => {
+    const memory = new RendezvousMemory(100);
+    const [first, paris] = [end("berlin", memory), end("paris", new RendezvousMemory(100))];
+    acquaint(first, paris);
+    for (let n = 0; n < 20; n++) say(first, "paris", 5);
+    first.rendezvous[Symbol.dispose]();
+    open.splice(open.indexOf(first.rendezvous), 1);
+    loop.turn(false);
+    const second = end("berlin", memory);
+    paris.heard.length = 0;
+    say(second, "paris", 9);
+    expect(paris.heard).toEqual([9]);
+  });
+
+  test("are heard again after a restart with a clock that was set back", () => {
+    const early = end("berlin", new RendezvousMemory(9_000));
+    const paris = end("paris", new RendezvousMemory(100));
+    acquaint(early, paris);
+    early.rendezvous[Symbol.dispose]();
+    open.splice(open.indexOf(early.rendezvous), 1);
+    loop.turn(false);
+    const late = end("berlin", new RendezvousMemory(5_000));
+    paris.heard.length = 0;
+    acquaint(late, paris);
+    say(late, "paris", 4);
+    expect(paris.heard).toContain(4);
+  });
+
+  test("of an earlier life of ours, said again by who carried them, change nothing", () => {
+    const berlin = end("berlin", new RendezvousMemory(100));
+    const before = end("paris", new RendezvousMemory(100));
+    acquaint(berlin, before);
+    before.rendezvous[Symbol.dispose]();
+    open.splice(open.indexOf(before.rendezvous), 1);
+    loop.turn(false);
+    // As if recorded: it knows our first life, as the offer said then.
+    const after = end("paris", new RendezvousMemory(200));
+    say(berlin, "paris", 7);
+    expect(after.heard).toEqual([]);
+  });
+});
+
+function freePort(): number {
+  const fd = openUdp({ bind: { ip: ipOf("127.0.0.1"), port: 0 } });
+  const socket = loop.datagrams(fd, { received: () => undefined });
+  const bound = nameOf(fd)?.port ?? 0;
+  socket[Symbol.dispose]();
+  loop.turn(false);
+  return bound;
+}
