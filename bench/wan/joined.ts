@@ -8,9 +8,11 @@ import { startEdge } from "../../lab/edges.ts";
 import { until } from "../../lab/peers/until.ts";
 import type { Running } from "../../lab/process.ts";
 import { CORE, outside, WANS } from "../../lab/topology/sites.ts";
-import { siteName, wanName, writeSites } from "../../lab/wan-sites.ts";
+import { siteName, writeSites } from "../../lab/wan-sites.ts";
 
 export interface Joined extends AsyncDisposable {
+  /** Resolves when traffic goes over the first provider, with the traffic there is. */
+  settled(): Promise<void>;
   /** When the first site moved its traffic to another path since then, milliseconds since the epoch each. */
   moves(since: number): Promise<readonly number[]>;
 }
@@ -26,36 +28,42 @@ export const SITES = [1, 2] as const;
 export const novaedge: Contender = {
   name: "novaedge",
   async join(lab, directory) {
-    writeSites(directory, { count: 2 });
+    // The first provider is what both sites use while it is good.
+    const backup = "role: backup";
+    writeSites(directory, { count: 2, links: { "1.2": backup, "2.2": backup } });
     const edges = SITES.map((site) => startEdge(lab, `e${site}`, directory));
     const [first, second] = edges;
     if (first === undefined || second === undefined) throw new TypeError("two sites");
-    const [from, to] = [`${wanName(1, 1)}>${siteName(2)}/${wanName(2, 1)}`, `default→${siteName(2)}`];
+    const to = `default→${siteName(2)}`;
     const stop = async (): Promise<void> => {
       for (const { running } of edges) running.signal("SIGTERM");
       await Promise.all(edges.map(({ running }) => running.finished));
       for (const { running } of edges) await running[Symbol.asyncDispose]();
     };
+    const onFirst = async (edge: typeof first): Promise<boolean> => {
+      const { policies, paths } = await edge.get<WanStatus>("/v1/wan");
+      const choices = policies.flatMap((policy) => policy.choices);
+      const path =
+        choices.find(({ id, site }) => site !== undefined && id.startsWith("default→"))?.report?.chosen ?? "";
+      const tunnels = paths.filter(({ site }) => site !== undefined);
+      return path.includes("isp1>") && path.endsWith("isp1") && tunnels.every((each) => each.healthy);
+    };
+    const settled = async (): Promise<void> => {
+      await until("traffic over the first provider", async () => (await onFirst(first)) && (await onFirst(second)), {
+        within: 120_000,
+        every: 200,
+        explain: async () => JSON.stringify((await first.get<WanStatus>("/v1/wan")).policies).slice(0, 3000),
+      });
+    };
     try {
       await Promise.all(edges.map((edge) => edge.ready(30_000)));
-      const settled = (edge: typeof first): Promise<boolean> =>
-        edge.get<WanStatus>("/v1/wan").then(({ policies, paths }) => {
-          const choices = policies.flatMap((policy) => policy.choices).filter(({ site }) => site !== undefined);
-          const path = choices.find(({ id }) => id.startsWith("default→"))?.report?.chosen ?? "";
-          const alive = paths.filter(({ site }) => site !== undefined);
-          return path.includes("isp1>") && path.endsWith("isp1") && alive.every((each) => each.healthy);
-        });
-      await until("traffic over the first provider", async () => (await settled(first)) && (await settled(second)), {
-        within: 90_000,
-        every: 200,
-        explain: async () =>
-          `${from}: ${JSON.stringify((await first.get<WanStatus>("/v1/wan")).policies).slice(0, 3000)}`,
-      });
+      await settled();
     } catch (error) {
       await stop();
       throw error;
     }
     return {
+      settled,
       async moves(since) {
         const events = await first.list<AdminEvent>("/v1/events?limit=1000");
         const moved = events.filter(
@@ -121,6 +129,7 @@ export const script: Contender = {
     }
     const tracker = started.at(-2);
     return {
+      settled: () => Promise.resolve(),
       moves: (since) => {
         const lines = [...(tracker?.output() ?? "").matchAll(/^moved ([0-9]+)$/gm)].map((match) => Number(match[1]));
         return Promise.resolve(lines.filter((at) => at >= since));

@@ -43,6 +43,7 @@ export async function suffer(contender: Contender, fault: FaultName): Promise<Tr
   await using load = lab.host("h1").node("lab/programs/hammer.ts", ["10.2.0.10", "8080", "8", "h2"]);
   await load.says(/"hammering"/);
   await elapse(2000 + Math.random() * 100);
+  await joined.settled();
   const at = Date.now();
   await begin(lab, fault);
   await elapse(LASTS);
