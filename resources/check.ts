@@ -51,6 +51,8 @@ function diagnose(
   document: Positioned,
   kind: string,
 ): readonly Diagnostic[] {
+  const meant = branchMeant(issue);
+  if (meant.length > 0) return meant.flatMap((each) => diagnose(each, schema, document, kind));
   const path = issue.path.filter((step): step is string | number => typeof step !== "symbol");
   const where = writtenPath(path);
   const bare = path.filter((step) => typeof step === "string").join(".");
@@ -114,9 +116,24 @@ const KINDS: Readonly<Record<string, string>> = {
   boolean: "true or false",
 };
 
+/** What is wrong by the alternative that the value was meant for, when it has more to say than all of them together. */
+function branchMeant(issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || choicesOf(issue).length > 0) return [];
+  const fits = issue.errors.filter(
+    (branch) => !branch.some(({ code, path }) => code === "invalid_type" && path.length === 0),
+  );
+  const [only, ...others] = fits;
+  if (only === undefined || others.length > 0) return [];
+  if (!only.every((each) => isOurs(each) || each.path.length > 0 || each.code === "unrecognized_keys")) return [];
+  return only.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
+}
+
+function isOurs({ message }: z.core.$ZodIssue): boolean {
+  return !/^(Invalid|Too|Unrecognized)/.test(message);
+}
+
 function expectation(issue: z.core.$ZodIssue): string {
-  const ours = !/^(Invalid|Too|Unrecognized)/.test(issue.message);
-  if (ours) return issue.message;
+  if (isOurs(issue)) return issue.message;
   if (issue.code === "invalid_type") return KINDS[issue.expected] ?? "a value";
   const choices = choicesOf(issue);
   return choices.length > 0 ? oneOf(choices) : "a value";

@@ -29,11 +29,11 @@ export class Findings {
   missing(path: Path, message: string, hint?: string): void {
     this.#add(path, "value", "FIELD_MISSING", message, hint);
   }
-  /** A name that must be among `names`; `what` as in "no policy named …". */
-  refers(path: Path, what: string, name: string | undefined, names: readonly string[]): void {
+  /** A name that must be among `names`; `what` as in "no policy named …"; `otherwise`: the hint when none is near. */
+  refers(path: Path, what: string, name: string | undefined, names: readonly string[], otherwise?: string): void {
     if (name === undefined || names.includes(name)) return;
     const near = nearest(name, names);
-    const hint = near === undefined ? undefined : `did you mean ${near}?`;
+    const hint = near === undefined ? otherwise : `did you mean ${near}?`;
     this.#add(path, "value", "REFERENCE", `there is no ${what} ${name}`, hint);
   }
   /** All of `values` differ; absent ones do not count. */

@@ -2,13 +2,13 @@
  * Links, policies and remote sites, with each other and with the settings of this host: references that lead nowhere,
  * networks and ports that collide, and more than a mark can tell apart.  Findings stand where the resource is written.
  */
-import { contains, formatPrefix, isIpv4, type Prefix } from "../base/address.ts";
+import { contains, formatIp, formatPrefix, isIpv4, type Prefix } from "../base/address.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, ResourceSet, WanLink, WanPolicy } from "./kinds.ts";
 import type { Settings } from "./settings.ts";
 import { allowedLinks, type WanLayout, wanLayout } from "./wan-lanes.ts";
-import { MOST_LINKS, relayOf } from "./wan-sites.ts";
+import { firstPort, MOST_LINKS, relayOf } from "./wan-sites.ts";
 import type { Path } from "./yaml.ts";
 
 /** Values of the mark's bits (netstack/kernel/marks.ts: 0x3f000000) but 0. */
@@ -88,7 +88,15 @@ function links(world: World): void {
       const message = `whether ${own} is this host's site is not clear`;
       world.on(link).missing(["spec", "site"], message, "write sdwan.site in the settings of the node");
     } else {
-      world.on(link).refers(["spec", "site"], "site", own, world.siteNames);
+      world
+        .on(link)
+        .refers(
+          ["spec", "site"],
+          "site",
+          own,
+          world.siteNames,
+          `${describeSite(own)}; this host's own site is sdwan.site`,
+        );
     }
     for (const [index, policy] of link.spec.reservedFor.entries()) {
       world.on(link).refers(["spec", "reservedFor", index], "ProxyWANPolicy", policy, names);
@@ -103,11 +111,27 @@ function links(world: World): void {
     at: ["spec", "interface"],
     message: (name) => `interface ${name} is another link's already`,
   });
+  const outside = (link: WanLink): string => {
+    const before = wanLinks.filter(
+      ({ spec, metadata }) => spec.site === link.spec.site && metadata.name < link.metadata.name,
+    );
+    const { publicIP } = link.spec.tunnelEndpoint;
+    return `${publicIP === undefined ? "" : formatIp(publicIP)} port ${firstPort(link, before.length)}`;
+  };
+  const reached = wanLinks.filter(({ spec }) => spec.tunnelEndpoint.publicIP !== undefined);
+  repeated(world, reached, outside, {
+    at: ["spec", "tunnelEndpoint", "publicIP"],
+    message: (place) => `${place} is another link's already`,
+  });
   for (const name of new Set(wanLinks.map(({ spec }) => spec.site))) {
     const extra = wanLinks.filter(({ spec }) => spec.site === name)[MOST_LINKS];
     if (extra !== undefined)
       world.on(extra).contradiction(["spec", "site"], `site ${name} has more than ${MOST_LINKS} links`);
   }
+}
+
+function describeSite(name: string): string {
+  return `write a NovaEdgeRemoteCluster with clusterName: ${name}`;
 }
 
 function policies(world: World): void {
@@ -124,7 +148,7 @@ function policies(world: World): void {
     const at = ["spec", "pathSelection"];
     for (const [index, name] of only.entries()) findings.refers([...at, "links", index], "ProxyWANLink", name, names);
     if (breakout !== "local" && breakout !== "none") {
-      findings.refers([...at, "breakout"], "site", breakout, world.siteNames);
+      findings.refers([...at, "breakout"], "site", breakout, world.siteNames, describeSite(breakout));
       const through = sites.remotes.find(({ name }) => name === breakout)?.via;
       if (through !== undefined) {
         const message = `${breakout} is reached through ${through}`;

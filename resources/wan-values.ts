@@ -20,13 +20,16 @@ export interface Bandwidth {
   readonly up: number;
   readonly down: number;
 }
-export const bandwidth: z.ZodType<Bandwidth, string | { readonly up: string; readonly down: string }> = z.union([
-  rate.transform((both): Bandwidth => ({ up: both, down: both })).meta({ title: "bandwidth" }),
-  z.strictObject({
-    up: rate.describe("From the site into the provider's network."),
-    down: rate.describe("From the provider's network to the site."),
-  }),
-]);
+export const bandwidth: z.ZodType<Bandwidth, string | { readonly up: string; readonly down: string }> = z.union(
+  [
+    rate.transform((both): Bandwidth => ({ up: both, down: both })).meta({ title: "bandwidth" }),
+    z.strictObject({
+      up: rate.describe("From the site into the provider's network."),
+      down: rate.describe("From the provider's network to the site."),
+    }),
+  ],
+  { error: `${BANDWIDTH_ERROR}, or a mapping with up and down` },
+);
 
 /** RFC 2474, 2597, 3246, 5865, 8622: names of code points. */
 export const DSCP: Readonly<Record<string, number>> = {

@@ -71,6 +71,14 @@ describe("one resource", () => {
     expect(warnings([berlin("isp1", { sla: { maxPacketLoss: "1%" } })])).toEqual([]);
   });
   it.each([
+    ["octets for a bandwidth", berlin("isp1", { bandwidth: "1G" }), "100Mbps or 2.5Gbps [VALUE]"],
+    ["a number for a bandwidth", berlin("isp1", { bandwidth: 7 }), "2.5Gbps, or a mapping with up and down [VALUE]"],
+    [
+      "half of a bandwidth",
+      berlin("isp1", { bandwidth: { up: "5Mbit", down: "1Gbps" } }),
+      'spec.bandwidth.up: "5Mbit" is not accepted; expected a bandwidth such as 512kbps',
+    ],
+    ["a bandwidth in the wrong direction", berlin("isp1", { bandwidth: { upp: "5Mbps" } }), 'unknown field "upp"'],
     ["no gateway of either family", berlin("isp1", { gateway: "none", gateway6: "none" }), "leads nowhere"],
     ["the wrong family", berlin("isp1", { gateway: "2001:db8::1" }), "auto, none, or the IPv4 address of a router"],
     [
@@ -134,7 +142,20 @@ describe("all of them together", () => {
       [berlin("isp1"), { ...berlin("isp1", { interface: "x" }), metadata: { name: "isp1", namespace: "b" } }],
       "two links berlin/isp1 in different namespaces",
     ],
-    ["an unknown site", [berlin("isp1"), link("madrid", "isp1")], "there is no site madrid"],
+    [
+      "an unknown site",
+      [berlin("isp1"), link("madrid", "isp1")],
+      "there is no site madrid [REFERENCE]\n  hint: write a NovaEdgeRemoteCluster with clusterName: madrid; this host's own site",
+    ],
+    [
+      "one place for two links of different sites",
+      [
+        berlin("isp1", { tunnelEndpoint: { publicIP: "192.0.2.9" } }),
+        link("madrid", "isp1", { tunnelEndpoint: { publicIP: "192.0.2.9" } }),
+        remote("madrid"),
+      ],
+      "192.0.2.9 port 51820 is another link's already [DUPLICATE]\n  hint: the first is at f:1",
+    ],
     ["a policy's unknown link", [berlin("isp1"), policy("p", { links: ["isp7"] })], "there is no ProxyWANLink isp7"],
     [
       "a link reserved for nobody that is known",
