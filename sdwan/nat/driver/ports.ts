@@ -13,6 +13,7 @@ import { Discovery } from "../../../netstack/stun/discovery.ts";
 import type { StunAddress, StunMessage } from "../../../netstack/stun/packet.ts";
 import type { Behavior } from "../../../netstack/stun/plan.ts";
 import { stepOf } from "../attempt.ts";
+import { isCallable } from "../callable.ts";
 import type { OwnEnd } from "../meeting.ts";
 import type { OfferedCandidate } from "../offer.ts";
 import { RawUdp } from "./raw-udp.ts";
@@ -40,12 +41,14 @@ export interface PortsParts {
   readonly decode: (payload: Uint8Array) => StunMessage | undefined;
   /** Where a device is reached is known anew. */
   readonly changed: (ifname: string) => void;
-  /** The behaviour that a link's first device found. */
-  readonly behavior: (link: string, behavior: Behavior) => void;
+  /** The behaviour that a link's first device found, from which port. */
+  readonly behavior: (link: string, port: number, behavior: Behavior) => void;
 }
 
 interface Port {
-  spec: PortSpec;
+  readonly spec: PortSpec;
+  /** Looks in a row that nobody answered. */
+  silences: number;
   discovery: Discovery | undefined;
   behavior: Behavior | undefined;
   nextAt: Instant | undefined;
@@ -81,6 +84,7 @@ export class Ports implements Disposable {
       if (known?.spec.listenPort === spec.listenPort && known.spec.link === spec.link) continue;
       this.#ports.set(spec.ifname, {
         spec,
+        silences: 0,
         discovery: undefined,
         behavior: undefined,
         nextAt: this.#parts.loop.now(),
@@ -92,6 +96,8 @@ export class Ports implements Disposable {
   servers(servers: readonly StunAddress[]): void {
     if (JSON.stringify(servers) === JSON.stringify(this.#servers)) return;
     this.#servers = servers;
+    // What was told is not looked after any more.
+    if (servers.length === 0) for (const port of this.#ports.values()) port.behavior = undefined;
     this.again();
   }
 
@@ -105,7 +111,13 @@ export class Ports implements Disposable {
       const outside: Outside = { sight, raws: [], openAt: undefined, filtering: undefined };
       this.#links.set(sight.name, outside);
       if (sight.up) this.#open(outside);
-      for (const port of this.#ports.values()) if (port.spec.link === sight.name) port.seen.clear();
+      const moved = JSON.stringify(known?.sight.addresses) !== JSON.stringify(sight.addresses);
+      for (const port of this.#ports.values()) {
+        if (port.spec.link !== sight.name) continue;
+        port.seen.clear();
+        // Who is there now is somebody else.
+        if (moved) port.behavior = undefined;
+      }
       this.again(sight.name);
     }
   }
@@ -133,8 +145,8 @@ export class Ports implements Disposable {
   wake(now: Instant): void {
     for (const outside of this.#links.values()) {
       if (outside.openAt === undefined || now < outside.openAt) continue;
-      this.#open(outside);
-      this.again(outside.sight.name);
+      // What the others look for meanwhile goes on.
+      if (this.#open(outside)) this.again(outside.sight.name);
     }
     for (const port of this.#ports.values()) {
       if (port.discovery === undefined && port.nextAt !== undefined && now >= port.nextAt) this.#begin(port, now);
@@ -150,7 +162,7 @@ export class Ports implements Disposable {
     else port.seen.set(site, at);
     if (port.behavior?.mapped !== undefined) return;
     this.#parts.changed(ifname);
-    if (this.#isFirst(port) && port.seen.size > 0) this.#parts.behavior(port.spec.link, this.#reflected(port));
+    if (this.#isFirst(port) && port.seen.size > 0) this.#tell(port, this.#reflected(port));
   }
 
   end(ifname: string): OwnEnd {
@@ -168,7 +180,7 @@ export class Ports implements Disposable {
     const told: OfferedCandidate[] =
       sight.publicIp === undefined ? [] : [{ at: { ip: sight.publicIp, port: listenPort }, kind: "configured" }];
     const candidates: OfferedCandidate[] = [];
-    for (const each of [...told, ...fromOutside, ...hosts])
+    for (const each of [...told, ...fromOutside, ...hosts].filter(({ at }) => isCallable(at)))
       if (!candidates.some(({ at }) => at.ip === each.at.ip && at.port === each.at.port)) candidates.push(each);
     return {
       candidates,
@@ -187,32 +199,40 @@ export class Ports implements Disposable {
     this.#ports.clear();
   }
 
-  #open(outside: Outside): void {
-    const { sight } = outside;
-    const { loop } = this.#parts;
-    for (const raw of outside.raws) raw[Symbol.dispose]();
+  /** Sockets that are missing; true when there is one more. */
+  #open(outside: Outside): boolean {
+    const { sight, raws } = outside;
+    const usable = sight.addresses.filter((ip) => !isLinkLocal(ip));
     outside.openAt = undefined;
-    const first4 = sight.addresses.find((ip) => isIpv4(ip));
-    const first6 = sight.addresses.find((ip) => !isIpv4(ip) && !isLinkLocal(ip));
-    outside.raws = [first4, first6]
-      .filter((ip) => ip !== undefined)
-      .flatMap((local) => {
-        try {
-          const raw: RawUdp = new RawUdp({
-            loop,
-            ifname: sight.ifname,
-            mark: packetMark(sight.mark),
-            local,
-            received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
-          });
-          return [raw];
-        } catch (error) {
-          // Tentative yet, or gone already: netlink is about to say so.
-          if (!(error instanceof Fault)) throw error;
-          outside.openAt = after(loop.now(), OPEN_AGAIN);
-          return [];
-        }
+    const fresh = [true, false].flatMap((v4) => {
+      if (raws.some(({ local }) => isIpv4(local) === v4)) return [];
+      const own = usable.filter((ip) => isIpv4(ip) === v4);
+      for (const local of own) {
+        const raw = this.#openAt(outside, local);
+        if (raw !== undefined) return [raw];
+      }
+      if (own.length > 0) outside.openAt = after(this.#parts.loop.now(), OPEN_AGAIN);
+      return [];
+    });
+    outside.raws = [...raws, ...fresh];
+    return fresh.length > 0;
+  }
+
+  #openAt({ sight }: Outside, local: Ip): RawUdp | undefined {
+    try {
+      const raw: RawUdp = new RawUdp({
+        loop: this.#parts.loop,
+        ifname: sight.ifname,
+        mark: packetMark(sight.mark),
+        local,
+        received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
       });
+      return raw;
+    } catch (error) {
+      // Tentative yet, or gone already: netlink is about to say so.
+      if (!(error instanceof Fault)) throw error;
+      return undefined;
+    }
   }
 
   #close(name: string): void {
@@ -259,14 +279,20 @@ export class Ports implements Disposable {
     const before = port.behavior;
     port.discovery = undefined;
     const nothing = result.mapped === undefined;
-    port.behavior = nothing && before !== undefined ? before : result;
+    port.silences = nothing ? port.silences + 1 : 0;
+    // Servers may be away for a moment; what they told stands for so long.
+    port.behavior = nothing && before !== undefined && port.silences < MOST_SILENCES ? before : result;
     port.nextAt = after(now, nothing ? RETRY : this.#interval);
     const outside = this.#links.get(link);
     if (outside !== undefined && this.#isFirst(port)) {
       if (result.filtering !== "unknown") outside.filtering = result.filtering;
-      this.#parts.behavior(link, { ...result, filtering: outside.filtering ?? "unknown" });
+      this.#tell(port, { ...result, filtering: outside.filtering ?? "unknown" });
     }
     if (JSON.stringify(before) !== JSON.stringify(port.behavior)) this.#parts.changed(ifname);
+  }
+
+  #tell({ spec }: Port, behavior: Behavior): void {
+    this.#parts.behavior(spec.link, spec.listenPort, behavior);
   }
 
   /** What can be said by the words of other sites: where they see the port, and whether they agree. */
@@ -290,4 +316,5 @@ export class Ports implements Disposable {
 }
 
 const RETRY = seconds(10);
+const MOST_SILENCES = 6;
 const OPEN_AGAIN = seconds(1);

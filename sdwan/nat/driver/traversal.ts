@@ -14,6 +14,7 @@ import type { Check } from "../attempt.ts";
 import { Meeting } from "../meeting.ts";
 import { endpointOf, type Offer, type OfferedTunnel, parseEndpoint } from "../offer.ts";
 import { Checks } from "./checks.ts";
+import { isBound, MovedPorts } from "./moved-ports.ts";
 import { type LinkSight, Ports } from "./ports.ts";
 import type { RawUdp } from "./raw-udp.ts";
 import { Rendezvous, RendezvousMemory } from "./rendezvous.ts";
@@ -46,6 +47,7 @@ export class Traversal implements Disposable {
   readonly #resolver: Resolver;
   readonly #memory: RendezvousMemory;
   readonly #seats = new Map<string, Seat>();
+  readonly #moved = new MovedPorts();
   /** Site → when our words go out again, and how often they have. */
   readonly #say = new Map<string, { at: Instant; times: number }>();
   #plan: UnderlayPlan | undefined;
@@ -70,11 +72,9 @@ export class Traversal implements Disposable {
       decode: decodedOf,
       received: (payload, from, on) => this.#received(payload, from, on),
       changed: (ifname) => this.#ownChanged(ifname),
-      behavior: (link, { mapping, filtering, mapped, ports, why }) => {
+      behavior: (link, port, { mapping, filtering, mapped, why }) => {
         const address = mapped === undefined ? undefined : (endpointOf(mapped).split(/:[0-9]+$/)[0] ?? "");
-        const local = this.#sights().find(({ name }) => name === link);
-        const [listenPort] = this.#devicesOf(link);
-        const portPreserved = mapped === undefined || local === undefined ? undefined : ports[0] === listenPort;
+        const portPreserved = mapped === undefined ? undefined : mapped.port === port;
         parts.nat(link, { mapping, filtering, address, portPreserved, at: parts.wall(), why });
       },
     });
@@ -170,11 +170,6 @@ export class Traversal implements Disposable {
     });
   }
 
-  #devicesOf(link: string): readonly number[] {
-    const ports = (this.#plan?.tunnels ?? []).filter((each) => each.link === link).map(({ listenPort }) => listenPort);
-    return ports.toSorted((a, b) => a - b);
-  }
-
   #serversChanged(): void {
     const found = (this.#plan?.stun.servers ?? []).flatMap((server) => this.#resolver.endpoints(server).slice(0, 2));
     this.#ports.servers(found.map(parseEndpoint).filter((each) => each !== undefined));
@@ -193,19 +188,25 @@ export class Traversal implements Disposable {
       const seat = this.#seats.get(key) ?? {
         ifname: view.ifname,
         site: view.site,
-        meeting: new Meeting(Math.random),
+        meeting: new Meeting(Math.random, (port) => this.#isTaken(port)),
         view,
       };
       this.#seats.set(key, seat);
       seat.view = view;
+    }
+    for (const key of this.#seats.keys()) if (!keep.has(key)) this.#seats.delete(key);
+    const bound = Map.groupBy([...this.#seats.values()].filter(isBound), ({ ifname }) => ifname);
+    for (const seat of this.#seats.values()) {
+      const { view } = seat;
       const relay = view.relay;
-      const carrier = views.find(({ ifname, site }) => ifname === view.ifname && site === relay);
+      const carrier = relay === undefined ? undefined : this.#seats.get(`${view.ifname} ${relay}`)?.view;
       const changed = seat.meeting.look(
         {
           direct: view.direct,
           via: view.via,
           relay: relay === undefined ? undefined : { site: relay, works: carrier?.direct === true },
           listenPort: view.listenPort,
+          mayMove: (bound.get(seat.ifname) ?? []).every((each) => each === seat),
         },
         now,
       );
@@ -213,13 +214,19 @@ export class Traversal implements Disposable {
       if (changed || moved) this.#tell(view.site);
       this.#carry(seat, now);
     }
-    for (const key of this.#seats.keys()) if (!keep.has(key)) this.#seats.delete(key);
+    const planned = (ifname: string) => this.#plan?.tunnels.find((each) => each.ifname === ifname)?.listenPort;
+    for (const ifname of this.#moved.idle(this.#seats.values(), planned, now)) tunnels.listenPort(ifname, undefined);
     const sites = new Set(views.map(({ site }) => site));
     for (const site of this.#say.keys()) if (!sites.has(site)) this.#say.delete(site);
     this.#replan();
     const busy = [...this.#seats.values()].some(({ meeting }) => meeting.attempt !== undefined);
     this.#lookAt = after(now, busy ? EAGER : CALM);
     this.#schedule();
+  }
+
+  #isTaken(port: number): boolean {
+    const plan = this.#plan;
+    return plan?.rendezvous?.port === port || plan?.tunnels.some(({ listenPort }) => listenPort === port) === true;
   }
 
   #carry(seat: Seat, now: Instant): void {
@@ -278,10 +285,11 @@ export class Traversal implements Disposable {
         if (site === asked.site && view.link === on.link && meeting.attempt?.ports.has(on.port) === true)
           meeting.attempt.asked(from, on.port, now);
       }
+      return this.#schedule();
     }
     const answered = this.#checks.answered(message, from);
-    if (answered !== undefined && answered.whose.view.link === on.link)
-      answered.whose.meeting.attempt?.answered(answered.check, now);
+    if (answered === undefined || answered.whose.view.link !== on.link) return;
+    answered.whose.meeting.attempt?.answered(answered.check, now);
     this.#schedule();
   }
 
@@ -290,7 +298,9 @@ export class Traversal implements Disposable {
     const now = loop.now();
     if (this.#openAt !== undefined && now >= this.#openAt) this.#open();
     this.#ports.wake(now);
-    for (const seat of this.#seats.values()) this.#turn(seat, now);
+    const seats = [...this.#seats.values()];
+    const targets = seats.reduce((sum, { meeting }) => sum + (meeting.attempt?.targets ?? 0), 0);
+    for (const seat of seats) this.#turn(seat, now, Math.max(1, targets / MOST_TARGETS));
     for (const [site, say] of this.#say) {
       if (now < say.at) continue;
       this.#rendezvous?.send(site, this.#offersTo(site));
@@ -302,13 +312,13 @@ export class Traversal implements Disposable {
     else this.#schedule();
   }
 
-  #turn(seat: Seat, now: Instant): void {
+  #turn(seat: Seat, now: Instant, slower: number): void {
     const { meeting, ifname, site } = seat;
-    for (const check of meeting.attempt?.wake(now) ?? []) this.#check(seat, check);
+    for (const check of meeting.attempt?.wake(now, slower) ?? []) this.#check(seat, check);
     const { way, begun, failed } = meeting.wake(now);
     if (begun === true) {
       this.#tell(site);
-      for (const check of meeting.attempt?.wake(now) ?? []) this.#check(seat, check);
+      for (const check of meeting.attempt?.wake(now, slower) ?? []) this.#check(seat, check);
     }
     if (failed === true) this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
     if (way === undefined) return;
@@ -357,6 +367,8 @@ function ipIn(text: string): LinkSight["publicIp"] {
   return parsed.ok ? parsed.value : undefined;
 }
 
+/** In one round of all attempts, 100 ms: more of them take longer. */
+const MOST_TARGETS = 200;
 const CALM = seconds(1);
 const EAGER = ms(200);
 const REPEATS = 4;

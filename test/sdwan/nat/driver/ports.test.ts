@@ -145,7 +145,7 @@ function portsOn(loop: ReturnType<typeof openLoop>, behavior: (found: Behavior) 
     },
     received: () => undefined,
     changed: () => undefined,
-    behavior: (_, found) => behavior(found),
+    behavior: (_, __, found) => behavior(found),
   });
 }
 

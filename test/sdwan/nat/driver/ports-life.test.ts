@@ -1,0 +1,124 @@
+/** Ports on the loopback interface with a STUN server of ours and a clock of ours: what moves, and what cannot be bound. */
+import { describe, expect, test } from "vitest";
+import { ipOf } from "../../../../base/address.ts";
+import { SILENT } from "../../../../base/log.ts";
+import { type Instant, instant } from "../../../../base/unit.ts";
+import type { Loop } from "../../../../netstack/kernel/loop.ts";
+import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
+import { openUdp } from "../../../../netstack/kernel/sockets.ts";
+import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
+import { decodeStun, encodeBindingSuccess, type StunAddress } from "../../../../netstack/stun/packet.ts";
+import { type LinkSight, Ports } from "../../../../sdwan/nat/driver/ports.ts";
+
+const MAPPED: StunAddress = { ip: ipOf("203.0.113.5"), port: 4000 };
+const isRoot = process.getuid?.() === 0;
+
+describe.skipIf(!isRoot)("ports of tunnels (raw sockets need root)", () => {
+  test("an address that cannot be bound keeps nobody from asking, nor makes anybody ask all the time", () => {
+    using world = new World();
+    world.ports.links([sight(["127.0.0.1", "2001:db8::77"])]);
+    world.pass(30_000);
+    expect(world.mapped()).toEqual([MAPPED]);
+    expect(world.asked).toBe(1);
+  });
+
+  test("of several addresses one that can be bound does", () => {
+    using world = new World();
+    world.ports.links([sight(["198.51.100.77", "127.0.0.1"])]);
+    world.pass(5_000);
+    expect(world.mapped()).toEqual([MAPPED]);
+  });
+
+  test("where a link was seen at another address is told to nobody any more", () => {
+    using world = new World();
+    world.ports.links([sight(["127.0.0.1"])]);
+    world.pass(5_000);
+    expect(world.mapped()).toEqual([MAPPED]);
+    world.answers = false;
+    world.ports.links([sight(["127.0.0.3"])]);
+    world.pass(5_000);
+    expect(world.mapped()).toEqual([]);
+  });
+
+  test("what servers told stands while they are away for a moment, not for ever", () => {
+    using world = new World();
+    world.ports.links([sight(["127.0.0.1"])]);
+    world.pass(5_000);
+    world.answers = false;
+    world.ports.again();
+    world.pass(20_000);
+    expect(world.mapped()).toEqual([MAPPED]);
+    world.pass(120_000);
+    expect(world.mapped()).toEqual([]);
+  });
+
+  test("an answer that no address of a host is in is offered to nobody", () => {
+    using world = new World();
+    world.tells = { ip: ipOf("127.0.0.1"), port: 0 };
+    world.ports.links([sight(["127.0.0.1"])]);
+    world.pass(5_000);
+    expect(world.asked).toBeGreaterThan(0);
+    expect(world.ports.end("nv-test").candidates).toEqual([]);
+  });
+});
+
+class World implements Disposable {
+  readonly #loop: Loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
+  readonly #server: Disposable;
+  #now: Instant = instant(1_000_000);
+  readonly ports: Ports;
+  readonly #questions = new Set<string>();
+  answers = true;
+  tells = MAPPED;
+
+  constructor() {
+    this.#loop.now = () => this.#now;
+    const fd = openUdp({ bind: { ip: ipOf("127.0.0.1"), port: 0 } });
+    const at = { ip: ipOf("127.0.0.1"), port: nameOf(fd)?.port ?? 0 };
+    this.#server = this.#loop.datagrams(fd, {
+      received: (socket, bytes, { from }) => {
+        const question = decodeStun(bytes);
+        if (!question.ok) return;
+        this.#questions.add(Buffer.from(question.value.transaction).toString("hex"));
+        if (this.answers) socket.send(encodeBindingSuccess(question.value.transaction, this.tells), from.slice());
+      },
+    });
+    this.ports = new Ports({
+      loop: this.#loop,
+      decode(payload) {
+        const decoded = decodeStun(payload);
+        return decoded.ok ? decoded.value : undefined;
+      },
+      received: () => undefined,
+      changed: () => undefined,
+      behavior: () => undefined,
+    });
+    this.ports.plan([{ ifname: "nv-test", link: "isp1", listenPort: 51_820 }], 300_000);
+    this.ports.servers([at]);
+  }
+
+  get asked(): number {
+    return this.#questions.size;
+  }
+
+  mapped(): readonly StunAddress[] {
+    return this.ports.end("nv-test").candidates.flatMap(({ at, kind }) => (kind === "mapped" ? [at] : []));
+  }
+
+  pass(time: number): void {
+    for (const end = this.#now + time; this.#now < end; this.#now = instant(this.#now + 250)) {
+      this.ports.wake(this.#now);
+      for (let turn = 0; turn < 4; turn++) this.#loop.turn(false);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.ports[Symbol.dispose]();
+    this.#server[Symbol.dispose]();
+    this.#loop[Symbol.dispose]();
+  }
+}
+
+function sight(addresses: readonly string[]): LinkSight {
+  return { name: "isp1", ifname: "lo", mark: 1, up: true, addresses: addresses.map(ipOf), publicIp: undefined };
+}
