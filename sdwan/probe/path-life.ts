@@ -29,10 +29,15 @@ export interface BfdWitness {
 export function lifeOf({ ifname, underlay, device, below, bfd, probes }: Witnesses): PathLife {
   const broken = brokenDevice(underlay, below) ?? (underlay === ifname ? undefined : brokenDevice(ifname, device));
   if (broken !== undefined) return { kind: "dead", why: broken };
-  if (bfd?.fell === true) return { kind: "dead", why: `BFD session ${bfd.session} is ${bfd.state}` };
+  if (bfd?.fell === true) return { kind: "dead", why: describe(bfd) };
   if (probes !== undefined) return probes;
   if (bfd === undefined || bfd.state === "up") return { kind: "alive" };
-  return { kind: "unknown", why: `BFD session ${bfd.session} is ${bfd.state}` };
+  return { kind: "unknown", why: describe(bfd) };
+}
+
+/** Init (RFC 5880 §6.2): its packets come, and say that it has heard none of ours. */
+function describe({ session, state }: BfdWitness): string {
+  return `BFD session ${session} is ${state}${state === "init" ? ": heard, but not hearing us" : ""}`;
 }
 
 /** What a new state of its session makes of a witness.  A session that is held down on purpose says nothing of the path. */

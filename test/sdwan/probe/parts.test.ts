@@ -225,7 +225,7 @@ describe("the life of a path out of all witnesses", () => {
     [
       "no probes, BFD not up yet",
       { bfd: { session: "s", state: "init", fell: false }, probes: undefined },
-      { kind: "unknown", why: "BFD session s is init" },
+      { kind: "unknown", why: "BFD session s is init: heard, but not hearing us" },
     ],
     ["probes say dead", { probes: { kind: "dead", why: "x" } }, { kind: "dead", why: "x" }],
   ])("%s", (_what, some, life) => expect(lifeOf({ ...all, ...some })).toEqual(life));
