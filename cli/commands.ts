@@ -213,7 +213,7 @@ export const COMMANDS: readonly Command[] = [
     about: "WAN links, paths and policies; what happens to a packet and why; keys of this site",
     arguments: [
       { name: WAN_WORDS.join("|"), required: false, complete: "none", choices: WAN_WORDS },
-      { name: "LINK|SITE|SRC", required: false, complete: "none" },
+      { name: "LINK|SITE|POLICY|SRC", required: false, complete: "none" },
       { name: "DST", required: false, complete: "none" },
       { name: "PROTO", required: false, complete: "none" },
       { name: "PORT", required: false, complete: "none" },

@@ -40,7 +40,7 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
   BFD_DOWN: "a BFD session that was up is down, or never came up beside an established BGP session",
   WAN_INCOMPLETE: "a part of a WAN policy means nothing on this host; the message says which",
   WAN_KEY:
-    "the private key of this site cannot be used, or a site's public key is none: without it there are no tunnels",
+    "the private key of this site cannot be used, or a site's public key is none, or our own: without it there are no tunnels",
   LINK_DOWN:
     "a WAN link has no carrier, no address or no gateway; the message says which, and its classes go elsewhere",
   LINK_DEGRADED: "a WAN link works in part: one family of addresses, or its MTU, is missing",
