@@ -69,8 +69,9 @@ export function beginLife(now: number): PeerLife {
 
 export function look(before: PeerLife, sight: PeerSight): readonly [PeerLife, PeerOrders] {
   const { now, peer, obstacle } = sight;
-  const heard = listen(before, peer, now);
-  const life = { ...before, heard };
+  const known = notAhead(before, now);
+  const life = { ...known, heard: listen(known, peer, now) };
+  const { heard } = life;
   if (obstacle !== undefined)
     return [turned({ ...life, direct: false, trying: undefined }, "down", obstacle, now), NONE];
   if (peer === undefined) return [turned({ ...life, direct: false }, "connecting", "being set up", now), NONE];
@@ -81,6 +82,17 @@ export function look(before: PeerLife, sight: PeerSight): readonly [PeerLife, Pe
     return [turned({ ...life, direct: true, trying: undefined }, "up", why, now), NONE];
   }
   return call({ ...life, direct: false }, sight, peer);
+}
+
+/** A clock that was set back puts what is remembered into the future, and all that waits for it with it. */
+function notAhead(life: PeerLife, now: number): PeerLife {
+  const { trying, heard } = life;
+  const sooner = trying && {
+    ...trying,
+    since: Math.min(trying.since, now),
+    nextAt: Math.min(trying.nextAt, now + CHANCE),
+  };
+  return { ...life, trying: sooner, heard: { ...heard, at: Math.min(heard.at, now) } };
 }
 
 /** Young enough that packets pass; a clock that was set back makes nothing old. */

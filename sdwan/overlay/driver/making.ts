@@ -12,17 +12,18 @@ export type Attempt =
 export class Making {
   readonly #host: Host;
   readonly #ifname: string;
-  readonly #wall: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly #clock: () => number;
   #process: { readonly pid: number; readonly since: number } | undefined;
   /** How often making it failed, or it went away, without a quiet minute between. */
   #failures = 0;
   #retryAt = 0;
   #madeAt = 0;
 
-  constructor(host: Host, ifname: string, wall: () => number) {
+  constructor(host: Host, ifname: string, clock: () => number) {
     this.#host = host;
     this.#ifname = ifname;
-    this.#wall = wall;
+    this.#clock = clock;
   }
 
   /** We started its process, and have not seen it work yet. */
@@ -31,7 +32,7 @@ export class Making {
   }
 
   attempt(preference: "auto" | "kernel" | "userspace"): Attempt {
-    const now = this.#wall();
+    const now = this.#clock();
     if (this.#process !== undefined) {
       const over = this.#host.overBefore(this.#ifname, this.#process.pid);
       if (over === undefined && now - this.#process.since < START) return { kind: "coming" };
@@ -49,7 +50,7 @@ export class Making {
   failed(why: string): Attempt & { kind: "failed" } {
     this.#process = undefined;
     const wait = this.#pause();
-    this.#retryAt = this.#wall() + wait;
+    this.#retryAt = this.#clock() + wait;
     this.#failures++;
     return { kind: "failed", why, wait };
   }
@@ -60,7 +61,7 @@ export class Making {
 
   /** It went away: the first time it is made again at once. */
   lost(): void {
-    const now = this.#wall();
+    const now = this.#clock();
     if (now - this.#madeAt > QUIET) this.#failures = 0;
     if (this.#failures > 0) this.#retryAt = now + this.#pause();
     this.#failures++;

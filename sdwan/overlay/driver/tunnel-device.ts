@@ -58,7 +58,7 @@ export class TunnelDevice {
     this.#lives = new Lives(parts.wall);
     this.#keyWatch = new KeyWatch(parts.loop, () => this.look());
     this.#telling = new Telling(this.ifname, parts.event);
-    this.#making = new Making(parts.host, this.ifname, parts.wall);
+    this.#making = new Making(parts.host, this.ifname, () => parts.loop.now());
     this.engine = parts.host.choose(settings.wireguard).engine;
     this.mtu = this.#mtuOf();
   }
@@ -123,7 +123,6 @@ export class TunnelDevice {
   get index(): number {
     return this.#index;
   }
-
   /** Nothing is done any more; the device stays. */
   leave(): void {
     this.#ended = true;
@@ -148,7 +147,7 @@ export class TunnelDevice {
       if (!(cause instanceof Fault)) throw cause;
       this.#telling.warn("wan.tunnel-failed", cause.message);
       this.#obstruct(cause.message);
-      this.#later(CALM);
+      this.#rest(CALM);
     }
   }
 
@@ -156,7 +155,6 @@ export class TunnelDevice {
     this.#fresh = true;
     this.look();
   }
-
   #look(): void {
     const seen = this.#parts.host.find(this.ifname);
     switch (seen.kind) {
@@ -267,6 +265,8 @@ export class TunnelDevice {
       this.#guard(() => {
         if (!done.ok) {
           this.#telling.warn("wan.tunnel-refused", done.error.why);
+          // A port that is taken: wireguard-go has none at all then.
+          if (have.listenPort !== this.#port) this.#port = undefined;
           return this.#rest(CALM);
         }
         if (!seen.link.up) host.up(seen.link);

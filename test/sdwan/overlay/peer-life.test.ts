@@ -189,3 +189,14 @@ describe("when it is stuck", () => {
     expect(clock.life.since).toBeGreaterThan(since);
   });
 });
+
+test("a clock that is set back by an hour makes nobody wait for an hour", () => {
+  const clock = new Clock([HOME, "192.0.2.2:51820"]);
+  clock.pass(31_000);
+  expect(clock.life.state).toBe("down");
+  clock.now -= 3_600_000;
+  clock.orders.length = 0;
+  clock.pass(35_000);
+  expect(clock.moves.length).toBeGreaterThan(0);
+  expect(clock.life.state).toBe("down");
+});
