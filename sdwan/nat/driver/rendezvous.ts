@@ -55,10 +55,12 @@ export class RendezvousMemory {
 export class Rendezvous implements Disposable {
   readonly #parts: RendezvousParts;
   readonly #socket: Datagrams;
+  #spec: RendezvousSpec;
   readonly refused: Record<string, number> = {};
 
   constructor(parts: RendezvousParts) {
     this.#parts = parts;
+    this.#spec = parts.spec;
     const { local, port } = parts.spec;
     // The address is on the tunnels' devices, which may come later.
     const fd = openUdp({ bind: { ip: ipOf(local), port }, freebind: true });
@@ -67,9 +69,20 @@ export class Rendezvous implements Disposable {
     });
   }
 
+  /** Whether these sites can be met at the socket that there is. */
+  meets({ local, port }: RendezvousSpec): boolean {
+    return local === this.#spec.local && port === this.#spec.port;
+  }
+
+  /** Other sites, or other keys: a second socket could not have the port before the first one is gone. */
+  meet(spec: RendezvousSpec): void {
+    this.#spec = spec;
+  }
+
   /** Whether our newest words have come to the site. */
   send(site: string, tunnels: readonly OfferedTunnel[]): void {
-    const { spec, memory, site: from } = this.#parts;
+    const { memory, site: from } = this.#parts;
+    const spec = this.#spec;
     const peer = spec.sites[site];
     if (peer === undefined) return;
     const to = encodeInet({ ip: ipOf(peer.address), port: spec.port });
@@ -96,7 +109,7 @@ export class Rendezvous implements Disposable {
       return this.#refuse("no-offer");
     const [mac, text] = [bytes.subarray(MAGIC.length, MAGIC.length + MAC), bytes.subarray(MAGIC.length + MAC)];
     // By its address: trying the keys of all sites would cost more than whoever sends this pays.
-    const sender = Object.entries(this.#parts.spec.sites).find(([, { address }]) => ipOf(address) === from);
+    const sender = Object.entries(this.#spec.sites).find(([, { address }]) => ipOf(address) === from);
     if (sender === undefined || !sameSecret(macOf(sender[1].key, text), mac)) return this.#refuse("not-authentic");
     const read = readOffer(text.toString("utf8"));
     if (!read.ok) return this.#refuse("unreadable");

@@ -53,6 +53,8 @@ export class Traversal implements Disposable {
   #plan: UnderlayPlan | undefined;
   #links: readonly TraversalLink[] = [];
   #rendezvous: Rendezvous | undefined;
+  /** Whose name our offers bear. */
+  #site: string | undefined;
   #checks: Checks<Seat> | undefined;
   #met: string | undefined;
   #openAt: Instant | undefined;
@@ -85,11 +87,9 @@ export class Traversal implements Disposable {
     const identity = JSON.stringify([plan.site, plan.rendezvous]);
     if (identity !== this.#met) {
       this.#met = identity;
-      this.#rendezvous?.[Symbol.dispose]();
-      this.#rendezvous = undefined;
       const keys = Object.entries(plan.rendezvous?.sites ?? {}).map(([site, { key }]) => [site, key] as const);
       this.#checks = new Checks(plan.site, Object.fromEntries(keys));
-      this.#open();
+      this.#meet(plan);
     }
     this.#replan();
     this.#serversChanged();
@@ -118,6 +118,15 @@ export class Traversal implements Disposable {
     this.#rendezvous?.[Symbol.dispose]();
     this.#resolver[Symbol.dispose]();
     this.#ports[Symbol.dispose]();
+  }
+
+  #meet({ site, rendezvous }: UnderlayPlan): void {
+    if (rendezvous !== undefined && site === this.#site && this.#rendezvous?.meets(rendezvous) === true)
+      return this.#rendezvous.meet(rendezvous);
+    this.#site = site;
+    this.#rendezvous?.[Symbol.dispose]();
+    this.#rendezvous = undefined;
+    this.#open();
   }
 
   #open(): void {

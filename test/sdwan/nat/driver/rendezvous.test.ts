@@ -90,6 +90,25 @@ describe("offers", () => {
     expect(paris.heard).toEqual([9]);
   });
 
+  test("bear the new key as soon as both ends have it, by the same socket", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    acquaint(berlin, paris);
+    const keyed = (site: Site, other: Site) => ({
+      local: ADDRESSES[site],
+      port,
+      sites: { [other]: { address: ADDRESSES[other], key: "cd".repeat(32) } },
+    });
+    expect(berlin.rendezvous.meets(keyed("berlin", "paris"))).toBe(true);
+    expect(berlin.rendezvous.meets({ ...keyed("berlin", "paris"), port: port + 1 })).toBe(false);
+    berlin.rendezvous.meet(keyed("berlin", "paris"));
+    paris.heard.length = 0;
+    say(berlin, "paris", 8);
+    expect(paris.heard).toEqual([]);
+    paris.rendezvous.meet(keyed("paris", "berlin"));
+    say(berlin, "paris", 9);
+    expect(paris.heard).toEqual([9]);
+  });
+
   test("are heard again after a restart with a clock that was set back", () => {
     const early = end("berlin", new RendezvousMemory(9_000));
     const paris = end("paris", new RendezvousMemory(100));

@@ -30,6 +30,19 @@ describe("traversal", () => {
     holder[Symbol.dispose]();
   });
 
+  test("other keys and other sites need no other socket, which could not be had while the first one closes", () => {
+    using loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
+    const { port, holder } = taken(loop);
+    holder[Symbol.dispose]();
+    loop.turn(false);
+    const { traversal, events } = begin(loop);
+    const paris = (key: string) => ({ paris: { address: "127.0.0.2", key } });
+    for (const sites of [paris("ab"), paris("cd"), { ...paris("cd"), oslo: { address: "127.0.0.3", key: "ef" } }])
+      traversal.plan(planOf({ rendezvous: { local: "127.0.0.1", port, sites } }));
+    expect(events).toEqual([]);
+    traversal[Symbol.dispose]();
+  });
+
   test("a port that moved comes back when nobody is reached by it, and not before", () => {
     using loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
     const views: TunnelView[] = [viewOf({ listenPort: 40_000, direct: true, found: "birthday" })];
