@@ -8,6 +8,7 @@
  * The far end cannot be reached: what it sends meets a reset as soon as the link is back.
  */
 import { type Ip, isIpv4 } from "../../../base/address.ts";
+import { Fault } from "../../../base/fault.ts";
 import { after, ms } from "../../../base/unit.ts";
 import type { Datagrams, Loop } from "../../../netstack/kernel/loop.ts";
 import { MARK_MASK, markValue, packetMark } from "../../../netstack/kernel/marks.ts";
@@ -36,19 +37,31 @@ export interface Ended {
   readonly forgotten: number;
 }
 
+export type Connections = Pick<ConntrackSocket, "list" | "delete" | "setMark" | typeof Symbol.dispose>;
+
 export class FlowEnds implements Disposable {
   readonly #loop: Loop;
-  readonly #conntrack = new ConntrackSocket();
+  readonly #failed: (why: string) => void;
+  readonly #conntrack: Connections;
   readonly #sockets = new SocketDiag();
-  readonly #raw: readonly [v4: Datagrams, v6: Datagrams];
+  readonly #raw: readonly [v4: Datagrams | undefined, v6: Datagrams | undefined];
   readonly #later = new Set<Disposable>();
 
-  constructor(loop: Loop) {
+  /** `failed`: the kernel would not forget a connection (one that hardware carries, say). */
+  constructor(loop: Loop, failed: (why: string) => void, conntrack: Connections = new ConntrackSocket()) {
     this.#loop = loop;
-    const open = (family: 4 | 6): Datagrams =>
-      loop.datagrams(openRaw({ family, protocol: IPPROTO_RAW, priority: NUDGE_PRIORITY }), {
-        received: () => undefined,
-      });
+    this.#failed = failed;
+    this.#conntrack = conntrack;
+    const open = (family: 4 | 6): Datagrams | undefined => {
+      try {
+        const fd = openRaw({ family, protocol: IPPROTO_RAW, priority: NUDGE_PRIORITY });
+        return loop.datagrams(fd, { received: () => undefined });
+      } catch (cause) {
+        // A host without IPv6 has nobody to nudge there.
+        if (!(cause instanceof Fault) || family === 4) throw cause;
+        return undefined;
+      }
+    };
     this.#raw = [open(4), open(6)];
   }
 
@@ -83,14 +96,14 @@ export class FlowEnds implements Disposable {
       else if (this.#nudge(connection)) nudged++;
     }
     const rest = bound.filter((connection) => !alive.includes(connection));
-    const forgotten = rest.filter((connection) => this.#conntrack.delete(connection)).length;
+    const forgotten = rest.filter((connection) => this.#delete(connection)).length;
     if (alive.length > 0) this.#forget(alive);
     return { sockets, nudged, forgotten };
   }
 
   [Symbol.dispose](): void {
     for (const each of this.#later) each[Symbol.dispose]();
-    for (const each of this.#raw) each[Symbol.dispose]();
+    for (const each of this.#raw) each?.[Symbol.dispose]();
     this.#conntrack[Symbol.dispose]();
     this.#sockets[Symbol.dispose]();
   }
@@ -111,16 +124,27 @@ export class FlowEnds implements Disposable {
     if (sourcePort === undefined || destinationPort === undefined) return false;
     const packet = encodeNudge({ from: destination, fromPort: destinationPort, to: source, toPort: sourcePort });
     const socket = this.#raw[isIpv4(source) ? 0 : 1];
-    return socket.send(packet, encodeInet({ ip: source, port: 0 })) === 0;
+    return socket?.send(packet, encodeInet({ ip: source, port: 0 })) === 0;
   }
 
   /** Only when their ends have heard: what the kernel does not know, the rule for dead links does not meet. */
   #forget(connections: readonly Connection[]): void {
     const timer = this.#loop.wakeAt(after(this.#loop.now(), GRACE), () => {
       this.#later.delete(timer);
-      for (const connection of connections) this.#conntrack.delete(connection);
+      for (const connection of connections) this.#delete(connection);
     });
     this.#later.add(timer);
+  }
+
+  /** One that stays must not keep the others. */
+  #delete(connection: Connection): boolean {
+    try {
+      return this.#conntrack.delete(connection);
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      this.#failed(cause.message);
+      return false;
+    }
   }
 }
 

@@ -23,9 +23,9 @@ export class HostNames implements Disposable {
   /** After the rules are in place: what is known goes into sets that are new. */
   plan(classes: readonly ClassSpec[]): void {
     const lists = classes.map(({ match }) => match.hosts).filter((hosts) => hosts.length > 0);
-    if (JSON.stringify(lists) === JSON.stringify(this.#lists)) return;
+    const isHeard = this.#ear !== undefined || lists.length === 0;
+    if (isHeard && JSON.stringify(lists) === JSON.stringify(this.#lists)) return;
     this.#lists = lists;
-    this.#put(this.#learner.watch(lists.flat(), this.#loop.now()));
     if (lists.length === 0) {
       this.#ear?.[Symbol.dispose]();
       this.#ear = undefined;
@@ -37,6 +37,7 @@ export class HostNames implements Disposable {
         },
       });
     }
+    this.#put(this.#learner.watch(lists.flat(), this.#loop.now()));
   }
 
   hostOf(ip: Ip, hosts: readonly string[]): string | undefined {

@@ -103,8 +103,10 @@ export class Lanes implements Disposable {
   /** All routes of all choices go: the operator wants nothing of ours left. */
   remove(): void {
     this.#lanes.clear();
-    const ours = this.#attempt(() => this.#observe(this.#tables)) ?? [];
-    this.#apply(ours.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
+    this.#attempt(() => {
+      const ours = this.#observe(this.#tables);
+      this.#apply(ours.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
+    });
   }
 
   [Symbol.dispose](): void {
@@ -135,7 +137,7 @@ export class Lanes implements Disposable {
         return;
       }
       case "resync":
-        this.#list();
+        this.#attempt(() => this.#list());
         return this.#lookSoon("drift");
       case "address":
       case "rule":
@@ -192,9 +194,12 @@ export class Lanes implements Disposable {
     const { first } = RULE_PREFERENCE;
     const all = Array.from({ length: markValue(MARK_MASK) }, (_, place) => first + 1 + place);
     const others = all.filter((table) => !this.#tables.has(table));
-    const strays = this.#attempt(() => this.#observe(others)) ?? [];
-    if (strays.length === 0) return;
-    this.#apply(strays.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
+    const strays = this.#attempt(() => {
+      const found = this.#observe(others);
+      this.#apply(found.map((route) => ({ kind: "delete", route: oldRoute(route) }) as const));
+      return found;
+    });
+    if (strays === undefined || strays.length === 0) return;
     this.#parts.event("wan.routes-swept", { count: strays.length, level: "info" });
   }
 

@@ -53,7 +53,7 @@ export class Steering implements Disposable {
   constructor(parts: SteeringParts) {
     this.#parts = parts;
     const { loop, state } = parts;
-    this.#flows = new FlowEnds(loop);
+    this.#flows = new FlowEnds(loop, (why) => this.#refused(why));
     this.#filter = new LooseFilter(state);
     this.#names = new HostNames(loop, (set, elements) => void this.#attempt(() => this.#rules.place(set, elements)));
     this.#drift = watchDrift(loop, this.#routes.port, {
@@ -149,8 +149,10 @@ export class Steering implements Disposable {
     const down = this.#facts.filter(({ state }) => state === "down").map(({ name }) => name);
     const pins = deadPins(plan, new Set([...down, ...this.#noInternet]));
     this.#rules.setDead(pins.map(({ value }) => value));
+    const dead = new Set(pins.map(({ value }) => value));
     const fresh = pins.filter(({ value }) => !this.#ended.has(value));
-    this.#ended = new Set(pins.map(({ value }) => value));
+    // Those that could not be ended are fresh the next time, too.
+    this.#ended = new Set([...this.#ended].filter((value) => dead.has(value)));
     if (fresh.length === 0) return;
     const own = new Set(this.#route.addresses().map(({ ip }) => ip));
     const remote = remoteNetworks(plan);
@@ -161,6 +163,7 @@ export class Steering implements Disposable {
         this.#parts.event("wan.flows-ended", { link: name, ...ended });
       }
     }
+    this.#ended = dead;
   }
 
   /** The kernel's sets know what a process before us has learnt, though not by which of the names. */
