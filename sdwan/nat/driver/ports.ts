@@ -62,6 +62,8 @@ interface Outside {
   /** An address that cannot be bound yet: when to try again. */
   openAt: Instant | undefined;
   filtering: Behavior["filtering"] | undefined;
+  /** The sockets are those of an interface that is no more. */
+  isOrphan: boolean;
 }
 
 export class Ports implements Disposable {
@@ -108,7 +110,7 @@ export class Ports implements Disposable {
       const known = this.#links.get(sight.name);
       if (known !== undefined && JSON.stringify(known.sight) === JSON.stringify(sight)) continue;
       this.#close(sight.name);
-      const outside: Outside = { sight, raws: [], openAt: undefined, filtering: undefined };
+      const outside: Outside = { sight, raws: [], openAt: undefined, filtering: undefined, isOrphan: false };
       this.#links.set(sight.name, outside);
       if (sight.up) this.#open(outside);
       const moved = JSON.stringify(known?.sight.addresses) !== JSON.stringify(sight.addresses);
@@ -201,7 +203,13 @@ export class Ports implements Disposable {
 
   /** Sockets that are missing; true when there is one more. */
   #open(outside: Outside): boolean {
-    const { sight, raws } = outside;
+    const { sight } = outside;
+    if (outside.isOrphan) {
+      for (const raw of outside.raws) raw[Symbol.dispose]();
+      outside.raws = [];
+      outside.isOrphan = false;
+    }
+    const { raws } = outside;
     const usable = sight.addresses.filter((ip) => !isLinkLocal(ip));
     outside.openAt = undefined;
     const fresh = [true, false].flatMap((v4) => {
@@ -218,7 +226,8 @@ export class Ports implements Disposable {
     return fresh.length > 0;
   }
 
-  #openAt({ sight }: Outside, local: Ip): RawUdp | undefined {
+  #openAt(outside: Outside, local: Ip): RawUdp | undefined {
+    const { sight } = outside;
     try {
       const raw: RawUdp = new RawUdp({
         loop: this.#parts.loop,
@@ -226,6 +235,11 @@ export class Ports implements Disposable {
         mark: packetMark(sight.mark),
         local,
         received: (payload, from, toPort) => this.#received(payload, from, { link: sight.name, port: toPort, raw }),
+        // Not at once: it is about to be used still.
+        orphaned: () => {
+          outside.isOrphan = true;
+          outside.openAt ??= this.#parts.loop.now();
+        },
       });
       return raw;
     } catch (error) {

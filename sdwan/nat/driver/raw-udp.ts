@@ -28,14 +28,18 @@ export interface RawUdpParts {
   readonly local: Ip;
   /** The payload is valid until the call returns. */
   readonly received: (payload: Uint8Array, from: StunAddress, toPort: number) => void;
+  /** The interface that it is bound to is gone; one that has its name now is another one. */
+  readonly orphaned: () => void;
 }
 
 export class RawUdp implements Disposable {
   readonly local: Ip;
   readonly #socket: Datagrams;
+  readonly #orphaned: () => void;
 
-  constructor({ loop, ifname, mark, local, received }: RawUdpParts) {
+  constructor({ loop, ifname, mark, local, received, orphaned }: RawUdpParts) {
     this.local = local;
+    this.#orphaned = orphaned;
     const v4 = isIpv4(local);
     const fd = openRaw({
       family: v4 ? 4 : 6,
@@ -71,7 +75,9 @@ export class RawUdp implements Disposable {
     datagram.set(payload, HEADER);
     // RFC 768: a sum of zero is written as its complement.
     view.setUint16(6, this.#sum(datagram, to.ip) || 0xffff);
-    return this.#socket.send(datagram, encodeInet({ ip: to.ip, port: 0 }));
+    const errno = this.#socket.send(datagram, encodeInet({ ip: to.ip, port: 0 }));
+    if (errno === ENODEV || errno === ENXIO) this.#orphaned();
+    return errno;
   }
 
   [Symbol.dispose](): void {
@@ -92,6 +98,8 @@ export class RawUdp implements Disposable {
   }
 }
 
+const ENXIO = 6;
+const ENODEV = 19;
 const UDP = 17;
 const HEADER = 8;
 /** BPF_LD | BPF_W | BPF_IND */

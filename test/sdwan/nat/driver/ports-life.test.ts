@@ -9,6 +9,7 @@ import { openUdp } from "../../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
 import { decodeStun, encodeBindingSuccess, type StunAddress } from "../../../../netstack/stun/packet.ts";
 import { type LinkSight, Ports } from "../../../../sdwan/nat/driver/ports.ts";
+import { type Host, Segment, UNABLE } from "../../../netstack/kernel/segment.ts";
 
 const MAPPED: StunAddress = { ip: ipOf("203.0.113.5"), port: 4000 };
 const isRoot = process.getuid?.() === 0;
@@ -62,6 +63,27 @@ describe.skipIf(!isRoot)("ports of tunnels (raw sockets need root)", () => {
   });
 });
 
+test.skipIf(UNABLE !== undefined)("an interface that is made anew between two looks has sockets again", () => {
+  const [here, there] = [ipOf("192.0.2.1"), ipOf("192.0.2.2")];
+  using segment = new Segment({ a: [here], s: [there] });
+  const [host, far] = [segment.hosts.get("a"), segment.hosts.get("s")];
+  if (host === undefined || far === undefined) throw new TypeError("two hosts");
+  using world = new World(there, far);
+  const links = [{ ...sight(["192.0.2.1"]), ifname: "e0" }];
+  host.do(() => world.ports.links(links));
+  host.do(() => world.pass(5_000));
+  expect(world.mapped()).toEqual([MAPPED]);
+  host.route.deleteLink("e0");
+  segment.attach("a2", host, "e0", [here]);
+  // To whoever looks at links all is as before.
+  host.do(() => world.ports.links(links));
+  const asked = world.asked;
+  host.do(() => world.ports.again());
+  host.do(() => world.pass(40_000));
+  expect(world.asked).toBeGreaterThan(asked);
+  expect(world.ports.raw("isp1", there)?.send(new Uint8Array(1), 51_820, { ip: there, port: 9 })).toBe(0);
+});
+
 class World implements Disposable {
   readonly #loop: Loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
   readonly #server: Disposable;
@@ -71,10 +93,10 @@ class World implements Disposable {
   answers = true;
   tells = MAPPED;
 
-  constructor() {
+  constructor(ip = ipOf("127.0.0.1"), where: Pick<Host, "do"> = { do: (run) => run() }) {
     this.#loop.now = () => this.#now;
-    const fd = openUdp({ bind: { ip: ipOf("127.0.0.1"), port: 0 } });
-    const at = { ip: ipOf("127.0.0.1"), port: nameOf(fd)?.port ?? 0 };
+    const fd = where.do(() => openUdp({ bind: { ip, port: 0 } }));
+    const at = { ip, port: nameOf(fd)?.port ?? 0 };
     this.#server = this.#loop.datagrams(fd, {
       received: (socket, bytes, { from }) => {
         const question = decodeStun(bytes);
