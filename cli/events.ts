@@ -1,7 +1,7 @@
 /** `novactl events`: decisions with their reasons. */
 import type { AdminEvent } from "../daemon/admin/api.ts";
 import type { CandidateReport } from "../sdwan/steer-plan.ts";
-import { type Action, CommandError, EXIT, flagOf, type Io, isSet } from "./command.ts";
+import { type Action, type Call, CommandError, EXIT, flagOf, type Io, isSet } from "./command.ts";
 import { clean, formatOf, paint, type Tone, yamlOf } from "./output.ts";
 
 export const events: Action = async (call) => {
@@ -9,14 +9,16 @@ export const events: Action = async (call) => {
   if (!/^[1-9][0-9]{0,5}$/.test(limit))
     throw new CommandError(EXIT.usage, "USAGE", "--limit takes a number from 1 to 999999");
   const query = { limit, ...(isSet(call, "watch") ? { follow: "1" } : {}) };
-  const format = formatOf(call);
-  for await (const event of call.client.events(query, call.io.signal)) {
-    if (format === "json") call.io.out(`${JSON.stringify(event)}\n`);
-    else if (format === "yaml") call.io.out(`---\n${await yamlOf(event)}`);
-    else call.io.out(`${eventLine(call.io, event)}\n`);
-  }
+  for await (const event of call.client.events(query, call.io.signal)) await printEvent(call, event);
   return EXIT.ok;
 };
+
+export async function printEvent(call: Call, event: AdminEvent): Promise<void> {
+  const format = formatOf(call);
+  if (format === "json") call.io.out(`${JSON.stringify(event)}\n`);
+  else if (format === "yaml") call.io.out(`---\n${await yamlOf(event)}`);
+  else call.io.out(`${eventLine(call.io, event)}\n`);
+}
 
 const LEVEL_TONES: Readonly<Record<AdminEvent["level"], Tone | undefined>> = {
   trace: "dim",
@@ -26,7 +28,7 @@ const LEVEL_TONES: Readonly<Record<AdminEvent["level"], Tone | undefined>> = {
   error: "bad",
 };
 
-export function eventLine(io: Io, { at, level, name, fields }: AdminEvent): string {
+function eventLine(io: Io, { at, level, name, fields }: AdminEvent): string {
   const time = new Date(at).toISOString().slice(11, 23);
   const rest = Object.entries(brief(fields)).map(([key, value]) => `${key}=${written(value)}`);
   const level5 = paint(io, level.padEnd(5), LEVEL_TONES[level]);

@@ -41,8 +41,9 @@ export async function explainPacket(call: Call): Promise<0> {
 function placeOf({ destination }: Explanation): string {
   return destination === "internet" ? "the internet" : `site ${destination}`;
 }
-function carrierOf({ path, ifname, link, via, choice }: Explanation): string {
-  if (path === undefined) return choice === undefined ? "the main routing table" : "nothing";
+function carrierOf({ path, ifname, link, via, choice, state }: Explanation): string {
+  if (path === undefined && choice === undefined) return "the main routing table";
+  if (path === undefined) return state === "none" ? "no path that is known to work" : "nothing";
   const relayed = via === undefined || via === "direct" ? "" : `, relayed by ${via}`;
   return `${path} (link ${link ?? "?"}, device ${ifname ?? "?"}${relayed})`;
 }

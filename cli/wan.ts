@@ -1,9 +1,10 @@
 /** `novactl wan`: links, paths, policies, flows, events, keys; what happens to a packet and why. */
+import type { AdminEvent } from "../daemon/admin/api.ts";
 import type { WanStatus } from "../daemon/admin/wan-api.ts";
 import { nearest } from "../resources/nearest.ts";
 import { dscpName } from "../resources/wan-values.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
-import { eventLine } from "./events.ts";
+import { printEvent } from "./events.ts";
 import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./output.ts";
 import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
@@ -258,23 +259,22 @@ async function flows(call: Call): Promise<0> {
   return EXIT.ok;
 }
 
-/** Decisions and changes of links, tunnels and paths. */
+/** Decisions and changes of links, tunnels and paths.  What answers do, who follow the other side, only with -o wide. */
 async function events(call: Call): Promise<0> {
   const limit = Number(limitOf(call, 100));
-  const follow = isSet(call, "watch");
-  const json = formatOf(call) === "json";
-  const print = (event: Parameters<typeof eventLine>[1]): void =>
-    call.io.out(json ? `${JSON.stringify(event)}\n` : `${eventLine(call.io, event)}\n`);
-  const before: Parameters<typeof eventLine>[1][] = [];
+  const terse = formatOf(call) === "table";
+  const isShown = ({ name, fields, level }: AdminEvent): boolean =>
+    isOurs(name, fields) && !(terse && level === "debug");
+  const before: AdminEvent[] = [];
   let last = 0;
   for await (const event of call.client.events({}, call.io.signal)) {
     last = event.seq;
-    if (isOurs(event.name, event.fields)) before.push(event);
+    if (isShown(event)) before.push(event);
   }
-  for (const event of before.slice(-limit)) print(event);
-  if (!follow) return EXIT.ok;
+  for (const event of before.slice(-limit)) await printEvent(call, event);
+  if (!isSet(call, "watch")) return EXIT.ok;
   for await (const event of call.client.events({ after: String(last), follow: "1" }, call.io.signal)) {
-    if (isOurs(event.name, event.fields)) print(event);
+    if (isShown(event)) await printEvent(call, event);
   }
   return EXIT.ok;
 }

@@ -1,8 +1,9 @@
 /** `novactl wan`: links, paths, policies, flows, keys, explain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { err } from "../../base/result.ts";
+import { err, ok } from "../../base/result.ts";
 import { EXIT } from "../../cli/command.ts";
-import { WAN_STATUS } from "../daemon/wan-answers.ts";
+import type { PacketQuestion } from "../../daemon/wan/words.ts";
+import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
 import { FakeDaemon, STATUS } from "./terminal.ts";
 
 let daemon: FakeDaemon;
@@ -103,6 +104,30 @@ describe("novactl wan", () => {
       wan: () => ({ ...WAN_STATUS, paths: [{ ...first, carries }, ...rest] }),
     }).listen();
     expect(columns(lines((await here.novactl(["wan", "paths"])).out)[1])).toContain("voice");
+  });
+  it("events: those of the WAN, answers' lanes with -o wide, and as YAML", async () => {
+    await using here = await new FakeDaemon().listen();
+    here.events.emit("vip.moved", { vip: "edge" });
+    here.events.emit("wan.link-up", { link: "isp1" });
+    here.events.emit("condition.raised", { code: "TUNNEL_DOWN", subject: "tunnel/a" }, "warn");
+    here.events.emit("condition.raised", { code: "BGP_PEER_DOWN", subject: "bgp/a" }, "warn");
+    here.events.emit("wan.moved", { choice: "nv-isp1-0→madrid" }, "debug");
+    const named = async (...words: readonly string[]) =>
+      lines((await here.novactl(["wan", "events", ...words])).out).map((line) => line.trim().split(/ +/)[2]);
+    expect(await named()).toEqual(["wan.link-up", "condition.raised"]);
+    expect(await named("-o", "wide")).toEqual(["wan.link-up", "condition.raised", "wan.moved"]);
+    expect(await named("--limit", "1")).toEqual(["condition.raised"]);
+    expect((await here.novactl(["wan", "events", "--limit", "1", "-o", "yaml"])).out).toMatch(
+      /^---\n.*name: wan\.moved/s,
+    );
+  });
+  it("explain does not say that nothing carries what the last routes may still carry", async () => {
+    const answer = await WAN_ANSWERS.wanExplain({ source: "a", destination: "b" } as PacketQuestion);
+    if (!answer.ok) throw new TypeError("refused");
+    const dead = { ...answer.value, path: undefined, ifname: undefined, link: undefined, state: "none" } as const;
+    await using here = await new FakeDaemon({ wanExplain: async () => ok(dead) }).listen();
+    const { out } = await here.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9"]);
+    expect(out).toContain("carried by  no path that is known to work\n");
   });
   it("as JSON", async () => {
     const json = async (...words: readonly string[]): Promise<unknown> =>
