@@ -50,12 +50,20 @@ async function inTheKernel(): Promise<{
   const { thingsOf } = await import("./cleanup.ts");
   try {
     const owned = thingsOf(audit());
-    if (owned.length === 0) return { owned, checks: [] };
-    const message = `${owned.length} things of ours are left, and no daemon runs behind this socket`;
-    return { owned, checks: [{ name: "kernel.left-over", verdict: "warning", message, hint: "novactl cleanup" }] };
+    return { owned, checks: owned.length === 0 ? [] : [leftOver(owned)] };
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown;
     const message = `cannot see what is ours in the kernel: ${thrown.message}`;
     return { owned: [], checks: [{ name: "kernel.ours", verdict: "warning", message, hint: "run it as root" }] };
   }
+}
+
+/** What an SD-WAN left is meant to be there: it carries traffic until the next start takes it over. */
+export function leftOver(owned: readonly OwnedThing[]): DoctorCheck {
+  const message = `${owned.length} things of ours are left, and no daemon runs behind this socket`;
+  const carries = owned.some(({ kind, name }) => kind === "nftables" && name.includes("novaedge_wan"));
+  const hint = carries
+    ? "start the daemon: it takes them over; until then tunnels carry traffic, which novactl cleanup would end"
+    : "novactl cleanup";
+  return { name: "kernel.left-over", verdict: "warning", message, hint };
 }

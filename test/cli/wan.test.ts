@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { err, ok } from "../../base/result.ts";
 import { EXIT } from "../../cli/command.ts";
+import { leftOver } from "../../cli/doctor.ts";
 import type { PacketQuestion } from "../../daemon/wan/words.ts";
 import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
 import { FakeDaemon, STATUS } from "./terminal.ts";
@@ -154,5 +155,14 @@ describe("novactl wan", () => {
     expect([exit, said]).toEqual([EXIT.ok, expect.stringContaining("no WAN links here")]);
     const asked = await none.novactl(["wan", "explain", "10.1.0.5", "10.2.0.9"]);
     expect([asked.exit, asked.err]).toEqual([EXIT.failed, "novactl: error: this site has no WAN links [NO_WAN]\n"]);
+  });
+});
+
+describe("what a stopped daemon left", () => {
+  it("is for cleanup, unless it is an SD-WAN that carries traffic", () => {
+    const rule = { kind: "rule", name: "11001", detail: "table 11001", wanted: false } as const;
+    const table = { kind: "nftables", name: "inet novaedge_wan", detail: "table", wanted: false } as const;
+    expect(leftOver([rule])).toMatchObject({ verdict: "warning", hint: "novactl cleanup" });
+    expect(leftOver([rule, table]).hint).toMatch(/^start the daemon: .* novactl cleanup would end$/);
   });
 });
