@@ -1,6 +1,7 @@
 /** The lives of a device's peers by site, and what is to be done about them at the next look. */
 import type { WireguardState } from "../../../base/wireguard.ts";
 import type { TunnelSpec } from "../../underlay-plan.ts";
+import { HandshakeTimes } from "../handshake-times.ts";
 import { beginLife, configured, discovered, type Found, look, type PeerLife, type PeerOrders } from "../peer-life.ts";
 import { peerOf } from "../want.ts";
 
@@ -8,10 +9,14 @@ export class Lives {
   readonly #lives = new Map<string, PeerLife>();
   /** What was asked for since the last look, by site. */
   readonly #moves = new Map<string, { readonly moveTo: string; readonly renew: boolean }>();
+  readonly #times = new HandshakeTimes();
   readonly #wall: () => number;
+  readonly #steady: () => number;
 
-  constructor(wall: () => number) {
+  /** `steady`: milliseconds of a clock that nobody sets. */
+  constructor(wall: () => number, steady: () => number) {
     this.#wall = wall;
+    this.#steady = steady;
   }
 
   get all(): ReadonlyMap<string, PeerLife> {
@@ -28,6 +33,7 @@ export class Lives {
 
   keep(sites: ReadonlySet<string>): void {
     for (const site of this.#lives.keys()) if (!sites.has(site)) this.#lives.delete(site);
+    this.#times.keep(sites);
   }
 
   configured(site: string, endpoints: readonly string[]): boolean {
@@ -59,10 +65,13 @@ export class Lives {
     obstacle: string | undefined,
   ): ReadonlyMap<string, PeerOrders> {
     const now = this.#wall();
+    this.#times.look(now, this.#steady());
     const orders = new Map<string, PeerOrders>();
-    for (const peer of spec.peers) {
-      const { site } = peer;
-      const [life, order] = look(this.of(site), { now, obstacle, peer: peerOf(peer, have), patient: own > site });
+    for (const spoken of spec.peers) {
+      const { site } = spoken;
+      const there = peerOf(spoken, have);
+      const peer = there && { ...there, lastHandshake: this.#times.of(site, there.lastHandshake) };
+      const [life, order] = look(this.of(site), { now, obstacle, peer, patient: own > site });
       this.#lives.set(site, life);
       orders.set(site, { ...order, ...this.#moves.get(site) });
     }

@@ -55,7 +55,7 @@ export class TunnelDevice {
     this.ifname = settings.spec.ifname;
     this.settings = settings;
     this.#link = link;
-    this.#lives = new Lives(parts.wall);
+    this.#lives = new Lives(parts.wall, () => parts.loop.now());
     this.#keyWatch = new KeyWatch(parts.loop, () => this.look());
     this.#telling = new Telling(this.ifname, parts.event);
     this.#making = new Making(parts.host, this.ifname, () => parts.loop.now());

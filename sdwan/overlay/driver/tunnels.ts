@@ -2,6 +2,7 @@
  * All tunnels of this host: makes and adopts their WireGuard devices, keeps them as the plan wants them, tells what they
  * do.  Part of the wan process (words.ts).
  */
+import { Fault } from "../../../base/fault.ts";
 import { after, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { type Change, watch } from "../../../netstack/kernel/netlink/watch.ts";
@@ -251,11 +252,25 @@ export class Tunnels implements TunnelDriver {
   #remove(ifname: string, tries = 0): void {
     this.#leaving.add(ifname);
     // Wanted again meanwhile.
-    if (this.#devices.has(ifname) || this.#host.remove(ifname, tries >= MOST_TRIES)) {
+    if (this.#devices.has(ifname) || this.#isGone(ifname, tries >= MOST_TRIES)) {
       this.#leaving.delete(ifname);
       return;
     }
     this.#loop.wakeAt(after(this.#loop.now(), TRY_EVERY), () => this.#remove(ifname, tries + 1));
+  }
+
+  /** What the kernel will not give up is told, and holds up nothing. */
+  #isGone(ifname: string, hard: boolean): boolean {
+    try {
+      return this.#host.remove(ifname, hard);
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      if (hard) {
+        const fields = { ifname, why: cause.message, level: "error" };
+        this.#parts.tell({ kind: "event", name: "wan.tunnel-not-removed", fields });
+      }
+      return hard;
+    }
   }
 
   #whenGone(done: () => void): void {
