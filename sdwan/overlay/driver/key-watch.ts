@@ -4,7 +4,7 @@
  * heard is a copy of WireGuard's first message of a handshake (type 1, 148 octets) to the device's port.
  */
 import { Fault } from "../../../base/fault.ts";
-import { after, type Instant, instant, ms } from "../../../base/unit.ts";
+import { after, type Instant, instant, ms, since } from "../../../base/unit.ts";
 import {
   type BpfInstruction,
   DROP,
@@ -24,6 +24,9 @@ export class KeyWatch implements Disposable {
   #sockets: readonly Disposable[] = [];
   #port: number | undefined;
   #until: Instant = instant(0);
+  /** Attention that is left, as of a time: strangers can call for it, too. */
+  #left: number = MOST_ATTENTION;
+  #leftAt: Instant | undefined;
 
   /** `heard`: look now, and go on looking while `isAttentive`. */
   constructor(loop: Loop, heard: () => void) {
@@ -61,7 +64,14 @@ export class KeyWatch implements Disposable {
   }
 
   #received(): void {
-    this.#until = after(this.#loop.now(), ATTENTION);
+    const now = this.#loop.now();
+    // Looked at without a pause already.
+    if (now < this.#until) return;
+    this.#left = Math.min(MOST_ATTENTION, this.#left + since(this.#leftAt ?? now, now) / RARELY);
+    this.#leftAt = now;
+    if (this.#left < ATTENTION) return;
+    this.#left -= ATTENTION;
+    this.#until = after(now, ATTENTION);
     this.#heard();
   }
 }
@@ -100,3 +110,6 @@ const LENGTH = 8 + 148;
 const INITIATION = 0x0100_0000;
 /** The handshake counts when the first packet comes by it: a round trip and the other side's own pauses. */
 const ATTENTION = ms(500);
+/** Together, and then one part of so many of the time. */
+const MOST_ATTENTION = 5_000;
+const RARELY = 20;
