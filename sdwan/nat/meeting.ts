@@ -89,7 +89,10 @@ export class Meeting {
 
   own(end: OwnEnd, now: Instant): boolean {
     if (JSON.stringify(end) === JSON.stringify(this.#own)) return false;
+    const behaves = end.mapping !== this.#own.mapping || end.step !== this.#own.step;
     this.#own = end;
+    // What is under way goes by what is not so.
+    if (behaves) this.#attempt = undefined;
     this.#anew(now);
     return true;
   }

@@ -84,6 +84,15 @@ describe("a meeting of two ends", () => {
     expect(meeting.attempt).toBe(mine);
   });
 
+  test("an attempt that goes by what the own gateway was thought to be gives way to one that knows", () => {
+    const meeting = met(Math.random);
+    expect(begun(meeting, 0, 2_100)).toHaveLength(1);
+    expect(meeting.attempt?.ports.size).toBe(1);
+    meeting.own({ ...own, mapping: "address-dependent" }, instant(2_500));
+    expect(begun(meeting, 2_500, 3_000)).toEqual([2_700]);
+    expect(meeting.attempt?.ports.size).toBe(257);
+  });
+
   test("whatever another site says, it makes us send no more than so much", () => {
     const meeting = met(Math.random);
     let checks = 0;
