@@ -28,9 +28,10 @@ export const SITES = [1, 2] as const;
 export const novaedge: Contender = {
   name: "novaedge",
   async join(lab, directory) {
-    // The first provider is what both sites use while it is good.
-    const backup = "role: backup";
-    writeSites(directory, { count: 2, links: { "1.2": backup, "2.2": backup } });
+    // The first provider is what both sites use while it is good; what is good, the script knows too.
+    const good = "sla: { maxLatency: 100ms, maxJitter: 30ms, maxPacketLoss: 1% }";
+    const backup = `role: backup\n${good}`;
+    writeSites(directory, { count: 2, links: { "1.1": good, "2.1": good, "1.2": backup, "2.2": backup } });
     const edges = SITES.map((site) => startEdge(lab, `e${site}`, directory));
     const [first, second] = edges;
     if (first === undefined || second === undefined) throw new TypeError("two sites");
@@ -117,12 +118,16 @@ export const script: Contender = {
         const running = lab.host(`e${site}`).spawn("sh", ["-c", TRACKER, "tracker", String(other)]);
         started.push(running);
       }
-      await until("both tunnels", async () => {
-        const alive = await lab
-          .host("e1")
-          .exec("fping", ["-q", "-c1", "-t1000", "10.99.1.2", "10.99.2.2"], { anyCode: true });
-        return alive.code === 0;
-      });
+      await until(
+        "both tunnels",
+        async () => {
+          const alive = await lab
+            .host("e1")
+            .exec("fping", ["-q", "-c1", "-t1000", "10.99.1.2", "10.99.2.2"], { anyCode: true });
+          return alive.code === 0;
+        },
+        { within: 60_000 },
+      );
     } catch (error) {
       await stop();
       throw error;
