@@ -76,7 +76,8 @@ function getText(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const failed = (cause?: unknown): void =>
       reject(new Fault("LAB", { why: "no answer from the daemon", socketPath, path }, cause));
-    const asked = request({ socketPath, path, timeout: 1000 }, (response) => {
+    // A connection kept for later may be closed by the daemon in the moment of its use.
+    const asked = request({ socketPath, path, timeout: 1000, agent: false }, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (part: string) => {

@@ -43,11 +43,6 @@ export function siteName(site: number): string {
 export function wanName(site: number, wan: Wan): string {
   return `s${site}-isp${wan}`;
 }
-/** Of the site's host, in the overlay. */
-export function overlayAddress(site: number): string {
-  return `10.255.${site}.1`;
-}
-
 function settingsOf(site: number, own: string, { hub, settings }: WanSites): string {
   return `node:
   name: e${site}

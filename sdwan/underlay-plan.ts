@@ -33,9 +33,9 @@ export interface LinkSpec {
   /** Value of the mark, and number of the table with its default routes. */
   readonly mark: number;
   readonly table: number;
-  /** "auto": what DHCP, router advertisements or the operator put into the main table for this interface. */
-  readonly gateway4: string | "auto" | "none";
-  readonly gateway6: string | "auto" | "none";
+  /** An address, "none", or "auto": what DHCP, router advertisements or the operator put into the main table for this interface. */
+  readonly gateway4: string;
+  readonly gateway6: string;
   /** What leaves for the internet by this link with a foreign source address gets the link's own. */
   readonly masquerade: boolean;
   /** Public address and port when they are known beforehand (a static NAT in front). */

@@ -121,7 +121,6 @@ function finish(w: Writer, proof: StunProof | undefined): Uint8Array {
 
 export const MAGIC_COOKIE = 0x2112_a442;
 export const BINDING = 0x0001;
-export const STUN_PORT = 3478;
 
 type Attributes = {
   -readonly [K in Exclude<keyof StunMessage, "class" | "method" | "transaction">]: StunMessage[K];

@@ -49,7 +49,7 @@ export function statusOf(files: DaemonFiles): Promise<Status | undefined> {
 /** One answer of the admin API. */
 export function ask<T>(files: DaemonFiles, path: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: files.socket, path }, (response) => {
+    const asked = request({ socketPath: files.socket, path, agent: false }, (response) => {
       let body = "";
       response.setEncoding("utf8").on("data", (text: string) => (body += text));
       response.on("end", () =>
