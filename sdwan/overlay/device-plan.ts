@@ -30,6 +30,8 @@ export interface PeerWant {
   readonly moveTo: string | undefined;
   /** Removed and made again, so that it starts a handshake at once; for peers that never had one. */
   readonly renew: boolean;
+  /** … and forgets where it was: that was another end. */
+  readonly anew: boolean;
 }
 
 /** undefined when the device is as wanted. */
@@ -80,6 +82,7 @@ function planPeer(
 ): readonly WireguardPeerChange[] {
   const { publicKey } = want;
   const mine = want.allowedIps.filter((prefix) => owned.get(prefix) === publicKey);
+  const kept = want.anew ? undefined : have?.endpoint;
   const endpoint = want.moveTo ?? want.endpoint;
   if (have === undefined || want.renew) {
     const fresh: WireguardPeerChange = {
@@ -88,7 +91,7 @@ function planPeer(
       presharedKey: want.presharedKey ?? "none",
       keepalive: want.keepalive,
       allowedIps: mine,
-      ...(endpoint === undefined && have?.endpoint === undefined ? {} : { endpoint: endpoint ?? have?.endpoint ?? "" }),
+      ...(endpoint === undefined && kept === undefined ? {} : { endpoint: endpoint ?? kept ?? "" }),
     };
     return have === undefined ? [fresh] : [{ kind: "remove", publicKey }, fresh];
   }

@@ -50,6 +50,8 @@ export interface PeerSight {
 export interface PeerOrders {
   readonly moveTo: string | undefined;
   readonly renew: boolean;
+  /** Made again without what it had: its session is with another end than the plan means now. */
+  readonly anew: boolean;
   /** Names are worth asking for again. */
   readonly resolve: boolean;
 }
@@ -137,7 +139,7 @@ function call(life: PeerLife, sight: PeerSight, peer: WireguardPeer): readonly [
     const way = ways[trying.turn % Math.max(1, ways.length)];
     // A peer that is new calls its endpoint already; moving it there again would be for nothing.
     const isThere = way === peer.endpoint && peer.lastHandshake === undefined;
-    const orders = { moveTo: isThere ? undefined : way, renew: false, resolve: trying.turn > 0 };
+    const orders = { moveTo: isThere ? undefined : way, renew: false, anew: false, resolve: trying.turn > 0 };
     return [{ ...told, trying: next }, orders];
   }
   // The first call may have come before the other side knew us, and WireGuard's next one is 5 s away.
@@ -151,7 +153,7 @@ function call(life: PeerLife, sight: PeerSight, peer: WireguardPeer): readonly [
     const next = { ...trying, renewals: trying.renewals + 1 };
     return [
       { ...told, trying: next },
-      { moveTo: undefined, renew: true, resolve: false },
+      { moveTo: undefined, renew: true, anew: false, resolve: false },
     ];
   }
   return [{ ...told, trying }, NONE];
@@ -187,7 +189,7 @@ function turned(life: PeerLife, state: PeerLife["state"], why: string, now: numb
   return { ...life, state, why, since: life.state === state ? life.since : now };
 }
 
-const NONE: PeerOrders = { moveTo: undefined, renew: false, resolve: false };
+const NONE: PeerOrders = { moveTo: undefined, renew: false, anew: false, resolve: false };
 /** WireGuard's REJECT_AFTER_TIME: with a session this old nothing passes. */
 const REJECT_AFTER = 180_000;
 /** Its KEEPALIVE_TIMEOUT + REKEY_TIMEOUT: who gets no answer to data for so long begins a new handshake. */

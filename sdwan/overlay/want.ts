@@ -44,9 +44,13 @@ export function deviceWant(spec: TunnelSpec, decided: Decided, have: WireguardSt
         keepalive: peer.keepalive,
         allowedIps: allowed.get(publicKey) ?? [],
         // The other of two keys calls where the site is now: it may be the one that has to.
-        endpoint: (isActive ? undefined : now?.endpoint) ?? life?.discovered?.endpoint ?? life?.configured[0],
+        endpoint:
+          (isActive || orders?.anew === true ? undefined : now?.endpoint) ??
+          life?.discovered?.endpoint ??
+          life?.configured[0],
         moveTo: isActive ? orders?.moveTo : undefined,
-        renew: isActive && orders?.renew === true,
+        renew: orders?.anew === true || (isActive && orders?.renew === true),
+        anew: orders?.anew === true,
       };
     });
   });

@@ -1,4 +1,6 @@
 /** Sites joined by the whole daemon, proved on the wire. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { capture } from "../../lab/capture.ts";
 import { missing } from "../../lab/peers/installed.ts";
@@ -134,6 +136,38 @@ describe.skipIf(why !== undefined)(`two sites (${why ?? "wireguard-go is here"})
     expect((await again.running.finished).code).toBe(0);
     expect(await kernelOf(lab, "e1")).toBe(before);
     expect(second.running.output()).not.toContain("UnhandledPromise");
+  });
+
+  test("links that change places in the order of names: every tunnel leads where its name says", LONG, async () => {
+    await using scene = await openWan();
+    const { lab, folder } = scene;
+    const edges = [scene.start(1), scene.start(2)] as const;
+    await joined(...edges);
+    // The first link of site 1 is its last one from now on: both sites count its tunnels anew, one after the other.
+    for (const site of [1, 2]) {
+      const file = join(folder, `e${site}`, "conf.d", "links.yaml");
+      writeFileSync(file, readFileSync(file, "utf8").replace("name: s1-isp1", "name: s1-zisp1"));
+      await lab
+        .host(`e${site}`)
+        .exec(process.execPath, ["cli/main.ts", "--socket", edges[site - 1]?.socket ?? "", "reload"]);
+    }
+    for (const [index, edge] of edges.entries()) {
+      const [own, other] = index === 0 ? [1, 2] : [2, 1];
+      const truth = async (): Promise<boolean> => {
+        const { paths } = await wanOf(edge);
+        const tunnels = paths.filter(({ site }) => site !== undefined);
+        const right = tunnels.map(({ remoteLink, tunnel, report }) => {
+          const wan = remoteLink?.endsWith("isp1") === true ? 1 : 2;
+          const there = tunnel?.endpoint?.startsWith(`${outside(other, wan)}:`) === true;
+          return there && tunnel?.state === "up" && report?.life.kind === "alive";
+        });
+        const renamed = tunnels.filter(({ id }) => id.includes("s1-zisp1")).length === 2;
+        return tunnels.length === 4 && renamed && right.every(Boolean);
+      };
+      const explain = async (): Promise<string> =>
+        JSON.stringify((await wanOf(edge)).paths.map(({ id, tunnel }) => [id, tunnel]));
+      await until(`site ${own} tells the truth`, truth, { within: 60_000, every: 200, explain });
+    }
   });
 
   test("strangers on the wire and on the inside change nothing", LONG, async () => {

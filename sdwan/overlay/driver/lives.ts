@@ -9,6 +9,8 @@ export class Lives {
   readonly #lives = new Map<string, PeerLife>();
   /** What was asked for since the last look, by site. */
   readonly #moves = new Map<string, { readonly moveTo: string; readonly renew: boolean }>();
+  /** Sites whose end of this tunnel is another one since the last look. */
+  readonly #anew = new Set<string>();
   readonly #times = new HandshakeTimes();
   readonly #wall: () => number;
   readonly #steady: () => number;
@@ -33,6 +35,7 @@ export class Lives {
 
   keep(sites: ReadonlySet<string>): void {
     for (const site of this.#lives.keys()) if (!sites.has(site)) this.#lives.delete(site);
+    for (const site of this.#anew) if (!sites.has(site)) this.#anew.delete(site);
     this.#times.keep(sites);
   }
 
@@ -48,6 +51,17 @@ export class Lives {
     this.#lives.set(site, discovered(life, { endpoint, found }, this.#wall()));
     // Made again, since WireGuard starts no handshake within 5 s of the last: whoever punches holes cannot wait for it.
     this.#moves.set(site, { moveTo: endpoint, renew: !life.direct });
+  }
+
+  /** Where the tunnel leads to another end of a site now: what was found of the one before, and its session, are nothing to it. */
+  compare(before: TunnelSpec, now: TunnelSpec): void {
+    for (const { site, link } of now.peers) {
+      const known = before.peers.find((each) => each.site === site);
+      if (known === undefined || known.link === link) continue;
+      this.#lives.set(site, { ...beginLife(this.#wall()), configured: this.of(site).configured });
+      this.#moves.delete(site);
+      this.#anew.add(site);
+    }
   }
 
   /** Each peer is moved to where it is: what WireGuard remembers of our own address is forgotten. */
@@ -69,6 +83,10 @@ export class Lives {
     const orders = new Map<string, PeerOrders>();
     for (const spoken of spec.peers) {
       const { site } = spoken;
+      if (this.#anew.has(site)) {
+        orders.set(site, { moveTo: undefined, renew: true, anew: true, resolve: false });
+        continue;
+      }
       const there = peerOf(spoken, have);
       const peer = there && { ...there, lastHandshake: this.#times.of(site, there.lastHandshake) };
       const [life, order] = look(this.of(site), { now, obstacle, peer, patient: own > site });
@@ -76,6 +94,7 @@ export class Lives {
       orders.set(site, { ...order, ...this.#moves.get(site) });
     }
     this.#moves.clear();
+    this.#anew.clear();
     return orders;
   }
 

@@ -67,6 +67,7 @@ export class TunnelDevice {
     if (settings.spec.listenPort !== this.settings.spec.listenPort) this.#port = undefined;
     // Peers learn a new key from the handshake that the next packet needs.
     if (settings.privateKey !== this.settings.privateKey) this.#lives.unstick(settings.spec, this.have);
+    this.#lives.compare(this.settings.spec, settings.spec);
     this.settings = settings;
     const sites = new Set(settings.spec.peers.map(({ site }) => site));
     this.#lives.keep(sites);

@@ -16,6 +16,7 @@ function peer(n: number, change: Partial<PeerWant> = {}): PeerWant {
     endpoint: `192.0.2.${n}:51820`,
     moveTo: undefined,
     renew: false,
+    anew: false,
     ...change,
   };
 }
@@ -138,6 +139,15 @@ describe("planDevice", () => {
       { kind: "set", publicKey: key(1), endpoint: "192.0.2.1:51820", keepalive: 0 },
       { kind: "set", publicKey: key(1), keepalive: 25 },
     ]);
+  });
+
+  test("another end than before: made again without the endpoint that it had", () => {
+    const state = made(want([peer(1, { endpoint: "198.51.100.1:7" })]));
+    const anew = planDevice(want([peer(1, { endpoint: undefined, renew: true, anew: true })]), state)?.peers ?? [];
+    expect(anew.map(({ kind }) => kind)).toEqual(["remove", "set"]);
+    expect(anew[1]).not.toHaveProperty("endpoint");
+    const called = planDevice(want([peer(1, { endpoint: "203.0.113.1:8", renew: true, anew: true })]), state)?.peers;
+    expect(called?.[1]).toMatchObject({ endpoint: "203.0.113.1:8" });
   });
 
   test("renewed: removed and made again whole, with the endpoint that it had", () => {
