@@ -194,7 +194,9 @@ export class Traversal implements Disposable {
     for (const view of views) {
       const key = `${view.ifname} ${view.site}`;
       keep.add(key);
-      const seat = this.#seats.get(key) ?? {
+      const known = this.#seats.get(key);
+      // What is known of another end is nothing to this one.
+      const seat = (known?.view.remoteLink === view.remoteLink ? known : undefined) ?? {
         ifname: view.ifname,
         site: view.site,
         meeting: new Meeting(Math.random, (port) => this.#isTaken(port)),
