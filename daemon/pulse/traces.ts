@@ -1,5 +1,5 @@
 /** Who wants to see packets, and of what: `novactl trace`.  Bounded, because a trace that nobody ends goes on. */
-import type { TraceLine, Tracer } from "../../base/trace.ts";
+import { bounded, type TraceLine, type Tracer } from "../../base/trace.ts";
 
 export class Traces {
   readonly #wanted = new Map<number, Wanted>();
@@ -12,7 +12,7 @@ export class Traces {
   }
 
   begin(n: number, protocol: Protocol, peer: string | undefined): void {
-    this.#wanted.set(n, { protocol, peer });
+    this.#wanted.set(n, { protocol, peer, on: bounded((line) => this.#tell(n, line)) });
     // The oldest gives way.
     for (const old of this.#wanted.keys()) {
       if (this.#wanted.size <= MOST) return;
@@ -35,8 +35,8 @@ export class Traces {
   }
 
   #line(line: TraceLine): void {
-    for (const [n, { protocol, peer }] of this.#wanted) {
-      if (protocol === line.protocol && (peer === undefined || peer === line.peer)) this.#tell(n, line);
+    for (const { protocol, peer, on } of this.#wanted.values()) {
+      if (protocol === line.protocol && (peer === undefined || peer === line.peer)) on(line);
     }
   }
 }
@@ -45,6 +45,7 @@ type Protocol = "bfd" | "arp";
 interface Wanted {
   readonly protocol: Protocol;
   readonly peer: string | undefined;
+  readonly on: (line: TraceLine) => void;
 }
 
 const MOST = 16;

@@ -5,6 +5,7 @@
  */
 import { formatPrefix, type Ip, prefixOf } from "../../base/address.ts";
 import { unreachable } from "../../base/result.ts";
+import { bounded } from "../../base/trace.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
 import { BgpDriver } from "../../netstack/bgp/driver/bgp-driver.ts";
@@ -328,7 +329,12 @@ export class Routing implements Disposable {
     for (const engine of engines) this.#traceOn(engine, traced);
   }
   #traceOn(engine: RoutingEngine<never>, { n, peer, running }: Traced): void {
-    running.push(engine.trace(peer, (line) => this.#parts.tell({ kind: "trace", n, line })));
+    running.push(
+      engine.trace(
+        peer,
+        bounded((line) => this.#parts.tell({ kind: "trace", n, line })),
+      ),
+    );
   }
   /** Somebody asked before there was anything to ask. */
   #traceNew(engine: RoutingEngine<never>, protocol: "bgp" | "ospf"): void {
