@@ -64,6 +64,11 @@ export class Lives {
     }
   }
 
+  /** The device took nothing of it (its port was not free yet, say): what must not be forgotten is asked for again. */
+  undone(orders: ReadonlyMap<string, PeerOrders>): void {
+    for (const [site, { anew }] of orders) if (anew) this.#anew.add(site);
+  }
+
   /** Each peer is moved to where it is: what WireGuard remembers of our own address is forgotten. */
   unstick(spec: TunnelSpec, have: WireguardState | undefined): void {
     for (const peer of spec.peers) {

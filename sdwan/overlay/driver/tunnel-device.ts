@@ -266,6 +266,7 @@ export class TunnelDevice {
       this.#guard(() => {
         if (!done.ok) {
           this.#telling.warn("wan.tunnel-refused", done.error.why);
+          this.#lives.undone(orders);
           // A port that is taken: wireguard-go has none at all then.
           if (have.listenPort !== this.#port) this.#port = undefined;
           return this.#rest(CALM);
@@ -308,10 +309,9 @@ export class TunnelDevice {
       const alive = have.peers.some(({ lastHandshake }) => isYoung(lastHandshake, this.#parts.wall()));
       if (alive && have.listenPort !== spec.listenPort && have.listenPort !== 0) this.#port ??= have.listenPort;
     }
-    const { engine } = seen;
     const why = adopted ? "it was there" : host.choose(this.settings.wireguard).why;
     const name = adopted ? "wan.tunnel-adopted" : "wan.tunnel-made";
-    this.#telling.event(name, "info", { link: spec.link, engine, why, pid: this.#pid });
+    this.#telling.event(name, "info", { link: spec.link, engine: seen.engine, why, pid: this.#pid });
   }
 
   #decided(orders: ReadonlyMap<string, PeerOrders>): Decided {
