@@ -86,6 +86,11 @@ export function formatIp(ip: Ip): string {
   return isIpv4(ip) ? `${ip >>> 24}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}` : ip;
 }
 
+/** "192.0.2.1:80", "[2001:db8::1]:80"; a name is written as it is (RFC 3986 §3.2.2). */
+export function hostAndPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Four or sixteen octets, network order. */
 export function octetsOfIp(ip: Ip): Uint8Array {
   if (isIpv4(ip)) return Uint8Array.of(ip >>> 24, (ip >>> 16) & 255, (ip >>> 8) & 255, ip & 255);

@@ -40,7 +40,8 @@ const dryRun: Flag = {
 const kind = (required: boolean): Argument => ({ name: "KIND", required, complete: "kind" });
 const name = (required: boolean): Argument => ({ name: "NAME", required, complete: "name" });
 
-const WAN_WORDS = [
+/** What `novactl wan` takes. */
+export const WAN_WORDS = [
   "links",
   "paths",
   "policies",

@@ -4,27 +4,15 @@ import type { WanStatus } from "../daemon/admin/wan-api.ts";
 import { nearest } from "../resources/nearest.ts";
 import { dscpName } from "../resources/wan-values.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
+import { WAN_WORDS } from "./commands.ts";
 import { printEvent } from "./events.ts";
 import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./output.ts";
 import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
 import { figuresOf, lossOf, rateOf, sizeOf } from "./wan-figures.ts";
 
-const WORDS = [
-  "links",
-  "paths",
-  "policies",
-  "flows",
-  "events",
-  "explain",
-  "what-if",
-  "keys",
-  "measure",
-  "rediscover",
-] as const;
-
 /** What each takes besides its own word; none is not in here. */
-const TAKES: Readonly<Partial<Record<(typeof WORDS)[number], number>>> = {
+const TAKES: Readonly<Partial<Record<(typeof WAN_WORDS)[number], number>>> = {
   links: 1,
   paths: 1,
   policies: 1,
@@ -34,7 +22,7 @@ const TAKES: Readonly<Partial<Record<(typeof WORDS)[number], number>>> = {
 };
 
 export const wan: Action = async (call) => {
-  const word = chosen(call.arguments[0], WORDS);
+  const word = chosen(call.arguments[0], WAN_WORDS);
   const more = call.arguments[1 + (TAKES[word] ?? 0)];
   if (more !== undefined)
     throw new CommandError(EXIT.usage, "USAGE", `wan ${word}: unexpected argument ${JSON.stringify(more)}`);

@@ -3,7 +3,7 @@
  * exchanges under way finish under the rule they started with, unchanged listeners keep accepting, unchanged endpoints
  * keep their connections, health and balance.  Nothing is changed when any part does not compile.
  */
-import { parseIp } from "../base/address.ts";
+import { hostAndPort, parseIp } from "../base/address.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Endpoint as Address, Fd } from "../netstack/kernel/loop.ts";
 import type { BackendConfig, EndpointConfig, ProxyConfig } from "./config.ts";
@@ -182,7 +182,7 @@ export function addressOf({ address, port }: EndpointConfig): Address {
 }
 /** "address:port", an IPv6 address in brackets; the address as it is written in the configuration, as control knows it. */
 export function endpointKey({ address, port }: EndpointConfig): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return hostAndPort(address, port);
 }
 
 /** Finishes what it carries, keeps nothing. */

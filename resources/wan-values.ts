@@ -1,5 +1,7 @@
 /** The values that fields of WAN links, policies and remote sites are made of. */
+
 import * as z from "zod";
+import { hostAndPort } from "../base/address.ts";
 import { duration, integer, parsed } from "./scalar.ts";
 
 const BANDWIDTH = /^([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMGT])?(?:bps|bit\/s)$/i;
@@ -122,7 +124,7 @@ export function parseHostPort(text: string): HostPort | undefined {
   return { host: host.toLowerCase(), port };
 }
 export function formatHostPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return hostAndPort(host, port);
 }
 export const hostPort: z.ZodType<HostPort, string> = parsed(
   "endpoint",

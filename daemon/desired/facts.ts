@@ -1,5 +1,5 @@
 /** What is measured or found on this host, as far as the desired state depends on it.  Plain data. */
-import { formatIp, type Ip, isIpv4, type Prefix } from "../../base/address.ts";
+import { formatIp, hostAndPort, type Ip, type Prefix } from "../../base/address.ts";
 import type { LinkReport, TunnelReport } from "../../sdwan/underlay-plan.ts";
 import type { SiteKeys } from "../wan-keys.ts";
 
@@ -62,7 +62,7 @@ export interface InterfaceFact {
 
 /** "192.0.2.1:80", "[2001:db8::1]:80" */
 export function endpointText(address: Ip, port: number): string {
-  return isIpv4(address) ? `${formatIp(address)}:${port}` : `[${address}]:${port}`;
+  return hostAndPort(formatIp(address), port);
 }
 /** `backend` as in ProxyConfig; `endpoint` as the data plane reports it. */
 export function endpointKey(backend: string, endpoint: string): string {

@@ -2,6 +2,7 @@
  * The daemon's metrics, under the names that the seeds document; where their code said it differently, under both
  * (reference: docs/metrics.md).  A pure function of the status and the counters: the HTTP side is ports.ts.
  */
+import { hostAndPort } from "../../base/address.ts";
 import { type DataplaneStats, DURATION_BUCKETS } from "../../proxy/control.ts";
 import type { Status } from "../admin/api.ts";
 import { counter, type Family, gauge, histogram, type Sample, sample } from "./exposition.ts";
@@ -112,7 +113,10 @@ function backendFamilies({ backends }: Status): readonly Family[] {
     endpoints
       .filter(({ health }) => health === "healthy" || health === "unhealthy")
       .map((endpoint) =>
-        sample({ cluster: name, endpoint: socketName(endpoint) }, endpoint.health === "healthy" ? 1 : 0),
+        sample(
+          { cluster: name, endpoint: hostAndPort(endpoint.address, endpoint.port) },
+          endpoint.health === "healthy" ? 1 : 0,
+        ),
       ),
   );
   return named(["novaedge_backend_health_status", "novaedge_backend_healthy"], (name) =>
@@ -192,10 +196,6 @@ function durationSamples(stats: DataplaneStats, cluster: string, row: readonly n
     .reduce((total, [, value]) => total + value, 0);
   const total = Math.max(counted, row[bounds - 1] ?? 0);
   return histogram({ cluster }, DURATION_BUCKETS, row.slice(0, bounds), total, row.at(-1) ?? 0);
-}
-
-function socketName({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function named(names: readonly string[], family: (name: string) => Family): readonly Family[] {

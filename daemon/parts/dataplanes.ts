@@ -2,6 +2,7 @@
  * The data-plane processes as one: the same configuration and a listening socket per listener for each of them, their
  * reports as facts.  Idempotent: `want` may be called as often as one likes and does what is missing.
  */
+import { hostAndPort } from "../../base/address.ts";
 import type { Clock } from "../../base/clock.ts";
 import { Fault } from "../../base/fault.ts";
 import { unreachable } from "../../base/result.ts";
@@ -105,9 +106,7 @@ export class Dataplanes {
   prune(): void {
     const endpoints = new Set(
       (this.#config?.backends ?? []).flatMap(({ name, endpoints }) =>
-        endpoints.map(({ address, port }) =>
-          endpointKey(name, address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`),
-        ),
+        endpoints.map(({ address, port }) => endpointKey(name, hostAndPort(address, port))),
       ),
     );
     for (const key of this.#health.keys()) if (!endpoints.has(key)) this.#health.delete(key);

@@ -17,7 +17,7 @@ import type { Link } from "./netlink/link.ts";
 import type { TableHead } from "./netlink/nftables-objects.ts";
 import type { Route } from "./netlink/route.ts";
 import { RouteSocket } from "./netlink/route-socket.ts";
-import type { Rule } from "./netlink/rule.ts";
+import { orderOf, type Rule } from "./netlink/rule.ts";
 import { SetSocket } from "./netlink/set-socket.ts";
 import { Nftables } from "./nftables.ts";
 
@@ -59,21 +59,7 @@ export function remove(ours: Ours): void {
   for (const { destination, table, protocol, metric } of ours.routes) {
     route.deleteRoute({ destination, table, protocol, metric });
   }
-  for (const { family, preference, table, protocol, from, to, mark, mask, iif, oif, suppress } of ours.rules) {
-    route.deleteRule({
-      family,
-      preference,
-      table,
-      protocol,
-      ...(from === undefined ? {} : { from }),
-      ...(to === undefined ? {} : { to }),
-      ...(mark === undefined ? {} : { mark }),
-      ...(mask === undefined ? {} : { mask }),
-      ...(iif === undefined ? {} : { iif }),
-      ...(oif === undefined ? {} : { oif }),
-      ...(suppress === undefined ? {} : { suppress }),
-    });
-  }
+  for (const rule of ours.rules) route.deleteRule(orderOf(rule));
   for (const { index } of ours.links) route.deleteLink(index);
   if (ours.tables.length > 0) {
     using nft = new Nftables();

@@ -9,6 +9,9 @@ export const LOAD_OCTET = 0x30;
 /** X = 4 × (octet & 15): the length of an IPv4 header */
 export const LOAD_HEADER_LENGTH = 0xb1;
 export const LOAD_HALF_AT_X = 0x48;
+export const LOAD_WORD_AT_X = 0x40;
+/** Octets of the packet. */
+export const LOAD_LENGTH = 0x80;
 export const AND = 0x54;
 export const JUMP_EQUAL = 0x15;
 export const JUMP_AT_LEAST = 0x35;

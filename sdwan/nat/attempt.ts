@@ -15,7 +15,7 @@ import { after, earliest, type Instant, ms } from "../../base/unit.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
 import type { TunnelReport } from "../underlay-plan.ts";
-import { endpointOf, type OfferedCandidate } from "./offer.ts";
+import { endpointOf, MOST_STEP, type OfferedCandidate } from "./offer.ts";
 
 export type Found = NonNullable<TunnelReport["found"]>;
 
@@ -195,7 +195,7 @@ export function isHard(mapping: Mapping): boolean {
 export function stepOf(ports: readonly number[]): number | undefined {
   const steps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0));
   const [step] = steps;
-  if (step === undefined || step === 0 || Math.abs(step) > 16) return undefined;
+  if (step === undefined || step === 0 || Math.abs(step) > MOST_STEP) return undefined;
   return steps.every((each) => each === step) ? step : undefined;
 }
 

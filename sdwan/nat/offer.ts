@@ -3,7 +3,7 @@
  * whether the direct way works already.  JSON in an authenticated datagram (driver/rendezvous.ts), at most 1,200 octets.
  * Pure; what cannot be read is refused by name, and nothing is read before its authenticity is known.
  */
-import { formatIp, isIpv4, parseIp } from "../../base/address.ts";
+import { formatIp, hostAndPort, isIpv4, parseIp } from "../../base/address.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
@@ -45,7 +45,7 @@ export interface OfferedCandidate {
 }
 
 export function endpointOf({ ip, port }: StunAddress): string {
-  return isIpv4(ip) ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
+  return hostAndPort(formatIp(ip), port);
 }
 
 /** "192.0.2.1:51820", "[2001:db8::1]:51820" */

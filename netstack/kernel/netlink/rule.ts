@@ -69,6 +69,35 @@ export interface NewRule {
   readonly suppress?: number;
 }
 
+/** A rule that is there, as a request names it: to delete exactly it. */
+export function orderOf({
+  family,
+  preference,
+  table,
+  protocol,
+  from,
+  to,
+  mark,
+  mask,
+  iif,
+  oif,
+  suppress,
+}: Rule): NewRule {
+  return {
+    family,
+    preference,
+    table,
+    protocol,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(mark === undefined ? {} : { mark }),
+    ...(mask === undefined ? {} : { mask }),
+    ...(iif === undefined ? {} : { iif }),
+    ...(oif === undefined ? {} : { oif }),
+    ...(suppress === undefined ? {} : { suppress }),
+  };
+}
+
 export function encodeRule(rule: NewRule): Uint8Array {
   const v4 = rule.family === "ip";
   for (const prefix of [rule.from, rule.to]) {

@@ -1,5 +1,5 @@
 /** Outer endpoints of peers as text, "192.0.2.1:51820" or "[2001:db8::1]:51820"; link-local ones with "%3" (an index). */
-import { formatIp, isIpv4, isLinkLocal, parseIp } from "../../../base/address.ts";
+import { formatIp, hostAndPort, isIpv4, isLinkLocal, parseIp } from "../../../base/address.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { Endpoint } from "../loop.ts";
 
@@ -20,6 +20,5 @@ export function parseEndpoint(text: string): Result<Endpoint, BadEndpoint> {
 }
 
 export function formatEndpoint({ ip, port, scope }: Endpoint): string {
-  if (isIpv4(ip)) return `${formatIp(ip)}:${port}`;
-  return `[${formatIp(ip)}${scope === undefined ? "" : `%${scope}`}]:${port}`;
+  return hostAndPort(`${formatIp(ip)}${scope === undefined || isIpv4(ip) ? "" : `%${scope}`}`, port);
 }

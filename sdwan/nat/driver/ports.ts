@@ -10,7 +10,7 @@ import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.t
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { packetMark } from "../../../netstack/kernel/marks.ts";
 import { Discovery } from "../../../netstack/stun/discovery.ts";
-import type { StunAddress, StunMessage } from "../../../netstack/stun/packet.ts";
+import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
 import type { Behavior } from "../../../netstack/stun/plan.ts";
 import { stepOf } from "../attempt.ts";
 import { isCallable } from "../callable.ts";
@@ -36,9 +36,8 @@ export interface LinkSight {
 
 export interface PortsParts {
   readonly loop: Loop;
-  /** A STUN message that belongs to no discovery; the payload is valid until the call returns. */
-  readonly received: (message: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }) => void;
-  readonly decode: (payload: Uint8Array) => StunMessage | undefined;
+  /** A STUN message that belongs to no discovery. */
+  readonly received: (message: StunMessage, from: StunAddress, on: { link: string; port: number; raw: RawUdp }) => void;
   /** Where a device is reached is known anew. */
   readonly changed: (ifname: string) => void;
   /** The behaviour that a link's first device found, from which port. */
@@ -130,11 +129,9 @@ export class Ports implements Disposable {
       if (link !== undefined && port.spec.link !== link) continue;
       port.discovery = undefined;
       port.nextAt = this.#parts.loop.now();
-      if (port.behavior === undefined || this.#links.get(port.spec.link)?.sight.up === true) continue;
-      port.behavior = undefined;
+      if (this.#links.get(port.spec.link)?.sight.up !== true) port.behavior = undefined;
+      this.#parts.changed(port.spec.ifname);
     }
-    for (const port of this.#ports.values())
-      if (link === undefined || port.spec.link === link) this.#parts.changed(port.spec.ifname);
   }
 
   due(): Instant | undefined {
@@ -255,16 +252,15 @@ export class Ports implements Disposable {
   }
 
   #received(payload: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }): void {
-    const message = this.#parts.decode(payload);
-    if (message !== undefined) {
-      for (const port of this.#ports.values()) {
-        const { discovery, spec } = port;
-        if (spec.link !== on.link || spec.listenPort !== on.port || discovery === undefined) continue;
-        const now = this.#parts.loop.now();
-        if (discovery.received(message, now)) return this.#turn(port, discovery, now);
-      }
+    const message = decodeStun(payload);
+    if (!message.ok) return;
+    for (const port of this.#ports.values()) {
+      const { discovery, spec } = port;
+      if (spec.link !== on.link || spec.listenPort !== on.port || discovery === undefined) continue;
+      const now = this.#parts.loop.now();
+      if (discovery.received(message.value, now)) return this.#turn(port, discovery, now);
     }
-    this.#parts.received(payload, from, on);
+    this.#parts.received(message.value, from, on);
   }
 
   #begin(port: Port, now: Instant): void {

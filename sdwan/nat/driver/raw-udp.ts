@@ -10,7 +10,9 @@ import {
   JUMP_AT_LEAST,
   JUMP_EQUAL,
   LOAD_HEADER_LENGTH,
+  LOAD_LENGTH,
   LOAD_WORD,
+  LOAD_WORD_AT_X,
   PASS,
 } from "../../../netstack/kernel/bpf.ts";
 import type { Datagrams, Loop } from "../../../netstack/kernel/loop.ts";
@@ -102,10 +104,6 @@ const ENXIO = 6;
 const ENODEV = 19;
 const UDP = 17;
 const HEADER = 8;
-/** BPF_LD | BPF_W | BPF_IND */
-const LOAD_WORD_AT_X = 0x40;
-/** BPF_LD | BPF_W | BPF_LEN */
-const LOAD_LENGTH = 0x80;
 /** STUN by its cookie, the second word of the payload; its first two bits are zero. */
 const COOKIE_4: readonly BpfInstruction[] = [
   [LOAD_LENGTH, 0, 0, 0],

@@ -2,11 +2,11 @@
  * NAT traversal of this host's tunnels: learns where they are reached (ports.ts), tells the other sites (rendezvous.ts),
  * looks for direct ways (checks.ts), hands those to the tunnels, and decides who carries packets while there is none.
  */
-import { ipOf, parseIp } from "../../../base/address.ts";
+import { formatIp, ipOf, parseIp } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
-import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
+import type { StunAddress, StunMessage } from "../../../netstack/stun/packet.ts";
 import { Resolver } from "../../overlay/driver/resolver.ts";
 import type { TunnelDriver, TunnelView } from "../../overlay/driver/words.ts";
 import type { NatReport, UnderlayPlan } from "../../underlay-plan.ts";
@@ -71,11 +71,10 @@ export class Traversal implements Disposable {
     this.#resolver = new Resolver(loop, () => this.#serversChanged());
     this.#ports = new Ports({
       loop,
-      decode: decodedOf,
-      received: (payload, from, on) => this.#received(payload, from, on),
+      received: (message, from, on) => this.#received(message, from, on),
       changed: (ifname) => this.#ownChanged(ifname),
       behavior: (link, port, { mapping, filtering, mapped, why }) => {
-        const address = mapped === undefined ? undefined : (endpointOf(mapped).split(/:[0-9]+$/)[0] ?? "");
+        const address = mapped === undefined ? undefined : formatIp(mapped.ip);
         const portPreserved = mapped === undefined ? undefined : mapped.port === port;
         parts.nat(link, { mapping, filtering, address, portPreserved, at: parts.wall(), why });
       },
@@ -285,9 +284,8 @@ export class Traversal implements Disposable {
     return this.#plan?.tunnels.find((each) => each.ifname === ifname)?.dscp ?? 0;
   }
 
-  #received(payload: Uint8Array, from: StunAddress, on: { link: string; port: number; raw: RawUdp }): void {
-    const message = decodedOf(payload);
-    if (message?.proof === undefined || this.#checks === undefined) return;
+  #received(message: StunMessage, from: StunAddress, on: { link: string; port: number; raw: RawUdp }): void {
+    if (message.proof === undefined || this.#checks === undefined) return;
     const now = this.#parts.loop.now();
     const asked = this.#checks.asked(message, from);
     if (asked !== undefined) {
@@ -366,11 +364,6 @@ export class Traversal implements Disposable {
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = due === undefined ? undefined : loop.wakeAt(due, () => this.#wake());
   }
-}
-
-function decodedOf(payload: Uint8Array): StunMessage | undefined {
-  const decoded = decodeStun(payload);
-  return decoded.ok ? decoded.value : undefined;
 }
 
 function ipIn(text: string): LinkSight["publicIp"] {

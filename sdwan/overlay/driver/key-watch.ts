@@ -13,6 +13,7 @@ import {
   LOAD_HALF_AT_X,
   LOAD_HEADER_LENGTH,
   LOAD_WORD,
+  LOAD_WORD_AT_X,
   PASS,
 } from "../../../netstack/kernel/bpf.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
@@ -104,8 +105,6 @@ function first6(port: number): readonly BpfInstruction[] {
 }
 
 const UDP = 17;
-/** BPF_LD | BPF_W | BPF_IND */
-const LOAD_WORD_AT_X = 0x40;
 const LENGTH = 8 + 148;
 const INITIATION = 0x0100_0000;
 /** The handshake counts when the first packet comes by it: a round trip and the other side's own pauses. */

@@ -1,5 +1,5 @@
 /** Tracked connections that carry a value of ours, as `novactl wan flows` shows them. */
-import { formatIp, type Ip, isIpv4 } from "../../../base/address.ts";
+import { formatIp, hostAndPort, type Ip } from "../../../base/address.ts";
 import type { Connection } from "../../../netstack/kernel/netlink/conntrack.ts";
 import type { LaneSpec } from "../../underlay-plan.ts";
 
@@ -31,8 +31,7 @@ export function flowSeen({ original, counted }: Connection, { mark, what }: Lane
 
 function ended(ip: Ip, port: number | undefined): string {
   const text = formatIp(ip);
-  if (port === undefined) return text;
-  return isIpv4(ip) ? `${text}:${port}` : `[${text}]:${port}`;
+  return port === undefined ? text : hostAndPort(text, port);
 }
 
 const NAMES: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" };

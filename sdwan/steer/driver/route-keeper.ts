@@ -7,7 +7,7 @@ import { MARK_MASK, markValue, packetMark, ROUTE_PROTOCOL, RULE_PREFERENCE } fro
 import type { Link } from "../../../netstack/kernel/netlink/link.ts";
 import type { NewRoute, OldRoute, Route } from "../../../netstack/kernel/netlink/route.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
-import type { NewRule, Rule } from "../../../netstack/kernel/netlink/rule.ts";
+import { type NewRule, orderOf, type Rule } from "../../../netstack/kernel/netlink/rule.ts";
 import { LAST, type LinkDevice, type LinkRoute, planRoutes, wantedRoutes } from "../link-table.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
 import { planRules, type SteeringRule, wantedRules } from "../rules.ts";
@@ -43,7 +43,7 @@ export class RouteKeeper implements Disposable {
 
   /** Rules and link tables; what else is in our tables belongs to whoever chooses the ways of classes. */
   remove(): void {
-    for (const rule of this.#ours()) this.#route.deleteRule(asNew(rule));
+    for (const rule of this.#ours()) this.#route.deleteRule(orderOf(rule));
     for (const route of this.#linkRoutes()) this.#route.deleteRoute(oldRoute(route));
   }
 
@@ -61,7 +61,7 @@ export class RouteKeeper implements Disposable {
     );
     const { add, remove } = planRules(wantedRules(plan, RULE_PREFERENCE.first, addresses), have);
     for (const rule of add) this.#route.addRule(newRule(rule));
-    for (const rule of [...remove.map(newRule), ...strange.map(asNew)]) this.#route.deleteRule(rule);
+    for (const rule of [...remove.map(newRule), ...strange.map(orderOf)]) this.#route.deleteRule(rule);
     return [
       ...add.map((rule) => `rule add ${ruleText(rule)}`),
       ...remove.map((rule) => `rule del ${ruleText(rule)}`),
@@ -161,22 +161,6 @@ function newRule({ family, preference, table, value, from, suppress }: SteeringR
     protocol: ROUTE_PROTOCOL,
     ...(value === undefined ? {} : { mark: packetMark(value), mask: MARK_MASK }),
     ...(from === undefined ? {} : { from: hostPrefix(from) }),
-    ...(suppress === undefined ? {} : { suppress }),
-  };
-}
-
-function asNew({ family, preference, table, protocol, from, to, mark, mask, iif, oif, suppress }: Rule): NewRule {
-  return {
-    family,
-    preference,
-    table,
-    protocol,
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-    ...(mark === undefined ? {} : { mark }),
-    ...(mask === undefined ? {} : { mask }),
-    ...(iif === undefined ? {} : { iif }),
-    ...(oif === undefined ? {} : { oif }),
     ...(suppress === undefined ? {} : { suppress }),
   };
 }

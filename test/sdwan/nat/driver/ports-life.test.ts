@@ -107,10 +107,6 @@ class World implements Disposable {
     });
     this.ports = new Ports({
       loop: this.#loop,
-      decode(payload) {
-        const decoded = decodeStun(payload);
-        return decoded.ok ? decoded.value : undefined;
-      },
       received: () => undefined,
       changed: () => undefined,
       behavior: () => undefined,

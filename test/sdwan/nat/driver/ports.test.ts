@@ -139,10 +139,6 @@ function lookOn(loop: ReturnType<typeof openLoop>, where: Where): Look {
 function portsOn(loop: ReturnType<typeof openLoop>, behavior: (found: Behavior) => void): Ports {
   return new Ports({
     loop,
-    decode(payload) {
-      const decoded = decodeStun(payload);
-      return decoded.ok ? decoded.value : undefined;
-    },
     received: () => undefined,
     changed: () => undefined,
     behavior: (_, __, found) => behavior(found),
