@@ -83,6 +83,8 @@ const FAREWELL = ms(500);
 const ON_THE_WIRE: ReadonlySet<string> = new Set(["announced", "bound"]);
 /** A data plane that does not take a configuration must not keep the virtual IPs at the old one for ever. */
 const LONGEST_FOLLOW = seconds(2);
+/** An earlier control's processes must not keep everything as it was for ever. */
+const LONGEST_TAKEOVER = seconds(5);
 /** Callers that are not heard try again after a second, then after three. */
 const LONGEST_HUSH = ms(800);
 /** How old the picture of the interfaces may be. */
@@ -107,6 +109,7 @@ export class Control {
         readonly secrets: Secrets;
       }
     | undefined;
+  #takeOverBy: Instant | undefined;
   #followBy: { readonly generation: number; readonly at: Instant } | undefined;
   #eligible: ReadonlySet<string> = new Set();
   #interfaces: readonly InterfaceFact[] = [];
@@ -117,6 +120,8 @@ export class Control {
   /** Stopping, and announced as before. */
   #hushing = false;
   #hurried = false;
+  /** Another control has the word from now on. */
+  #left = false;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: ControlParts) {
@@ -137,10 +142,14 @@ export class Control {
   }
 
   start(): void {
-    const { vips, dataplanes } = this.#parts;
+    const { vips, routing, wan, dataplanes, clock } = this.#parts;
     this.#keepLooking();
     vips.start();
+    routing.adopt();
+    wan.adopt();
     dataplanes.start();
+    this.#takeOverBy = after(clock.now(), LONGEST_TAKEOVER);
+    if (this.#isTakingOver()) clock.wakeAt(this.#takeOverBy, () => this.changed());
     this.pass();
   }
 
@@ -177,6 +186,7 @@ export class Control {
   }
 
   pass(): void {
+    if (this.#left) return;
     const { live, allocations, dataplanes, vips, routing, bfd, wan, settled } = this.#parts;
     const { settings, resources, key, secrets } = live.current;
     this.#allocated ??= allocations.next(resources);
@@ -189,6 +199,11 @@ export class Control {
     }
     const { proxy, sockets } = this.#leavingRouted.carried(this.#leaving.carried(next));
     if (!this.#draining) dataplanes.want(proxy, sockets);
+    if (this.#followed === undefined && this.#isTakingOver()) {
+      // What runs goes on as an earlier control had it.
+      this.conditions.replace(live.conditions());
+      return settled();
+    }
     if (this.#mayFollow()) {
       if (before !== next && this.#leaving.size + this.#leavingRouted.size > 0) this.changed();
       this.#followed = { settings, resources, allocated: this.#allocated, key, secrets };
@@ -221,6 +236,16 @@ export class Control {
       clock.wakeAt(this.#followBy.at, () => this.changed());
     }
     return clock.now() >= this.#followBy.at;
+  }
+
+  /**
+   * Processes of an earlier control run, and not all that plans depend on is known: who listens, who is healthy, which
+   * sessions are wanted.  A plan now would undo what the next one makes again.
+   */
+  #isTakingOver(): boolean {
+    const { vips, routing, wan, dataplanes, clock } = this.#parts;
+    const telling = vips.telling || routing.telling || wan.telling || dataplanes.takingOver();
+    return telling && this.#takeOverBy !== undefined && clock.now() < this.#takeOverBy && !this.#draining;
   }
 
   #inForce(next: Desired): Desired {
@@ -259,6 +284,12 @@ export class Control {
   stop(times: DrainTimes = DRAIN_TIMES): Promise<void> {
     this.#stopped ??= this.#stop(times);
     return this.#stopped;
+  }
+
+  /** Nothing is said to anybody: processes and kernel go on as they are, for another control to take over. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    await this.#parts.wan.leave();
   }
 
   /** No patience: requests under way end, pulse has a moment to say goodbye.  Ends what `stop` waits for. */

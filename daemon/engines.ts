@@ -40,9 +40,9 @@ export function connectEngines({ supervise, memory, records, ...common }: Engine
     supervise: supervise.pulse,
     other: (message) => (message.kind === "trace" ? traces.received(message) : bfd.received(message)),
     paths: (message) => wan.heard(message),
-    greeted: () => {
-      bfd.greet();
-      wan.greet();
+    greeted: (adopted) => {
+      bfd.greet(adopted);
+      wan.greet(adopted);
       traces.greet("pulse");
     },
   });

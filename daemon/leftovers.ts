@@ -39,11 +39,12 @@ export function cleanup(desired: Desired | undefined, dryRun: boolean): CleanupA
 
 /**
  * Everything of ours: no child runs, so nothing of it is alive.  `routes`: but for what routing announces and has learnt,
- * which goes on working without it.  `tunnels`: but for what carries traffic over links and tunnels.
+ * which goes on working without it.  `tunnels`: but for what carries traffic over links and tunnels.  `vips`: but for virtual
+ * IPs of a segment, and their fence, which pulse has.
  */
 export function removeLeftovers(
   events: Events,
-  { routes, tunnels }: { readonly routes: boolean; readonly tunnels: boolean },
+  { routes, tunnels, vips }: { readonly routes: boolean; readonly tunnels: boolean; readonly vips: boolean },
 ): void {
   const all = audit();
   const unrouted: Ours = routes
@@ -53,7 +54,8 @@ export function removeLeftovers(
         routes: all.routes.filter(({ protocol }) => protocol === ROUTE_PROTOCOL),
       }
     : all;
-  const ours = tunnels ? withoutTunnels(unrouted) : unrouted;
+  const untunnelled = tunnels ? withoutTunnels(unrouted) : unrouted;
+  const ours = vips ? withoutSegments(untunnelled) : untunnelled;
   remove(ours);
   for (const { kind, name, detail } of thingsOf(ours, undefined)) {
     events.emit("kernel.left-over-removed", { kind, name, detail }, "warn");
@@ -69,6 +71,18 @@ function withoutTunnels(ours: Ours): Ours {
     rules: [],
     links: [],
     tables: ours.tables.filter(({ name }) => name !== WAN_TABLE),
+  };
+}
+
+/** Every other address on a device of the host's own, and every other table. */
+function withoutSegments(ours: Ours): Ours {
+  const devices = new Set(ours.links.map(({ index }) => index));
+  return {
+    ...ours,
+    addresses: ours.addresses.filter(
+      ({ protocol, index }) => protocol === ROUTED_ADDRESS_PROTOCOL || devices.has(index),
+    ),
+    tables: ours.tables.filter(({ name }) => name === WAN_TABLE),
   };
 }
 

@@ -7,6 +7,7 @@ import { VERSION } from "../base/version.ts";
 import { placesOf } from "./config/places.ts";
 import { type Command, EXIT, type Flags, HELP, parseCommand } from "./flags.ts";
 import { Early, likelyDataplanes, PROGRAMS } from "./supervisor/early.ts";
+import { Inheritance, passedDescriptors } from "./supervisor/inheritance.ts";
 
 process.title = "novaedge";
 const command = parseCommand(process.argv.slice(2));
@@ -38,7 +39,10 @@ async function perform(command: Command): Promise<number> {
 
 async function start(flags: Flags): Promise<number> {
   const { settingsFile } = placesOf(flags.config);
-  await using early = new Early(PROGRAMS, likelyDataplanes(flags.workers, settingsFile));
+  // Before any child is started, which would inherit them.
+  const inheritance = new Inheritance(passedDescriptors(process.env, process.pid));
+  const pulse = inheritance.has("pulse") ? 0 : 1;
+  await using early = new Early(PROGRAMS, likelyDataplanes(flags.workers, settingsFile), pulse);
   const { run } = await import("./run.ts");
-  return await run(flags, early);
+  return await run(flags, early, inheritance);
 }

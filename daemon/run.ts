@@ -1,13 +1,15 @@
 /**
  * The control process put together: `novaedge run`.  Order: settings, resources, own servers (a second daemon ends
  * here), leftovers of an earlier life, children, ready.  SIGTERM and SIGINT end it gracefully, a second one at once;
- * SIGHUP reads the files again.
+ * SIGHUP reads the files again.  Where the service manager is about to start it again, SIGTERM ends this process alone, and
+ * its children are taken over by the next one; so they are when it is killed (decisions/0017).
  */
 import { closeSync, mkdirSync, openSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { after, seconds } from "../base/unit.ts";
 import { VERSION } from "../base/version.ts";
+import { readSysctl, writeSysctl } from "../netstack/kernel/sysctl.ts";
 import { formatDiagnostic } from "../resources/diagnostic.ts";
 import { wanSites } from "../resources/wan-sites.ts";
 import { adminActions } from "./admin/actions.ts";
@@ -37,11 +39,12 @@ import { residentMemory, type StatusParts, statusOf } from "./status/status.ts";
 import { wanStatus } from "./status/wan-status.ts";
 import { childrenOf } from "./supervisor/children.ts";
 import type { Early } from "./supervisor/early.ts";
+import type { Inheritance } from "./supervisor/inheritance.ts";
 import { ChildRegister, outlive } from "./supervisor/register.ts";
 import { serviceManagerOf } from "./systemd.ts";
 
 /** Resolves with the exit status when the daemon has ended.  The caller disposes of `early`. */
-export async function run(flags: Flags, early: Early): Promise<number> {
+export async function run(flags: Flags, early: Early, inheritance: Inheritance): Promise<number> {
   const places = placesOf(flags.config);
   const read = readKeyed(places, flags);
   if (!read.ok) {
@@ -49,7 +52,7 @@ export async function run(flags: Flags, early: Early): Promise<number> {
     return EXIT.config;
   }
   try {
-    return await new Daemon(read.value, places, flags, early).run();
+    return await new Daemon(read.value, places, flags, early, inheritance).run();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     process.stderr.write(`novaedge: ${error.message}\n`);
@@ -68,11 +71,12 @@ class Daemon {
   readonly #register;
   readonly #registerFile;
   readonly #early;
+  readonly #inheritance;
   readonly #manager = serviceManagerOf(process.env, process.pid);
   #ready = false;
   #signalledAt: number | undefined;
 
-  constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, early: Early) {
+  constructor(configuration: KeyedConfiguration, places: Places, flags: Flags, early: Early, inheritance: Inheritance) {
     const { settings } = configuration;
     const wall = Date.now;
     const clock = NODE_CLOCK;
@@ -85,6 +89,7 @@ class Daemon {
     this.#log = log;
     this.#events = events;
     this.#early = early;
+    this.#inheritance = inheritance;
     this.#registerFile = `${settings.admin.socket}.children`;
     this.#register = new ChildRegister(this.#registerFile);
     const reconfigured = (): void => {
@@ -94,7 +99,17 @@ class Daemon {
     // Where resources are is decided once: a change of paths.config needs a restart as the other paths do.
     const fixed: Places = { ...places, resourceDir: configuration.resourceDir };
     this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
-    const make = childrenOf({ settings, clock, wall, events, log, register: this.#register, early });
+    const make = childrenOf({
+      settings,
+      clock,
+      wall,
+      events,
+      log,
+      register: this.#register,
+      early,
+      inheritance,
+      manager: this.#manager,
+    });
     this.#dataplanes = new Dataplanes({ ...make.dataplanes, clock, wall, events, changed });
     const wanRecords = new WanRecords({ directory: join(settings.paths.state, "wan-figures"), clock, wall, events });
     const engines = connectEngines({
@@ -155,12 +170,23 @@ class Daemon {
   }
 
   async #serve(): Promise<number> {
-    await outlive(ChildRegister.left(this.#registerFile), NODE_CLOCK, this.#events);
+    const inherits = {
+      pulse: this.#inheritance.has("pulse"),
+      routing: this.#inheritance.has("routing"),
+      wan: this.#inheritance.has("wan"),
+    };
+    for (const name of this.#inheritance.useless) this.#manager.forget(name);
+    const { pids } = this.#inheritance;
+    const left = ChildRegister.left(this.#registerFile).filter(({ pid }) => !pids.has(pid));
+    await outlive(left, NODE_CLOCK, this.#events);
     const { places, current } = this.#live;
     // What routing announced before a crash is still announced: its next process takes it over, or removes it.
-    const routes = mayRoute(current);
-    removeLeftovers(this.#events, { routes, tunnels: mayTunnel(current) });
+    const routes = inherits.routing || mayRoute(current);
+    // What a process that runs has made is its own affair: it gets the plan, and removes what is not in it.
+    const tunnels = inherits.wan || mayTunnel(current);
+    removeLeftovers(this.#events, { routes, tunnels, vips: inherits.pulse });
     if (!routes) this.#parts.routing.forget();
+    this.#migrateCalls();
     using _watching = watchDirectories(
       [...new Set([dirname(places.settingsFile), current.resourceDir])],
       NODE_CLOCK,
@@ -174,13 +200,32 @@ class Daemon {
     this.#control.start();
     await this.#early.discard();
     await ended;
+    if (await this.#manager.restarts()) return await this.#leave();
     this.#manager.stopping("withdrawing virtual IPs, finishing requests");
     await this.#control.stop();
     const { keepsRoutes, keepsTunnels } = this.#control;
-    removeLeftovers(this.#events, { routes: keepsRoutes, tunnels: keepsTunnels });
+    removeLeftovers(this.#events, { routes: keepsRoutes, tunnels: keepsTunnels, vips: false });
     this.#register.clear();
     this.#events.emit("daemon.stopped");
     return EXIT.ok;
+  }
+
+  /** Everything goes on without us, and another control is about to begin. */
+  async #leave(): Promise<number> {
+    this.#manager.stopping("restarting: data planes, virtual IPs, routes and tunnels go on");
+    await this.#control.leave();
+    this.#events.emit("daemon.left");
+    return EXIT.ok;
+  }
+
+  /** A listening socket that is closed passes its calls on to another process's for the same address. */
+  #migrateCalls(): void {
+    try {
+      if (readSysctl(MIGRATE) === "0") writeSysctl(MIGRATE, "1");
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      this.#events.emit("dataplane.calls-not-migrated", { why: error.message }, "warn");
+    }
   }
 
   /** Resolves at the first signal to end; the second one ends patience. */
@@ -281,6 +326,8 @@ function terminalClosed(): boolean {
   }
 }
 
+/** Since Linux 5.14. */
+const MIGRATE = "net/ipv4/tcp_migrate_req";
 /** Milliseconds. */
 const SAME_WISH = 300;
 const LONGEST_START = seconds(10);

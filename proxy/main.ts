@@ -4,13 +4,14 @@ import { flushCompileCache } from "node:module";
 import { parseArgs } from "node:util";
 import { Fault } from "../base/fault.ts";
 import { LEVELS, type Level, logTo } from "../base/log.ts";
+import { Told } from "../base/told.ts";
 import { childArguments } from "../netstack/kernel/arguments.ts";
-import { openChildChannel } from "../netstack/kernel/channel.ts";
+import { openChildChannel, TOLD } from "../netstack/kernel/channel.ts";
 import { openLoop } from "../netstack/kernel/open-loop.ts";
 import { offer } from "../netstack/kernel/output.ts";
 import { dropPrivileges, nameProcess, type User } from "../netstack/kernel/privileges.ts";
 import { randomOctets } from "../netstack/kernel/random.ts";
-import type { ToDataplane } from "./control.ts";
+import { type FromDataplane, lastingOfDataplane, type ToDataplane } from "./control.ts";
 import { Worker } from "./worker.ts";
 
 const STDOUT = 1;
@@ -50,13 +51,17 @@ flushCompileCache();
 // Before the first octet of anybody else is looked at.
 if (process.getuid?.() === 0 && values.user !== "root") dropPrivileges(userOf(values.user));
 
+const told = new Told<FromDataplane>(lastingOfDataplane);
 const worker = new Worker({
   loop,
   log,
   index,
   pid: process.pid,
   descriptors: descriptorLimit(),
-  send: (message) => channel.send(message),
+  send: (message) => {
+    told.note(message);
+    channel.send(message);
+  },
   sink: (octets) => {
     const taken = offer(STDOUT, octets);
     // Nobody will ever read it.
@@ -74,6 +79,12 @@ const channel = openChildChannel(
     // The frames come from control, which made them from checked types; this process trusts nobody else.
     received: (message) => worker.message(message as ToDataplane),
     receivedFd: (key, fd) => worker.plane.socket(key, fd),
+    // Another control starts data planes of its own, and this one serves until they do.
+    adopted: () => {
+      worker.greet();
+      for (const message of told.all()) channel.send(message);
+      channel.send(TOLD);
+    },
     ended: (why) => {
       log.warn("control.gone", { why });
       worker.drain(ORPHAN_GRACE);

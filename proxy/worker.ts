@@ -54,6 +54,8 @@ export class Worker {
   #sentStats = "";
   #reportedDrops = 0;
   #over = false;
+  /** Of the configuration in force. */
+  #version: string | undefined;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
@@ -71,8 +73,11 @@ export class Worker {
   }
 
   start(): void {
+    this.#wake(this.#parts.loop.now(), 1);
+    this.greet();
+  }
+  greet(): void {
     const { loop, pid, send } = this.#parts;
-    this.#wake(loop.now(), 1);
     send({ kind: "hello", pid, engine: loop.engine, why: loop.why });
   }
 
@@ -95,7 +100,7 @@ export class Worker {
 
   /** Finishes: no new connection, every answer says close, quiet connections are closed; ends when empty or after `grace`. */
   drain(grace: number): void {
-    const { loop, log } = this.#parts;
+    const { loop, log, send } = this.#parts;
     const until = after(loop.now(), ms(Math.max(0, grace)));
     if (this.#graceUntil !== undefined && this.#graceUntil <= until) return;
     if (this.#graceUntil === undefined) log.info("dataplane.draining", { connections: this.plane.connections, grace });
@@ -105,6 +110,7 @@ export class Worker {
     this.#quiet = Math.min(QUIET, Math.floor(grace / TICK / 2));
     this.traffic.draining = true;
     this.plane.stop();
+    if (this.#version !== undefined) send({ kind: "applied", version: this.#version, listening: [] });
     this.#checker.watch([]);
     this.#finishWhenEmpty();
   }
@@ -133,6 +139,7 @@ export class Worker {
       return send({ kind: "refused", version: config.version, why: wordsOf(applied.error) });
     }
     const { listening, missing } = applied.value;
+    this.#version = config.version;
     if (missing.length > 0) log.error("dataplane.socket-missing", { keys: missing.join(" ") });
     send({ kind: "applied", version: config.version, listening });
     this.#tellUnchecked(config);

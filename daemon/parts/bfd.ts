@@ -22,13 +22,15 @@ export type FromPulseOnBfd = Extract<FromPulse, { readonly kind: "bfd" | "bfd-go
 export class Bfd {
   readonly #parts: BfdParts;
   readonly #reports = new Map<string, BfdReport>();
-  #operator: BfdPlan = { sessions: [], unsolicited: [] };
+  /** undefined: control does not know yet; sessions that pulse has stay as they are. */
+  #operator: BfdPlan | undefined;
   #wished: readonly BfdSpec[] = [];
   /** Of a routing process that crashed: the next one hears its neighbours before it wishes for them again. */
   #inherited: readonly BfdSpec[] = [];
   #inheriting: Disposable | undefined;
-  #merged: Merged = { plan: this.#operator, clients: new Map() };
-  #sent: BfdPlan | undefined;
+  #merged: Merged = { plan: NOTHING, clients: new Map() };
+  /** undefined: pulse may have anything. */
+  #sent: BfdPlan | undefined = NOTHING;
   #refreshing: (() => void)[] = [];
   #strays: Readonly<Record<string, number>> = {};
 
@@ -38,7 +40,7 @@ export class Bfd {
 
   /** What the settings say. */
   want(plan: BfdPlan): void {
-    if (sameContent(plan, this.#operator)) return;
+    if (this.#operator !== undefined && sameContent(plan, this.#operator)) return;
     this.#operator = plan;
     this.#merge();
   }
@@ -66,9 +68,9 @@ export class Bfd {
     });
   }
 
-  /** Pulse has just begun, and knows nothing. */
-  greet(): void {
-    this.#sent = undefined;
+  /** Pulse has just begun and knows nothing, or it has what an earlier control wanted. */
+  greet(adopted: boolean): void {
+    this.#sent = adopted ? undefined : NOTHING;
     this.#reports.clear();
     this.#push();
   }
@@ -84,7 +86,8 @@ export class Bfd {
       case "bfd": {
         const { report } = message;
         // What nobody asks for any more says goodbye for a while.
-        if (!report.unsolicited && !this.#merged.clients.has(report.id)) return;
+        const known = this.#operator === undefined || this.#merged.clients.has(report.id);
+        if (!report.unsolicited && !known) return;
         const before = this.#reports.get(report.id);
         this.#reports.set(report.id, report);
         this.#pass(report);
@@ -150,6 +153,7 @@ export class Bfd {
   }
 
   #merge(): void {
+    if (this.#operator === undefined) return;
     const wished = new Set(this.#wished.map(({ id }) => id));
     const inherited = this.#inherited.filter(({ id }) => !wished.has(id));
     this.#merged = mergeBfd(this.#operator, [...this.#wished, ...inherited]);
@@ -160,8 +164,7 @@ export class Bfd {
   }
   #push(): void {
     const { plan } = this.#merged;
-    const before = this.#sent ?? { sessions: [], unsolicited: [] };
-    if (sameContent(before, plan)) return;
+    if (this.#operator === undefined || (this.#sent !== undefined && sameContent(this.#sent, plan))) return;
     if (this.#parts.tell({ kind: "bfd", plan })) this.#sent = plan;
   }
 
@@ -173,6 +176,7 @@ export class Bfd {
   }
 }
 
+const NOTHING: BfdPlan = { sessions: [], unsolicited: [] };
 /** Pulse answers between two packets; without it yesterday's counters are shown. */
 const REFRESH = ms(500);
 /** A dead interval of OSPF: who has not been heard by then is gone. */

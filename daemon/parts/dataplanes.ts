@@ -17,6 +17,7 @@ import type { Events } from "../events.ts";
 import type { Supervised } from "../supervisor/child.ts";
 import type { Phase } from "../supervisor/machine.ts";
 import { Counters } from "./counters.ts";
+import { Predecessors, type TakeOver } from "./predecessors.ts";
 
 type Worker = Supervised<ToDataplane, FromDataplane>;
 
@@ -27,6 +28,8 @@ export interface DataplanesParts {
     received: (message: FromDataplane) => void,
     moved: (to: Phase) => void,
   ) => Worker;
+  /** Those of earlier controls, if any. */
+  readonly predecessors?: TakeOver;
   /** A listening socket of its own for one worker (SO_REUSEPORT); throws a Fault. */
   readonly open: (socket: SocketWanted) => Fd;
   readonly close: (fd: Fd) => void;
@@ -46,6 +49,7 @@ export interface Verdict {
 export class Dataplanes {
   readonly #parts: DataplanesParts;
   readonly #workers: readonly WorkerState[];
+  readonly #predecessors: Predecessors;
   readonly #counters = new Counters();
   readonly #health = new Map<string, Verdict>();
   #failures = new Map<string, string>();
@@ -65,9 +69,16 @@ export class Dataplanes {
       );
       return state;
     });
+    this.#predecessors = new Predecessors({
+      takeOver: parts.predecessors ?? (() => []),
+      received: (name, message) => this.#inherited(name, message),
+      ended: (name) => this.#counters.ended(name),
+      changed: () => this.#changed(),
+    });
   }
 
   start(): void {
+    this.#predecessors.start();
     for (const { child } of this.#workers) child.start();
   }
 
@@ -79,7 +90,8 @@ export class Dataplanes {
 
   /** Keys on which at least one worker accepts that answers. */
   listening(): ReadonlySet<string> {
-    return new Set(this.#workers.flatMap(({ child, listening }) => (child.phase === "up" ? [...listening] : [])));
+    const own = this.#workers.flatMap(({ child, listening }) => (child.phase === "up" ? [...listening] : []));
+    return new Set([...own, ...this.#predecessors.listening()]);
   }
   /** How many workers accept on `key`. */
   accepting(key: string): number {
@@ -135,17 +147,26 @@ export class Dataplanes {
       version !== undefined && this.#workers.every(({ child, applied }) => child.phase === "up" && applied === version)
     );
   }
+  /** Data planes of an earlier control run, and these here do not serve yet. */
+  takingOver(): boolean {
+    const { size, telling } = this.#predecessors;
+    return size > 0 && (telling || !this.applied());
+  }
   alive(): boolean {
-    return this.#workers.every(({ child }) => child.phase !== "silent");
+    return this.#workers.every(({ child }) => child.phase !== "silent") && this.#predecessors.alive();
   }
   status(memory: (pid: number) => number | undefined): readonly ProcessStatus[] {
-    return this.#workers.map(({ child }) => child.status(memory));
+    return [...this.#workers.map(({ child }) => child.status(memory)), ...this.#predecessors.status(memory)];
   }
 
   /** Finishes what is under way, at most `grace` ms, then ends. */
   async drain(grace: number): Promise<void> {
     this.#retry?.[Symbol.dispose]();
-    await Promise.all(this.#workers.map(({ child }) => child.stop({ kind: "drain", grace }, ms(grace + 1_000))));
+    const within = ms(grace + 1_000);
+    await Promise.all([
+      this.#predecessors.drain(ms(grace)),
+      ...this.#workers.map(({ child }) => child.stop({ kind: "drain", grace }, within)),
+    ]);
   }
   /** Connections end with their next answer; resolves when none is left anywhere (true), or after `patience`. */
   async hush(patience: Ms): Promise<boolean> {
@@ -166,7 +187,19 @@ export class Dataplanes {
   }
   kill(): void {
     this.#retry?.[Symbol.dispose]();
+    this.#predecessors.kill();
     for (const { child } of this.#workers) child.kill();
+  }
+
+  #changed(): void {
+    if (this.#predecessors.size > 0 && this.applied()) this.#predecessors.retire();
+    this.#parts.changed();
+  }
+
+  /** From a data plane of an earlier control, whose verdicts hold until our own checks have some. */
+  #inherited(name: string, message: FromDataplane): void {
+    if (message.kind === "health") this.#judged(name, message);
+    else if (message.kind === "stats") this.#counters.update(name, message.stats);
   }
 
   #push(): void {
@@ -229,7 +262,7 @@ export class Dataplanes {
       state.forget();
       this.#counters.ended(String(worker));
     }
-    this.#parts.changed();
+    this.#changed();
   }
 
   #received(worker: number, message: FromDataplane): void {
@@ -239,13 +272,14 @@ export class Dataplanes {
       case "hello":
         state.engine = { engine: message.engine, why: message.why };
         this.#push();
-        for (const [key, { healthy }] of this.#health) if (worker !== 0) relay(state, key, healthy);
+        for (const [key, { healthy }] of this.#health)
+          if (worker !== 0 || this.#predecessors.size > 0) relay(state, key, healthy);
         return this.#parts.changed();
       case "applied":
         state.applied = message.version;
         state.refused = undefined;
         state.listening = new Set(message.listening);
-        return this.#parts.changed();
+        return this.#changed();
       case "refused":
         state.refused = { version: message.version, why: message.why };
         return this.#parts.changed();
@@ -255,6 +289,7 @@ export class Dataplanes {
         return this.#counters.update(String(worker), message.stats);
       case "hushed":
         return state.hushed();
+      case "told":
       case "pong":
         return;
       default:
@@ -262,13 +297,14 @@ export class Dataplanes {
     }
   }
 
-  #judged(worker: number, { backend, endpoint, healthy, why }: Extract<FromDataplane, { kind: "health" }>): void {
+  /** `by`: a worker, or the name of a predecessor. */
+  #judged(by: number | string, { backend, endpoint, healthy, why }: Extract<FromDataplane, { kind: "health" }>): void {
     const key = endpointKey(backend, endpoint);
     const before = this.#health.get(key);
     const since = before?.healthy === healthy ? before.since : this.#parts.wall();
     this.#health.set(key, { healthy, why, since });
     this.#workers.forEach((state, other) => {
-      if (other !== worker) relay(state, key, healthy);
+      if (other !== by) relay(state, key, healthy);
     });
     if (before?.healthy === healthy) return;
     this.#parts.events.emit("backend.judged", { backend, endpoint, healthy, why }, healthy ? "info" : "warn");

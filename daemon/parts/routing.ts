@@ -78,6 +78,15 @@ export class Routing {
     );
   }
 
+  /** What runs already is taken over before there is a plan. */
+  adopt(): void {
+    if (this.#child.adopt()) this.#left = true;
+  }
+  /** It was taken over, and has not told everything yet. */
+  get telling(): boolean {
+    return this.#child.telling;
+  }
+
   /** `routerId` as it was derived, to be remembered. */
   want(plan: RoutingPlan | undefined, routerId: string | undefined): void {
     this.#plan = plan;
@@ -197,7 +206,7 @@ export class Routing {
   }
 
   #moved(to: Phase): void {
-    if (to === "starting") {
+    if (to === "starting" && !this.#child.adopted) {
       this.#restarting = this.#left;
       this.#left = true;
       this.#parts.memory.keep(true, this.#routerId);

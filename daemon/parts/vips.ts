@@ -23,8 +23,8 @@ export interface VipsParts {
   /** What pulse says that is not about virtual IPs. */
   readonly other: (message: OtherFromPulse) => void;
   readonly paths?: (message: FromPulseOnPaths) => void;
-  /** Pulse has begun and knows nothing. */
-  readonly greeted: () => void;
+  /** Pulse speaks; `adopted`: with what an earlier control told it, else it knows nothing. */
+  readonly greeted: (adopted: boolean) => void;
 }
 export type OtherFromPulse = Extract<FromPulse, { readonly kind: "bfd" | "bfd-gone" | "bfd-strays" | "trace" }>;
 
@@ -98,6 +98,10 @@ export class Vips {
     if (this.#child.phase !== "up" || this.#plan === undefined) return false;
     return this.#plan.segments.every(({ vips }) => vips.every(({ name }) => this.#reports.has(name)));
   }
+  /** Pulse was taken over, and has not told everything yet. */
+  get telling(): boolean {
+    return this.#child.telling;
+  }
   alive(): boolean {
     return this.#child.phase !== "silent";
   }
@@ -152,7 +156,7 @@ export class Vips {
       case "hello":
         this.#scheduling = message.scheduling;
         this.#push();
-        greeted();
+        greeted(this.#child.adopted);
         return changed();
       case "vip":
         this.#reported(message.vip, wall());

@@ -44,9 +44,12 @@ export class Wan {
   readonly paths = new Map<string, PathReport>();
   readonly choices = new Map<string, ChoiceReport>();
   #plan: WanPlan | undefined;
+  /** `plan` is what control wants; before that it may be anything. */
+  #wanted = false;
   #steer: SteerPlan = NOTHING;
   #sentUnderlay: UnderlayPlan | undefined;
-  #sentSteer: SteerPlan | undefined;
+  /** undefined: pulse may have anything. */
+  #sentSteer: SteerPlan | undefined = NOTHING;
   /** Everything that plans depend on has been reported once, or took too long. */
   #known = false;
   #waiting: Disposable | undefined;
@@ -63,6 +66,7 @@ export class Wan {
 
   /** `session`: the BFD session that was made of a wish. */
   want(plan: WanPlan | undefined, session: (wish: string) => string | undefined): void {
+    this.#wanted = true;
     this.#plan = plan;
     this.#steer = plan === undefined ? NOTHING : withSessions(plan.steer, session);
     if (plan === undefined) {
@@ -107,9 +111,22 @@ export class Wan {
     return this.#questions.ask(question);
   }
 
-  /** Pulse has just begun, and knows nothing. */
-  greet(): void {
-    this.#sentSteer = undefined;
+  /** What runs already is taken over before there is a plan: plans depend on what it reports. */
+  adopt(): void {
+    this.#child.adopt();
+  }
+  /** It was taken over, and has not told everything yet. */
+  get telling(): boolean {
+    return this.#child.telling;
+  }
+  /** Of a process that was taken over, and works: a new one takes its place, and no packet waits for it. */
+  renew(): void {
+    if (this.#child.adopted && this.#child.phase === "up" && !this.#leaving) void this.#end(true, END_WITHIN);
+  }
+
+  /** Pulse has just begun and knows nothing, or it has what an earlier control wanted. */
+  greet(adopted: boolean): void {
+    this.#sentSteer = adopted ? undefined : NOTHING;
     this.#steered();
   }
 
@@ -139,6 +156,12 @@ export class Wan {
     await Promise.all([this.#end(keep, within), this.#parts.records.flush()]);
   }
 
+  /** For this control, not for the process. */
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    await this.#parts.records.flush();
+  }
+
   async #end(keep: boolean, within: Ms): Promise<void> {
     await this.#child.stop({ kind: "stop", keep }, within);
   }
@@ -156,7 +179,7 @@ export class Wan {
    * make it undo that: so it waits for the first reports, but not for ever.
    */
   #steered(): void {
-    if (this.#leaving) return;
+    if (this.#leaving || !this.#wanted) return;
     if (this.#plan !== undefined && !this.#known) {
       if (!this.#reported(this.#plan)) {
         const { clock } = this.#parts;
@@ -170,7 +193,7 @@ export class Wan {
     }
     this.#waiting?.[Symbol.dispose]();
     this.#waiting = undefined;
-    if (sameContent(this.#sentSteer ?? NOTHING, this.#steer)) return;
+    if (this.#sentSteer !== undefined && sameContent(this.#sentSteer, this.#steer)) return;
     if (this.#parts.pulse({ kind: "steer", plan: this.#steer })) this.#sentSteer = this.#steer;
   }
 

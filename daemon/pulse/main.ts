@@ -3,24 +3,26 @@
  * of its own, so that nothing that control or a data plane does can delay a heartbeat.  Started by control with the
  * channel on fd 3.
  *
- * When the channel ends, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that the
- * next control can start a new one.  When it stands still, what it said about health is soon worth nothing: addresses
+ * When the channel ends for good, control is dead: our peers get the virtual IPs at once, and the process ends soon, so that
+ * the next control can start a new one.  While another control may still come (channel.ts), nothing is given up, and it is
+ * told everything when it does.  When control stands still, what it said about health is soon worth nothing: addresses
  * that somebody else can serve are given away.
  */
 import type { Level } from "../../base/log.ts";
 import { LEVELS, logTo } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
+import { Told } from "../../base/told.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import { BfdDriver } from "../../netstack/bfd/driver/bfd-driver.ts";
-import { childArguments } from "../../netstack/kernel/arguments.ts";
-import { type ChildChannel, openChildChannel } from "../../netstack/kernel/channel.ts";
+import { childArguments, doorOf } from "../../netstack/kernel/arguments.ts";
+import { type ChildChannel, openChildChannel, TOLD } from "../../netstack/kernel/channel.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
 import { openLoop } from "../../netstack/kernel/open-loop.ts";
 import { lockMemory, nameProcess, raiseScheduling } from "../../netstack/kernel/privileges.ts";
 import { NodeDriver } from "../../netstack/vip/driver/node-driver.ts";
 import { Steering } from "./steering.ts";
 import { Traces } from "./traces.ts";
-import type { FromPulse, ToPulse } from "./words.ts";
+import { type FromPulse, lastingOfPulse, type ToPulse } from "./words.ts";
 
 class Pulse {
   readonly #loop: Loop;
@@ -31,11 +33,13 @@ class Pulse {
   readonly #channel: ChildChannel;
   /** What is told before the channel is open. */
   readonly #early: FromPulse[] = [];
+  readonly #told = new Told<FromPulse>(lastingOfPulse);
+  readonly #scheduling: string;
   #ending = false;
   /** Looks at the clock without a ping between; undefined before the first ping. */
   #silence: number | undefined;
 
-  constructor(loop: Loop, least: Level) {
+  constructor(loop: Loop, least: Level, door: number | undefined) {
     this.#loop = loop;
     const log = logTo(
       (level, name, fields) => this.#tell({ kind: "event", name, fields: { ...fields, level } }),
@@ -59,12 +63,19 @@ class Pulse {
       tracer: this.#traces.of("bfd"),
       wall: Date.now,
     });
-    const channel = openChildChannel(loop, {
-      received: (message) => this.#received(message as ToPulse),
-      ended: () => this.#orphaned(),
-    });
+    const channel = openChildChannel(
+      loop,
+      {
+        received: (message) => this.#received(message as ToPulse),
+        adopted: () => this.#greet(),
+        ended: () => this.#orphaned(),
+      },
+      FRAMES,
+      door,
+    );
     this.#channel = channel;
-    channel.send({ kind: "hello", pid: process.pid, scheduling: raiseScheduling() } satisfies FromPulse);
+    this.#scheduling = raiseScheduling();
+    this.#hello();
     for (const message of this.#early.splice(0)) channel.send(message);
   }
 
@@ -74,7 +85,20 @@ class Pulse {
     this.#loop[Symbol.dispose]();
   }
 
+  #hello(): void {
+    this.#channel.send({ kind: "hello", pid: process.pid, scheduling: this.#scheduling } satisfies FromPulse);
+  }
+  /** Another control: all that it must know. */
+  #greet(): void {
+    if (this.#ending) return;
+    this.#traces.endAll();
+    this.#hello();
+    for (const message of this.#told.all()) this.#channel.send(message);
+    this.#channel.send(TOLD);
+  }
+
   #tell(message: FromPulse): void {
+    this.#told.note(message);
     if (this.#channel === undefined) this.#early.push(message);
     else this.#channel.send(message);
     if (message.kind === "withdrawn" && this.#ending) this.#end(ORPHAN_HANDOVER);
@@ -82,9 +106,12 @@ class Pulse {
 
   #received(message: ToPulse): void {
     switch (message.kind) {
-      case "plan":
+      case "plan": {
+        const names = new Set(message.plan.segments.flatMap(({ vips }) => vips.map(({ name }) => name)));
+        this.#told.keepOnly((each) => each.kind !== "vip" || names.has(each.vip.name));
         this.#node.plan(message.plan);
         break;
+      }
       case "withdraw":
         this.#node.withdraw(ms(message.handover));
         break;
@@ -163,6 +190,7 @@ function logLevel(args: readonly string[]): Level {
   return LEVELS.find((level) => level === wanted) ?? "info";
 }
 
+const FRAMES = 3;
 /** A data plane whose control died finishes within seconds: what it carries is handed back to us this long. */
 const ORPHAN_HANDOVER = ms(1000);
 const ORPHAN_PATIENCE = ms(1300);
@@ -174,5 +202,6 @@ nameProcess("novaedge: pulse");
 // A terminal's Ctrl-C reaches the whole group: what it means for us comes from control.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 const loop = openLoop({ engine: "auto", chunks: 64, log: logTo(() => undefined, "error") });
-new Pulse(loop, logLevel(childArguments())).run();
+const args = childArguments();
+new Pulse(loop, logLevel(args), doorOf(args)).run();
 process.exit(0);

@@ -23,6 +23,10 @@ export class Traces {
     this.#wanted.delete(n);
   }
 
+  endAll(): void {
+    this.#wanted.clear();
+  }
+
   of(protocol: Protocol): Tracer {
     const wanted = this.#wanted;
     return {

@@ -2,6 +2,7 @@
  * What control tells pulse, and what pulse reports: plain data (JSON).  Durations in milliseconds.  Virtual IPs are
  * described in netstack/vip/plan.ts, BFD in netstack/bfd/plan.ts, paths and choices in sdwan/steer-plan.ts.
  */
+import { type About, gone, is } from "../../base/told.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import type { BfdPlan, BfdReport } from "../../netstack/bfd/plan.ts";
 import type { VipNews, VipPlan } from "../../netstack/vip/plan.ts";
@@ -59,3 +60,25 @@ export type FromPulseOnPaths = Extract<
   FromPulse,
   { readonly kind: "path" | "path-gone" | "choice" | "choice-gone" | "decision" }
 >;
+
+/** What the next control must hear again. */
+export function lastingOfPulse(message: FromPulse): About | undefined {
+  switch (message.kind) {
+    case "vip":
+      return is("vip", message.vip.name);
+    case "peer":
+      return is("peer", message.peer.ifname, message.peer.node);
+    case "bfd":
+    case "path":
+    case "choice":
+      return is(message.kind, message.report.id);
+    case "bfd-gone":
+      return gone("bfd", message.id);
+    case "path-gone":
+      return gone("path", message.id);
+    case "choice-gone":
+      return gone("choice", message.id);
+    default:
+      return undefined; // said once, or asked for
+  }
+}

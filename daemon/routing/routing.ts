@@ -78,6 +78,13 @@ export class Routing implements Disposable {
     });
   }
 
+  /** Another control, whose traces are its own. */
+  adopted(): void {
+    for (const { running } of this.#traces.values()) for (const one of running) one[Symbol.dispose]();
+    this.#traces.clear();
+    this.#silence.heard();
+  }
+
   /** Control lives. */
   heard(): void {
     this.#silence.heard();

@@ -1,4 +1,5 @@
 /** What control and the routing process (BGP, OSPF, the addresses that they announce) tell each other: plain data (JSON). */
+import { type About, gone, is } from "../../base/told.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import type { BfdReport, BfdSpec } from "../../netstack/bfd/plan.ts";
 import type { BgpPeerReport, BgpPlan, BgpRouteReport } from "../../netstack/bgp/plan.ts";
@@ -75,4 +76,24 @@ export interface RoutedVipReport {
   readonly state: "announced" | "bound" | "withdrawn" | "failed";
   /** Of `bound`: NO_NETWORK, NO_PEER, or NO_PEER and those of its addresses that nobody hears of. */
   readonly why: string;
+}
+
+/** What the next control must hear again. */
+export function lastingOfRouting(message: FromRouting): About | undefined {
+  switch (message.kind) {
+    case "bfd":
+      return is("bfd");
+    case "bgp-peer":
+      return is("bgp-peer", message.peer.name);
+    case "bgp-peer-gone":
+      return gone("bgp-peer", message.name);
+    case "ospf-interface":
+      return is("ospf", message.interface.version, message.interface.ifname);
+    case "ospf-interface-gone":
+      return gone("ospf", message.version, message.ifname);
+    case "vip":
+      return is("vip", message.vip.name);
+    default:
+      return undefined; // said once, or asked for
+  }
 }

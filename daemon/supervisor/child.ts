@@ -26,6 +26,8 @@ export interface Running<To extends Message> {
   /** Lends a listening socket, in order with the messages; the caller keeps and closes its own. */
   hand(key: string, fd: number): void;
   kill(): void;
+  /** By which another control can take it over. */
+  readonly door?: number | undefined;
 }
 export interface Ping {
   readonly kind: "ping";
@@ -39,10 +41,16 @@ export interface RunningHandler<From extends Message> {
 /** Throws a Fault when the process cannot be started. */
 export type Spawn<To extends Message, From extends Message> = (on: RunningHandler<From>) => Running<To>;
 
+/** A process that runs already, and when it was started (milliseconds since the epoch); undefined: there is none. */
+export type Adopt<To extends Message, From extends Message> = (
+  on: RunningHandler<From>,
+) => { readonly running: Running<To>; readonly since: number } | undefined;
+
 export interface SupervisedParts<To extends Message, From extends Message> {
   readonly name: string;
   readonly policy: ChildPolicy;
   readonly spawn: Spawn<To, From>;
+  readonly adopt?: Adopt<To, From> | undefined;
   readonly clock: Clock;
   readonly wall: () => number;
   /** [0, 1) */
@@ -60,6 +68,8 @@ export class Supervised<To extends Message, From extends Message> {
   #alarm: Disposable | undefined;
   #startedAt: number | undefined;
   #lastEnd: string | undefined;
+  /** The process that runs was taken over: it has told all that it knows, or not yet. */
+  #takenOver: "no" | "telling" | "told" = "no";
   #stopped: (() => void)[] = [];
 
   constructor(parts: SupervisedParts<To, From>) {
@@ -75,8 +85,34 @@ export class Supervised<To extends Message, From extends Message> {
     return this.#running?.pid;
   }
 
+  /** The process that runs was started by an earlier control. */
+  get adopted(): boolean {
+    return this.#takenOver !== "no";
+  }
+  /** It was taken over, and has not told everything yet. */
+  get telling(): boolean {
+    return this.#takenOver === "telling";
+  }
+
+  /** A process that runs already is taken over. */
   start(): void {
-    this.#feed({ kind: "start" });
+    if (!this.adopt()) this.#feed({ kind: "start" });
+  }
+  /** false: there is nothing to take over, or something runs. */
+  adopt(): boolean {
+    const { adopt, events } = this.#parts;
+    if (adopt === undefined || this.#child.phase !== "stopped") return false;
+    const taken: ReturnType<typeof adopt> = adopt({
+      received: (message) => this.#received(message),
+      ended: (how) => this.#ended(taken?.running, how),
+    });
+    if (taken === undefined) return false;
+    this.#running = taken.running;
+    this.#startedAt = taken.since;
+    this.#takenOver = "telling";
+    events.emit("child.taken-over", { child: this.name, pid: taken.running.pid });
+    this.#feed({ kind: "adopted" });
+    return true;
   }
 
   /** Dropped while no process runs: whoever sends state sends all of it again when the child is up. */
@@ -170,12 +206,20 @@ export class Supervised<To extends Message, From extends Message> {
   #received(message: From): void {
     if (message.kind === "hello") this.#feed({ kind: "hello" });
     else this.#feed({ kind: "heard" });
+    if (message.kind === "told") return this.#told();
     if (message.kind !== "pong") this.#parts.received(message);
+  }
+
+  #told(): void {
+    if (this.#takenOver !== "telling") return;
+    this.#takenOver = "told";
+    this.#parts.moved(this.#child.phase, "told");
   }
 
   #ended(running: Running<To> | undefined, how: string): void {
     if (this.#running !== running) return;
     this.#running = undefined;
+    this.#takenOver = "no";
     this.#startedAt = undefined;
     this.#lastEnd = how;
     this.#feed({ kind: "ended", how, roll: this.#parts.random() });

@@ -34,6 +34,7 @@ const words: z.ZodType<FromDataplane> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("refused"), version: text, why: text }),
   z.strictObject({ kind: z.literal("pong"), n: z.number() }),
   z.strictObject({ kind: z.literal("hushed") }),
+  z.strictObject({ kind: z.literal("told") }),
   z.strictObject({ kind: z.literal("health"), backend: text, endpoint: text, healthy: z.boolean(), why: text }),
   z.strictObject({ kind: z.literal("stats"), stats }),
 ]);

@@ -73,11 +73,12 @@ export class Early implements AsyncDisposable {
   /** Nor this one: most hosts have no WAN links. */
   readonly wan: Stock<ToWan, FromWan>;
 
-  constructor(programs: Programs, dataplanes: number) {
-    this.pulse = new Stock({ script: programs.pulse, sockets: false }, 1);
-    this.dataplane = new Stock({ script: programs.dataplane, sockets: true }, dataplanes);
-    this.routing = new Stock({ script: programs.routing, sockets: false }, 0);
-    this.wan = new Stock({ script: programs.wan, sockets: false }, 0);
+  /** `pulse`: 0 where one runs already. */
+  constructor(programs: Programs, dataplanes: number, pulse: 0 | 1 = 1) {
+    this.pulse = new Stock({ script: programs.pulse }, pulse);
+    this.dataplane = new Stock({ script: programs.dataplane }, dataplanes);
+    this.routing = new Stock({ script: programs.routing }, 0);
+    this.wan = new Stock({ script: programs.wan }, 0);
   }
 
   /** Ends those that still wait, and resolves when they are gone. */

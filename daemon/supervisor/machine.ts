@@ -42,6 +42,8 @@ export interface Child {
 
 export type ChildEvent =
   | { readonly kind: "start" }
+  /** A process that an earlier control started has been taken over; its hello follows. */
+  | { readonly kind: "adopted" }
   | { readonly kind: "hello" }
   /** Any message proves life, not only a pong. */
   | { readonly kind: "heard" }
@@ -77,6 +79,13 @@ export function step(child: Child, event: ChildEvent, now: Instant): Step {
   switch (event.kind) {
     case "start":
       return child.phase === "stopped" ? spawn({ ...child, failures: 0 }, now, "start") : [child, []];
+    case "adopted":
+      if (child.phase !== "stopped") return [child, []];
+      return move(
+        { ...quiet(child), failures: 0, dueAt: after(now, child.policy.helloWithin) },
+        "starting",
+        "taken over",
+      );
     case "hello":
       if (child.phase !== "starting") return [child, []];
       return move({ ...quiet(child), upSince: now, pingAt: nextPing(child.policy, now) }, "up", "hello");

@@ -7,6 +7,7 @@ import * as z from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { after, type Ms, ms } from "../../base/unit.ts";
 import type { Events } from "../events.ts";
+import { startTime } from "./inheritance.ts";
 
 const entry = z.strictObject({ name: z.string(), pid: z.int().min(2), started: z.string() });
 export type RegisteredChild = Readonly<z.output<typeof entry>>;
@@ -72,18 +73,6 @@ function end(child: RegisteredChild): void {
     process.kill(child.pid, "SIGKILL");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
-/** Field 22 of /proc/PID/stat, clock ticks since boot; undefined when there is no such process, or only its zombie. */
-function startTime(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command, field 2, may contain anything but ends at the last parenthesis.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }
 

@@ -8,12 +8,11 @@ import { Fault } from "../../base/fault.ts";
 import { LATER } from "../../netstack/kernel/arguments.ts";
 import { openParentChannel, type ParentChannel } from "../../netstack/kernel/parent-channel.ts";
 import type { Message, Ping, Running, RunningHandler } from "./child.ts";
+import { Lines } from "./lines.ts";
 
 export interface Program {
   /** Arguments of the Node binary: options of its own, then the script. */
   readonly script: readonly string[];
-  /** Gets listening sockets on fd 4. */
-  readonly sockets: boolean;
 }
 
 /** What a process begins with. */
@@ -35,10 +34,10 @@ export class Process<To extends Message, From extends Message> implements Runnin
   #channelEnded = false;
   #over = false;
 
-  constructor({ script, sockets }: Program) {
+  constructor({ script }: Program) {
     this.#channel = openParentChannel(
       { received: (message) => this.#on?.received(message as From), ended: () => this.#closed() },
-      sockets,
+      true,
     );
     const child = spawn(process.execPath, [...script, LATER], {
       stdio: ["pipe", "inherit", "pipe", ...this.#channel.childEnds],
@@ -61,6 +60,9 @@ export class Process<To extends Message, From extends Message> implements Runnin
     this.pid = child.pid;
   }
 
+  get door(): number | undefined {
+    return this.#channel.door;
+  }
   get alive(): boolean {
     return this.#how === undefined && !this.#channelEnded;
   }
@@ -114,26 +116,6 @@ export class Process<To extends Message, From extends Message> implements Runnin
   }
 }
 
-/** Cuts text into lines; one without an end is cut at a length that a log can bear. */
-class Lines {
-  readonly #said: (line: string) => void;
-  #rest = "";
-
-  constructor(said: (line: string) => void) {
-    this.#said = said;
-  }
-  add(part: string): void {
-    const lines = (this.#rest + part).split("\n");
-    this.#rest = lines.pop() ?? "";
-    if (this.#rest.length > LONGEST_LINE) {
-      lines.push(this.#rest.slice(0, LONGEST_LINE));
-      this.#rest = "";
-    }
-    for (const line of lines) if (line !== "") this.#said(line);
-  }
-}
-
-const LONGEST_LINE = 64 * 1024;
 /** Milliseconds: from the process's end to the channel's, which a stranger may hold open … */
 const LAST_WORDS = 500;
 /** … and from the channel's end to the process's: a data plane that lost us finishes what it carries. */

@@ -1,4 +1,5 @@
 /** What control and the wan process (links, tunnels, NAT, classification) tell each other: plain data (JSON). */
+import { type About, gone, is } from "../../base/told.ts";
 import type { FlowSeen } from "../../sdwan/steer/driver/flows.ts";
 import type { LinkReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 
@@ -44,3 +45,19 @@ export type FromWan =
   | { readonly kind: "answer"; readonly n: number; readonly answer: WanAnswer }
   | { readonly kind: "stopped" }
   | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };
+
+/** What the next control must hear again. */
+export function lastingOfWan(message: FromWan): About | undefined {
+  switch (message.kind) {
+    case "link":
+      return is("link", message.link.name);
+    case "link-gone":
+      return gone("link", message.name);
+    case "tunnel":
+      return is("tunnel", message.tunnel.ifname, message.tunnel.site);
+    case "tunnel-gone":
+      return gone("tunnel", message.ifname, message.site);
+    default:
+      return undefined; // said once, or asked for
+  }
+}

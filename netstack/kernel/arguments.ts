@@ -13,6 +13,12 @@ export function childArguments(): readonly string[] {
   return JSON.parse(text) as readonly string[];
 }
 
+/** fd 4, where control says that it is a door (channel.ts). */
+export function doorOf(args: readonly string[]): number | undefined {
+  return args.includes(DOOR) ? 4 : undefined;
+}
+export const DOOR = "--door";
+
 /** In place of the arguments. */
 export const LATER = "-";
 const STDIN = 0;

@@ -32,6 +32,24 @@ export type Received =
 
 /** Takes one message, without waiting. */
 export function receiveDescriptor(socket: Fd): Received {
+  const message = receiveMessage(socket);
+  if (message.kind !== "message") return message;
+  const { text, fds, flags } = message;
+  if (text === "" && fds.length === 0) return { kind: "ended" };
+  const [fd] = fds;
+  if (fds.length === 1 && fd !== undefined && text !== "" && (flags & (MSG_TRUNC | MSG_CTRUNC)) === 0)
+    return { kind: "descriptor", key: text, fd };
+  for (const each of fds) libc.close(each);
+  return { kind: "refused", why: `${fds.length} descriptors, ${text.length} characters, flags ${flags}` };
+}
+
+/** One message with whatever it carries, without waiting; an empty one may be the end.  Its descriptors are the caller's. */
+export function receiveMessage(
+  socket: Fd,
+):
+  | { readonly kind: "message"; readonly text: string; readonly fds: readonly Fd[]; readonly flags: number }
+  | { readonly kind: "nothing" }
+  | { readonly kind: "failed"; readonly errno: number } {
   scratch.fill(0, 0, DATA);
   aim(KEY_MAX, CONTROL_ROOM);
   const length = recvmsg(socket, address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -40,13 +58,7 @@ export function receiveDescriptor(socket: Fd): Received {
     return errno === EAGAIN || errno === EINTR ? { kind: "nothing" } : { kind: "failed", errno };
   }
   const fds = carried(scratch.readUInt32LE(40));
-  const flags = scratch.readInt32LE(48);
-  if (length === 0 && fds.length === 0) return { kind: "ended" };
-  const [fd] = fds;
-  if (fds.length === 1 && fd !== undefined && length > 0 && (flags & (MSG_TRUNC | MSG_CTRUNC)) === 0)
-    return { kind: "descriptor", key: scratch.toString("utf8", DATA, DATA + length), fd };
-  for (const each of fds) libc.close(each);
-  return { kind: "refused", why: `${fds.length} descriptors, ${length} octets, flags ${flags}` };
+  return { kind: "message", text: scratch.toString("utf8", DATA, DATA + length), fds, flags: scratch.readInt32LE(48) };
 }
 
 /** The descriptors in `octets` of control messages. */

@@ -1,7 +1,7 @@
 /** The parent's end of a channel (channel.ts), on Node's event loop. */
 import { Socket } from "node:net";
 import { Fault } from "../../base/fault.ts";
-import { BACKLOG_MAX } from "./channel.ts";
+import { BACKLOG_MAX, FRAMES_KEY, STDERR_KEY } from "./channel.ts";
 import { sendDescriptor } from "./descriptors.ts";
 import { EAGAIN, ETOOMANYREFS, errnoName } from "./errno.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
@@ -17,6 +17,8 @@ export interface ParentHandler {
 export interface ParentChannel extends Disposable {
   /** The child's ends, to be passed as stdio 3 and 4. */
   readonly childEnds: readonly Fd[];
+  /** Our end of the child's door; whoever has it, or a copy of it, can adopt the child.  undefined: it has none. */
+  readonly door: Fd | undefined;
   /** Closes our copies of the child's ends: right after the spawn, or the child's end is never noticed. */
   spawned(): void;
   send(message: unknown): void;
@@ -25,7 +27,27 @@ export interface ParentChannel extends Disposable {
 }
 
 export function openParentChannel(on: ParentHandler, withDescriptors: boolean): ParentChannel {
-  return new ParentEnd(on, withDescriptors);
+  const [ours, theirs] = pair(SOCK_STREAM);
+  const door = withDescriptors ? pair(SOCK_SEQPACKET) : undefined;
+  return new ParentEnd(on, ours, door?.[0], door === undefined ? [theirs] : [theirs, door[1]]);
+}
+
+/**
+ * The channel to a child that another control started: by its door, which is ours from now on.  `stderr`: where its
+ * standard error goes from now on; the caller closes its own.
+ */
+export function adoptParentChannel(on: ParentHandler, door: Fd, stderr: Fd): ParentChannel {
+  const [ours, theirs] = pair(SOCK_STREAM);
+  const end = new ParentEnd(on, ours, door, [theirs]);
+  end.sendFd(STDERR_KEY, stderr);
+  end.sendFd(FRAMES_KEY, theirs);
+  end.spawned();
+  return end;
+}
+
+/** Two ends of a stream. */
+export function streamPair(): readonly [Fd, Fd] {
+  return pair(SOCK_STREAM);
 }
 
 class ParentEnd implements ParentChannel {
@@ -40,18 +62,20 @@ class ParentEnd implements ParentChannel {
   private handedOver = false;
   private closed = false;
 
-  constructor(on: ParentHandler, withDescriptors: boolean) {
+  constructor(on: ParentHandler, ours: Fd, door: Fd | undefined, childEnds: readonly Fd[]) {
     this.on = on;
-    const [ours, theirs] = pair(SOCK_STREAM);
-    const packets = withDescriptors ? pair(SOCK_SEQPACKET) : undefined;
-    this.packets = packets?.[0];
-    this.childEnds = packets === undefined ? [theirs] : [theirs, packets[1]];
+    this.packets = door;
+    this.childEnds = childEnds;
     this.socket = new Socket({ fd: ours, readable: true, writable: true });
     this.socket.on("data", (bytes) => {
       if (Buffer.isBuffer(bytes)) this.data(bytes);
     });
     this.socket.on("error", (error) => this.end(error.message));
     this.socket.on("close", () => this.end("closed"));
+  }
+
+  get door(): Fd | undefined {
+    return this.packets;
   }
 
   spawned(): void {

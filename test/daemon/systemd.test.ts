@@ -13,7 +13,7 @@ import { AF_UNIX, encodeUnix } from "../../netstack/kernel/sockaddr.ts";
 describe("sd_notify(3)", () => {
   const record = (environment: Parameters<typeof serviceManager>[0]) => {
     const sent: string[] = [];
-    return { sent, manager: serviceManager(environment, 42, (path, text) => void sent.push(`${path} ${text}`)) };
+    return { sent, manager: serviceManager(environment, 42, (path, text) => sent.push(`${path} ${text}`) && 0) };
   };
   it("READY, RELOADING with its time, STOPPING; a status is one line and said once", () => {
     const { sent, manager } = record({ NOTIFY_SOCKET: "@nv/notify" });
