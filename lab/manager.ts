@@ -114,4 +114,4 @@ export class Manager implements AsyncDisposable {
 
 const MOST_LINES = 20_000;
 /** Milliseconds. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;

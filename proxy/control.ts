@@ -73,7 +73,11 @@ export function lastingOfDataplane(message: FromDataplane): About | undefined {
       return is(message.kind);
     case "health":
       return is("health", message.backend, message.endpoint);
-    default:
+    case "hello":
+    case "hushed":
+    case "pong":
+    case "refused":
+    case "told":
       return undefined; // said once, or asked for
   }
 }

@@ -78,7 +78,13 @@ export function lastingOfPulse(message: FromPulse): About | undefined {
       return gone("path", message.id);
     case "choice-gone":
       return gone("choice", message.id);
-    default:
+    case "hello":
+    case "pong":
+    case "event":
+    case "withdrawn":
+    case "bfd-strays":
+    case "decision":
+    case "trace":
       return undefined; // said once, or asked for
   }
 }

@@ -93,7 +93,12 @@ export function lastingOfRouting(message: FromRouting): About | undefined {
       return gone("ospf", message.version, message.ifname);
     case "vip":
       return is("vip", message.vip.name);
-    default:
+    case "answer":
+    case "event":
+    case "hello":
+    case "pong":
+    case "trace":
+    case "withdrawn":
       return undefined; // said once, or asked for
   }
 }

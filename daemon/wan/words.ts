@@ -57,7 +57,11 @@ export function lastingOfWan(message: FromWan): About | undefined {
       return is("tunnel", message.tunnel.ifname, message.tunnel.site);
     case "tunnel-gone":
       return gone("tunnel", message.ifname, message.site);
-    default:
+    case "answer":
+    case "event":
+    case "hello":
+    case "pong":
+    case "stopped":
       return undefined; // said once, or asked for
   }
 }

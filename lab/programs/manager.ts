@@ -111,7 +111,8 @@ function look(): void {
     closeSync(fd);
     store.delete(name);
   }
-  if (daemon === undefined || stopping !== undefined || performance.now() - fedAt < WATCHDOG) return;
+  // Before READY it is the time to start that is limited, and generously.
+  if (!announced || daemon === undefined || stopping !== undefined || performance.now() - fedAt < WATCHDOG) return;
   say({ event: "watchdog" });
   fedAt = performance.now();
   daemon.kill("SIGABRT");

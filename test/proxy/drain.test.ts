@@ -199,7 +199,11 @@ describe("drain", () => {
     stage.client();
     stage.worker.message({ kind: "drain", grace: 2000 });
     stage.worker.message({ kind: "config", config: { ...proxy(), version: "2" } });
-    expect(stage.kinds().filter((kind) => kind === "applied")).toHaveLength(1);
+    const applied = stage.sent.filter((message) => message.kind === "applied");
+    expect(applied).toEqual([
+      { kind: "applied", version: "1", listening: ["web"] },
+      { kind: "applied", version: "1", listening: [] },
+    ]);
   });
 });
 

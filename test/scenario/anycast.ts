@@ -28,7 +28,11 @@ export interface Scene extends AsyncDisposable {
   readonly backends: readonly Running[];
   /** What the router says of itself, for a test that failed. */
   router(): Promise<string>;
-  /** Lays out the files of the host and starts its daemon. */
+  /** One answer of the router; `daemon` where it is FRR. */
+  ask(daemon: FrrDaemon, question: string): Promise<string>;
+  /** Lays out the files of the host. */
+  layOut(host: AnycastHost): DaemonFiles;
+  /** … and starts its daemon. */
   start(host: AnycastHost): { readonly files: DaemonFiles; readonly daemon: Running };
   /** Through which hosts the router's kernel sends to the virtual IP, in both families: "a", "a b", "". */
   ways(): Promise<string>;
@@ -108,13 +112,18 @@ export async function openScene(wanted: Wanted): Promise<Scene> {
       );
       return v4 === v6 ? (v4 ?? "") : `${v4} | ${v6}`;
     };
+    const filesOf = (name: AnycastHost): DaemonFiles =>
+      layOut(join(folder, name), name, resources(wanted), settingsOf(name, wanted));
     return {
       lab,
       backends,
       router,
+      ask: async (daemon, question) =>
+        (await (frr === undefined ? bird?.ask(question) : frr.ask(daemon, question))) ?? "",
+      layOut: filesOf,
       ways,
       start(name) {
-        const files = layOut(join(folder, name), name, resources(wanted), settingsOf(name, wanted));
+        const files = filesOf(name);
         const daemon = stack.use(startDaemon(lab.host(name), files));
         return { files, daemon };
       },

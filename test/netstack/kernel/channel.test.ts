@@ -1,17 +1,23 @@
 /** Both ends of the channel between control and its children, with a real child. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { ipv4 } from "../../../base/address.ts";
 import { openChildChannel } from "../../../netstack/kernel/channel.ts";
 import { receiveDescriptor, sendDescriptor } from "../../../netstack/kernel/descriptors.ts";
 import * as libc from "../../../netstack/kernel/libc.ts";
-import { openParentChannel, type ParentChannel } from "../../../netstack/kernel/parent-channel.ts";
+import {
+  adoptParentChannel,
+  openParentChannel,
+  type ParentChannel,
+  streamPair,
+} from "../../../netstack/kernel/parent-channel.ts";
 import { listenTcp } from "../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../netstack/kernel/stream-socket.ts";
 import { ENGINES, open, unixPair, until } from "./loop-probe.ts";
 
+const dup = libc.declare<(fd: number) => number>("int dup(int)");
 const children: ChildProcess[] = [];
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
@@ -95,6 +101,46 @@ describe.each(ENGINES)("a channel to a child on %s", (engine) => {
     await parent.until(() => parent.why !== undefined);
     parent.channel.send("nobody hears");
     parent.channel.sendFd("nobody", 0);
+  });
+
+  test("another parent takes the child over by its door, whatever the first one left half said", async () => {
+    const parent = new Parent(engine);
+    await parent.until(() => parent.messages.length === 1);
+    const door = dup(parent.channel.door ?? -1);
+    const fd = listenTcp({ ip: ipv4("127.0.0.1"), port: 0 });
+    parent.channel.sendFd("from the first", fd);
+    libc.close(fd);
+    parent.channel.send({ large: "x".repeat(3_000_000) });
+    // Ends in the middle of the message, as a killed process does.
+    parent.channel[Symbol.dispose]();
+
+    const said: unknown[] = [];
+    const [stderr, theirs] = streamPair();
+    let heard: () => void = () => undefined;
+    const channel = adoptParentChannel(
+      {
+        received: (message) => {
+          said.push(message);
+          heard();
+        },
+        ended: () => undefined,
+      },
+      door,
+      theirs,
+    );
+    libc.close(theirs);
+    const errors = new Socket({ fd: stderr, readable: true, writable: false });
+    channel.send("complain");
+    const hears = async (count: number): Promise<void> => {
+      while (said.length < count) await new Promise<void>((resolve) => (heard = resolve));
+    };
+    await hears(2);
+    expect(said[0]).toBe("adopted");
+    expect(said[1]).toEqual({ message: "complain", keys: ["from the first"] });
+    expect(String((await once(errors, "data"))[0])).toBe("complaint\n");
+    errors.destroy();
+    channel[Symbol.dispose]();
+    expect(await once(parent.child, "exit")).toEqual([17, null]);
   });
 
   test("a frame with a hostile length ends the child's side, at once and only once", () => {

@@ -1,5 +1,5 @@
 /** A child on its channel: answers messages, and accepts on the sockets that it is given. */
-
+import { writeSync } from "node:fs";
 import { SILENT } from "../../../../base/log.ts";
 import { ms } from "../../../../base/unit.ts";
 import { openChildChannel } from "../../../../netstack/kernel/channel.ts";
@@ -16,7 +16,13 @@ const channel = openChildChannel(
         // Reads nothing for a while, so that what follows has to wait.
         const until = loop.now() + ms(200);
         while (loop.now() < until);
-      } else channel.send({ message, keys: [...keys] });
+        return;
+      }
+      if (message === "complain") writeSync(2, "complaint\n");
+      channel.send({ message, keys: [...keys] });
+    },
+    adopted() {
+      channel.send("adopted");
     },
     receivedFd(key, fd) {
       keys.push(key);
