@@ -17,7 +17,7 @@ import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
 import type { NatReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
-import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf, waysOf } from "./targets.ts";
+import { addressIn, bandwidthPlanOf, devicesOf, pathMtuOf, targetsOf, waysOf } from "./targets.ts";
 import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./words.ts";
 
 export interface WanParts {
@@ -216,7 +216,7 @@ export class Wan implements Disposable {
     const targets = targetsOf(plan, ways);
     if (this.#isNews("targets", [...targets])) this.#links.targets(targets);
     for (const { ifname, link } of plan.tunnels) {
-      const ends = ways.filter((each) => each.ifname === ifname).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const ends = ways.filter((each) => each.ifname === ifname).flatMap(({ endpoint }) => addressIn(endpoint) ?? []);
       const mtu = pathMtuOf(ends, (target: Ip) => this.#links.pathMtu(link, target));
       if (this.#pathMtus.get(ifname) === mtu) continue;
       this.#pathMtus.set(ifname, mtu);

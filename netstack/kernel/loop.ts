@@ -11,19 +11,14 @@
  */
 import type { Ip } from "../../base/address.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Endpoint } from "../../base/endpoint.ts";
 import type { Log } from "../../base/log.ts";
 import type { Instant } from "../../base/unit.ts";
 
+export type { Endpoint };
+
 /** A file descriptor that the holder owns. */
 export type Fd = number;
-
-export interface Endpoint {
-  readonly ip: Ip;
-  /** 0–65535 */
-  readonly port: number;
-  /** Index of the interface of a link-local IPv6 address; absent for all others. */
-  readonly scope?: number;
-}
 
 /** A TCP socket for `connect` with everything set that has to be before: see `openTcp` in sockets.ts. */
 export interface Prepared {

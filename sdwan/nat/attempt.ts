@@ -11,11 +11,12 @@
  * The other end may lie about where it is, and a check may be an old one that a stranger says again: each place is sent
  * 30 checks at most, and a place that is known by a check alone a few.
  */
+import { formatEndpoint } from "../../base/endpoint.ts";
 import { after, earliest, type Instant, ms } from "../../base/unit.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
 import type { TunnelReport } from "../underlay-plan.ts";
-import { endpointOf, MOST_STEP, type OfferedCandidate } from "./offer.ts";
+import { MOST_STEP, type OfferedCandidate } from "./offer.ts";
 
 export type Found = NonNullable<TunnelReport["found"]>;
 
@@ -200,7 +201,7 @@ export function stepOf(ports: readonly number[]): number | undefined {
 }
 
 function same(a: Check, b: Check): boolean {
-  return a.fromPort === b.fromPort && endpointOf(a.to) === endpointOf(b.to);
+  return a.fromPort === b.fromPort && formatEndpoint(a.to) === formatEndpoint(b.to);
 }
 
 function portsAtRandom(

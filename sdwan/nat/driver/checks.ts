@@ -3,6 +3,7 @@
  * An answer goes to whoever asked with a right proof, and to nobody else.
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
+import { formatEndpoint } from "../../../base/endpoint.ts";
 import { sameSecret } from "../../../base/octets.ts";
 import {
   encodeBindingRequest,
@@ -12,7 +13,6 @@ import {
   type StunProof,
 } from "../../../netstack/stun/packet.ts";
 import type { Check } from "../attempt.ts";
-import { endpointOf } from "../offer.ts";
 
 export interface Pending<T> {
   readonly whose: T;
@@ -60,7 +60,7 @@ export class Checks<T> {
     const known = proof === undefined ? undefined : this.#keys.get(proof.keyId);
     if (message.class !== "request" || proof === undefined || known === undefined) return undefined;
     if (!isRight(proof, macOf(known.key, `request ${known.site}`, transaction))) return undefined;
-    const mac = macOf(known.key, `answer ${this.#site} ${endpointOf(from)}`, transaction);
+    const mac = macOf(known.key, `answer ${this.#site} ${formatEndpoint(from)}`, transaction);
     return { site: known.site, answer: encodeBindingSuccess(transaction, from, { keyId: proof.keyId, mac }) };
   }
 
@@ -72,8 +72,9 @@ export class Checks<T> {
     const known = proof === undefined ? undefined : this.#keys.get(proof.keyId);
     if (message.class !== "success" || pending === undefined || proof === undefined || known === undefined)
       return undefined;
-    if (mapped === undefined || endpointOf(from) !== endpointOf(pending.check.to)) return undefined;
-    if (!isRight(proof, macOf(known.key, `answer ${known.site} ${endpointOf(mapped)}`, transaction))) return undefined;
+    if (mapped === undefined || formatEndpoint(from) !== formatEndpoint(pending.check.to)) return undefined;
+    if (!isRight(proof, macOf(known.key, `answer ${known.site} ${formatEndpoint(mapped)}`, transaction)))
+      return undefined;
     this.#pending.delete(id);
     return pending;
   }

@@ -3,6 +3,7 @@
  * looks for direct ways (checks.ts), hands those to the tunnels, and decides who carries packets while there is none.
  */
 import { formatIp, ipOf, parseIp } from "../../../base/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
@@ -12,7 +13,7 @@ import type { TunnelDriver, TunnelView } from "../../overlay/driver/words.ts";
 import type { NatReport, UnderlayPlan } from "../../underlay-plan.ts";
 import type { Check } from "../attempt.ts";
 import { Meeting } from "../meeting.ts";
-import { endpointOf, type Offer, type OfferedTunnel, parseEndpoint } from "../offer.ts";
+import type { Offer, OfferedTunnel } from "../offer.ts";
 import { Checks } from "./checks.ts";
 import { isBound, MovedPorts } from "./moved-ports.ts";
 import { type LinkSight, Ports } from "./ports.ts";
@@ -180,7 +181,7 @@ export class Traversal implements Disposable {
 
   #serversChanged(): void {
     const found = (this.#plan?.stun.servers ?? []).flatMap((server) => this.#resolver.endpoints(server).slice(0, 2));
-    this.#ports.servers(found.map(parseEndpoint).filter((each) => each !== undefined));
+    this.#ports.servers(found.flatMap((each) => addressOf(each) ?? []));
     this.#schedule();
   }
 
@@ -331,7 +332,7 @@ export class Traversal implements Disposable {
     }
     if (failed === true) this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
     if (way === undefined) return;
-    const endpoint = endpointOf(way.endpoint);
+    const endpoint = formatEndpoint(way.endpoint);
     this.#parts.event("wan.way-found", { tunnel: ifname, site, endpoint, found: way.found, port: way.localPort });
     if (way.localPort !== seat.view.listenPort) this.#parts.tunnels.listenPort(ifname, way.localPort);
     this.#parts.tunnels.endpoint(ifname, site, endpoint, way.found);
@@ -352,7 +353,7 @@ export class Traversal implements Disposable {
         peerLink: view.remoteLink,
         dscp: this.#dscpOf(view.ifname),
         ...meeting.offer(),
-        seen: view.direct && view.endpoint !== undefined ? parseEndpoint(view.endpoint) : undefined,
+        seen: view.direct ? addressOf(view.endpoint) : undefined,
       }));
   }
 
@@ -364,6 +365,11 @@ export class Traversal implements Disposable {
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = due === undefined ? undefined : loop.wakeAt(due, () => this.#wake());
   }
+}
+
+function addressOf(endpoint: string | undefined): StunAddress | undefined {
+  const read = parseEndpoint(endpoint ?? "");
+  return read.ok ? read.value : undefined;
 }
 
 function ipIn(text: string): LinkSight["publicIp"] {

@@ -2,7 +2,7 @@
 import { after, type Instant, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { lookUp } from "../../../netstack/kernel/names.ts";
-import { formatEndpoint, parseEndpoint } from "../../../netstack/kernel/wireguard/endpoint.ts";
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 
 interface Known {
   endpoints: readonly string[];
