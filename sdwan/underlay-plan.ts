@@ -101,6 +101,8 @@ export interface LaneSpec {
     | { readonly kind: "link"; readonly link: string }
     /** Answers to flows that came in by a tunnel. */
     | { readonly kind: "back"; readonly ifname: string };
+  /** "0.0.0.0/0": what a kill switch refuses where nothing carries it, from before the first packet has the mark on. */
+  readonly refuses?: readonly string[] | undefined;
 }
 
 /** A traffic class: what belongs to it, tried in the order of the list; the first match decides, once per flow. */

@@ -65,15 +65,16 @@ export function wanPlans(
       return value;
     },
   };
+  const steer = steerPlan(world);
   return {
-    plan: { layout, underlay: underlayPlan(world, site), steer: steerPlan(world) },
+    plan: { layout, underlay: underlayPlan(world, site, steer), steer },
     held: false,
     bfd: bfdWishes(world),
     conditions: conditionsOf(world),
   };
 }
 
-function underlayPlan(world: WanWorld, site: string): UnderlayPlan {
+function underlayPlan(world: WanWorld, site: string, { choices }: SteerPlan): UnderlayPlan {
   const { settings, layout, facts } = world;
   const { sdwan } = settings;
   return {
@@ -82,7 +83,9 @@ function underlayPlan(world: WanWorld, site: string): UnderlayPlan {
     tunnels: tunnels(world),
     lanes: layout.lanes.map(({ key, what }): LaneSpec => {
       const mark = world.mark(key);
-      return { mark, table: tableOf(mark), what };
+      const table = tableOf(mark);
+      const refuses = choices.flatMap((each) => (each.killSwitch && each.table === table ? each.destinations : []));
+      return { mark, table, what, ...(refuses.length === 0 ? {} : { refuses }) };
     }),
     classes: steered(layout).map((policy) => classSpec(world, policy)),
     overlay: overlayOf(settings),

@@ -131,13 +131,15 @@ export class Steering implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#again = undefined;
     // Routes that cannot be made must not keep the rules away, nor the other way round.
+    const prepared = this.#attempt(() => this.#routes.prepare(plan));
     const rules = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan))) === true;
     this.#attempt(() => this.#endFlows(plan));
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
     const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];
     this.#attempt(() => this.#names.plan(plan.classes));
-    const changed = routes?.changed ?? [];
-    if (routes !== undefined && routes.refused.length > 0) this.#refused(routes.refused.join("; "));
+    const changed = [...(prepared?.changed ?? []), ...(routes?.changed ?? [])];
+    const refused = [...(prepared?.refused ?? []), ...(routes?.refused ?? [])];
+    if (refused.length > 0) this.#refused(refused.join("; "));
     if (this.#again === undefined) this.#lastRefusal = "";
     if (rules || changed.length + loosened.length > 0) {
       this.#parts.event(`wan.steering-${why}`, { rules, routes: changed, settings: loosened });

@@ -309,6 +309,21 @@ describe("choices", () => {
     expect(choiceOf(of("berlin"), "web→internet").candidates[0]?.path).toBe("isp1>internet");
   });
 
+  it("what a kill switch refuses is known where packets are classified, of each table that pulse refuses it in", () => {
+    const { steer, underlay } = planOf({
+      documents: [...DOCUMENTS.slice(0, -1), policy("web", { killSwitch: true, breakout: "madrid" }), policy("plain")],
+    });
+    const refused = steer.choices
+      .filter(({ killSwitch }) => killSwitch)
+      .flatMap(({ table, destinations }) => destinations.map((to) => `${table} ${to}`));
+    const told = underlay.lanes.flatMap(({ table, refuses = [] }) => refuses.map((to) => `${table} ${to}`));
+    expect(told.toSorted()).toEqual(refused.toSorted());
+    const web = underlay.lanes.find(({ what }) => what.kind === "class" && what.name === "web");
+    expect(web?.refuses).toContain("0.0.0.0/0");
+    expect(web?.refuses).toContain("10.2.0.0/16");
+    expect(underlay.lanes.find(({ what }) => what.kind === "class" && what.name === "plain")?.refuses).toBe(undefined);
+  });
+
   it("answers leave by the tunnel that the flow came in by, and by another one when that is dead", () => {
     expect(tiers(choiceOf(planOf(), "nv-isp1-1→madrid"))).toEqual([
       "isp1>madrid/isp2 0",
