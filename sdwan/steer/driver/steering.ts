@@ -60,7 +60,8 @@ export class Steering implements Disposable {
       drifted: () => this.#keep("repaired"),
       failed: (errno) => parts.event("wan.steering-blind", { level: "error", errno }),
       isDevice: (ifname) => this.#devices().includes(ifname),
-      isIndex: (index) => this.#devices().includes(this.#route.link(index)?.name ?? ""),
+      // What cannot be told apart counts.
+      isIndex: (index) => this.#attempt(() => this.#devices().includes(this.#route.link(index)?.name ?? "")) ?? true,
       isTable: (table) => this.#plan?.links.some((link) => link.table === table) === true,
     });
   }
@@ -186,14 +187,14 @@ export class Steering implements Disposable {
       return run();
     } catch (cause) {
       if (!(cause instanceof Fault)) throw cause;
-      this.#refused(cause.message);
+      this.#refused(cause.message, cause.code);
       return undefined;
     }
   }
 
-  #refused(why: string): void {
+  #refused(why: string, code?: string): void {
     // It is tried again and again; the same answer is worth one line.
-    if (why !== this.#lastRefusal) this.#parts.event("wan.steering-refused", { level: "warn", why });
+    if (why !== this.#lastRefusal) this.#parts.event("wan.steering-refused", { level: "warn", code, why });
     this.#lastRefusal = why;
     const { loop } = this.#parts;
     this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => this.#keep("changed"));
