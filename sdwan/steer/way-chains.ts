@@ -1,4 +1,5 @@
 /** Chains for the two directions of flows, by the devices that packets come and go by.  Pure. */
+import { apart, DHCP, DHCP_ANSWER, NOBODY, NOWHERE } from "./alone.ts";
 import { type Lanes, remoteNetworks } from "./lanes.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
 import { braces, networksOf } from "./spans.ts";
@@ -16,26 +17,43 @@ function deviceChains(writing: Writing): readonly Chain[] {
   const { links, tunnels } = writing.plan;
   const theirs = [...writing.lanes.forward.keys()];
   return [
-    ...links.map((link): Chain => {
+    ...links.flatMap((link): readonly Chain[] => {
       const own = writing.lanes.link.get(link.name);
-      return {
-        name: `from_link_${link.mark}`,
-        rules: [
-          ...(own === undefined ? [] : [`${writing.none("ct mark")} ct state new jump set_${own}`]),
-          `goto enter_${link.mark}`,
-        ],
-      };
+      const enter = `goto enter_${link.mark}`;
+      if (own === undefined) return [{ name: `from_link_${link.mark}`, rules: [enter] }];
+      return [
+        {
+          name: `from_link_${link.mark}`,
+          rules: [`${writing.none("ct mark")} ct state new goto met_${link.mark}`, enter],
+        },
+        {
+          name: `met_${link.mark}`,
+          rules: [
+            ...NOWHERE,
+            ...apart(writing),
+            // What is answered to these is left alone.
+            ...[...NOBODY, DHCP_ANSWER].map((source) => `${source} ${enter}`),
+            `jump set_${own}`,
+            enter,
+          ],
+        },
+      ];
     }),
     ...tunnels.flatMap((tunnel, index): readonly Chain[] => {
       const back = writing.lanes.back.get(tunnel.ifname);
       if (back === undefined) return [];
+      const near = networksOf(writing.plan.prefixes);
       return [
         {
           name: `from_tunnel_${index}`,
           rules: [
+            ...to(near, "accept").map((line) => `${writing.masked("ct mark")} == ${writing.bits(back)} ${line}`),
+            ...NOWHERE,
+            ...apart(writing),
             ...(theirs.length === 0 ? [] : [`${writing.one("ct mark", theirs)} return`]),
+            ...NOBODY.map((source) => `${source} accept`),
             `jump set_${back}`,
-            ...to(networksOf(writing.plan.prefixes), "accept"),
+            ...to(near, "accept"),
             "fib daddr type local accept",
             `fib daddr oifname ${interfaceSet(writing.devices)} goto transit`,
           ],
@@ -103,6 +121,8 @@ function directionChains(writing: Writing): readonly Chain[] {
     {
       name: "arriving",
       rules: [
+        ...NOWHERE,
+        ...apart(writing),
         "fib daddr type { local, broadcast, multicast, anycast } return",
         ...near,
         ...(devices.length === 0 ? [] : [`fib daddr oifname ${interfaceSet(devices)} goto fresh`]),
@@ -118,7 +138,7 @@ function directionChains(writing: Writing): readonly Chain[] {
         ...writing.vmap(forward, "ct mark"),
       ],
     },
-    { name: "leaving", rules: [...near, "goto fresh"] },
+    { name: "leaving", rules: [...NOWHERE, DHCP, ...near, "goto fresh"] },
     { name: "reply_in", rules: [...remarked, ...writing.vmap(backward, "ct mark")] },
     { name: "reply_out", rules: writing.vmap(backward, "ct mark") },
   ];
