@@ -114,6 +114,8 @@ export interface ClassSpec {
   readonly dscp: number | undefined;
   /** Weights by link for flows that are balanced; undefined = not balanced. */
   readonly balance: Readonly<Record<string, number>> | undefined;
+  /** Packets may come twice from other sites, and be sent twice (steer/shield-chains.ts); only with `dscp`. */
+  readonly shielded?: boolean;
 }
 
 /** All fields that are there must match; of the values of one field any.  An empty match is everything. */
@@ -146,8 +148,15 @@ export interface StunSpec {
 export interface RendezvousSpec {
   readonly local: string;
   readonly port: number;
-  /** Site → its overlay address and the key shared with it (hex, 32 octets). */
-  readonly sites: Readonly<Record<string, { readonly address: string; readonly key: string }>>;
+  /** Site → its overlay address and what is shared with it. */
+  readonly sites: Readonly<Record<string, RendezvousPeer>>;
+}
+export interface RendezvousPeer {
+  readonly address: string;
+  /** Hex, 32 octets. */
+  readonly key: string;
+  /** What it will be when the site has changed its pair of keys: either is heard, and the one that it speaks with answered. */
+  readonly nextKey?: string | undefined;
 }
 
 export interface LinkReport {
@@ -198,6 +207,8 @@ export interface TunnelReport {
   readonly found: "configured" | "called-us" | "mapped" | "predicted" | "birthday" | "host" | undefined;
   /** Milliseconds since the epoch. */
   readonly lastHandshake: number | undefined;
+  /** It was tried for a while, and none was ever completed with this peer; `why` says what is known of the reason. */
+  readonly unshaken?: boolean | undefined;
   readonly received: number;
   readonly sent: number;
   readonly mtu: number;

@@ -78,12 +78,15 @@ export class WanBasis {
       const own = { site, privateKey: keys.privateKey };
       const { publicKey, nextPublicKey } = cluster.spec.connection.tunnel.wireGuard;
       const peer = { site: name, publicKey };
-      const next =
-        nextPublicKey === undefined ? undefined : sharedKey("probe", own, { site: name, publicKey: nextPublicKey });
-      const nextProbe = next?.ok === true ? next.value : undefined;
+      const next = (what: "probe" | "rendezvous"): string | undefined => {
+        if (nextPublicKey === undefined) return undefined;
+        const key = sharedKey(what, own, { site: name, publicKey: nextPublicKey });
+        return key.ok ? key.value : undefined;
+      };
+      const [nextProbe, nextRendezvous] = [next("probe"), next("rendezvous")];
       const [probe, rendezvous] = [sharedKey("probe", own, peer), sharedKey("rendezvous", own, peer)];
       if (!probe.ok || !rendezvous.ok) return [];
-      return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value }] as const];
+      return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value, nextRendezvous }] as const];
     });
     const named = policies.some(({ spec }) => spec.match.users.some((each) => typeof each === "string"));
     return {

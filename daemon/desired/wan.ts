@@ -215,8 +215,10 @@ const NOBODY = 4_294_967_294;
 function rendezvous({ settings, layout, facts }: WanWorld): RendezvousSpec | undefined {
   const { overlayCIDR, rendezvousPort } = settings.sdwan;
   const sites = layout.sites.remotes.flatMap(({ name, address, via }) => {
-    const key = facts.shared.get(name)?.rendezvous;
-    return key === undefined || via !== undefined ? [] : [[name, { address: formatIp(address), key }] as const];
+    const { rendezvous: key, nextRendezvous: nextKey } = facts.shared.get(name) ?? {};
+    return key === undefined || via !== undefined
+      ? []
+      : [[name, { address: formatIp(address), key, nextKey }] as const];
   });
   if (overlayCIDR === undefined || sites.length === 0) return undefined;
   return { local: formatIp(firstHost(overlayCIDR)), port: rendezvousPort, sites: Object.fromEntries(sites) };

@@ -6,7 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Level } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Ms, seconds } from "../../base/unit.ts";
-import type { ChoiceReport, Decision, PathReport, SteerPlan } from "../../sdwan/steer-plan.ts";
+import type { ChoiceReport, Decision, PathReport, PathSpec, SteerPlan } from "../../sdwan/steer-plan.ts";
 import type { LinkReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import type { ProcessStatus } from "../admin/api.ts";
 import { sameContent } from "../config/canonical.ts";
@@ -267,9 +267,14 @@ export class Wan {
       };
       this.#parts.events.emit("wan.tunnel-moved", told, level);
     }
-    if (before === undefined || before.state !== state || before.via !== via || before.endpoint !== endpoint) {
-      this.#parts.changed();
+    // Whose keys do not fit is known some seconds later, by what the other end calls with.
+    const unshaken = report.unshaken === true && (before?.unshaken !== true || before.why !== why);
+    if (unshaken) {
+      const told = { code: "TUNNEL_NO_HANDSHAKE", tunnel: `${link}>${site}/${remoteLink}`, why };
+      this.#parts.events.emit("wan.tunnel-unshaken", told, "warn");
     }
+    const same = before?.state === state && before.via === via && before.endpoint === endpoint;
+    if (!same || unshaken || before.unshaken !== report.unshaken) this.#parts.changed();
   }
 
   #pathMoved(report: PathReport): void {
@@ -287,9 +292,7 @@ export class Wan {
       life.kind === "dead" ? "warn" : "info",
     );
     // Before anything is known nothing is to be reset.
-    if (path?.site === undefined && path !== undefined && life.kind !== "unknown") {
-      this.tell({ kind: "internet", link: path.link, alive: life.kind === "alive" });
-    }
+    if (path !== undefined && life.kind !== "unknown") this.#tellLife(path, life.kind === "alive");
     changed();
   }
 
@@ -302,12 +305,15 @@ export class Wan {
     if (before === undefined || words(before) !== words(report)) this.#parts.changed();
   }
 
-  /** A wan process that has just begun thinks that every link leads to the internet. */
+  /** A wan process that has just begun thinks that every link leads to the internet, and every tunnel to its site. */
   #tellDead(): void {
-    for (const { id, link, site } of this.#plan?.steer.paths ?? []) {
-      if (site !== undefined || this.paths.get(id)?.life.kind !== "dead") continue;
-      this.tell({ kind: "internet", link, alive: false });
+    for (const path of this.#plan?.steer.paths ?? []) {
+      if (this.paths.get(path.id)?.life.kind === "dead") this.#tellLife(path, false);
     }
+  }
+
+  #tellLife({ link, site, ifname }: PathSpec, alive: boolean): void {
+    this.tell(site === undefined ? { kind: "internet", link, alive } : { kind: "probed", ifname, site, alive });
   }
 
   #isBack(table: number): boolean {

@@ -96,6 +96,8 @@ export class Wan implements Disposable {
       case "internet":
         this.#links.internet(command.link, command.alive);
         return this.#steering.internet(command.link, command.alive);
+      case "probed":
+        return this.#traversal.probed(command.ifname, command.site, command.alive);
       case "stop":
         return this.#stop(command.keep);
       case "ask":

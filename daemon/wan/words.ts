@@ -6,6 +6,8 @@ export type ToWan =
   | { readonly kind: "plan"; readonly plan: UnderlayPlan }
   /** A link's path to the internet died, or came back: flows that were bound to it are reset at once. */
   | { readonly kind: "internet"; readonly link: string; readonly alive: boolean }
+  /** Probes come through a tunnel to a site, or do not: ways through gateways are looked for anew at once. */
+  | { readonly kind: "probed"; readonly ifname: string; readonly site: string; readonly alive: boolean }
   | { readonly kind: "ask"; readonly n: number; readonly question: WanQuestion }
   /** An operator's hand. */
   | { readonly kind: "measure-bandwidth"; readonly link: string }

@@ -23,18 +23,20 @@ export class Checks<T> {
   readonly #site: string;
   /** By key id. */
   readonly #keys = new Map<number, { readonly site: string; readonly key: Buffer }>();
+  /** The one that each site has, as far as is known. */
   readonly #ids = new Map<string, number>();
   /** Transaction → what it is for; the oldest go first. */
   readonly #pending = new Map<string, Pending<T>>();
 
-  /** `keys`: site → hex. */
-  constructor(site: string, keys: Readonly<Record<string, string>>) {
+  /** `nextKey`: what a site is about to change to; used as soon as the site has used it. */
+  constructor(
+    site: string,
+    keys: Readonly<Record<string, { readonly key: string; readonly nextKey?: string | undefined }>>,
+  ) {
     this.#site = site;
-    for (const [name, text] of Object.entries(keys)) {
-      const key = Buffer.from(text, "hex");
-      const id = createHash("sha256").update("novaedge check").update(key).digest().readUInt32BE(0);
-      this.#keys.set(id, { site: name, key });
-      this.#ids.set(name, id);
+    for (const [name, { key, nextKey }] of Object.entries(keys)) {
+      if (nextKey !== undefined) this.#let(name, nextKey);
+      this.#ids.set(name, this.#let(name, key));
     }
   }
 
@@ -60,6 +62,7 @@ export class Checks<T> {
     const known = proof === undefined ? undefined : this.#keys.get(proof.keyId);
     if (message.class !== "request" || proof === undefined || known === undefined) return undefined;
     if (!isRight(proof, macOf(known.key, `request ${known.site}`, transaction))) return undefined;
+    this.#ids.set(known.site, proof.keyId);
     const mac = macOf(known.key, `answer ${this.#site} ${formatEndpoint(from)}`, transaction);
     return { site: known.site, answer: encodeBindingSuccess(transaction, from, { keyId: proof.keyId, mac }) };
   }
@@ -77,6 +80,13 @@ export class Checks<T> {
       return undefined;
     this.#pending.delete(id);
     return pending;
+  }
+
+  #let(site: string, text: string): number {
+    const key = Buffer.from(text, "hex");
+    const id = createHash("sha256").update("novaedge check").update(key).digest().readUInt32BE(0);
+    this.#keys.set(id, { site, key });
+    return id;
   }
 }
 

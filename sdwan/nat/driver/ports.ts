@@ -17,21 +17,12 @@ import { isCallable } from "../callable.ts";
 import type { OwnEnd } from "../meeting.ts";
 import type { OfferedCandidate } from "../offer.ts";
 import { RawUdp } from "./raw-udp.ts";
+import type { LinkSight } from "./sights.ts";
 
 export interface PortSpec {
   readonly ifname: string;
   readonly link: string;
   readonly listenPort: number;
-}
-
-export interface LinkSight {
-  readonly name: string;
-  readonly ifname: string;
-  /** Value of the mark. */
-  readonly mark: number;
-  readonly up: boolean;
-  readonly addresses: readonly Ip[];
-  readonly publicIp: Ip | undefined;
 }
 
 export interface PortsParts {

@@ -8,7 +8,8 @@ import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
 import { openUdp } from "../../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
 import { decodeStun, encodeBindingSuccess, type StunAddress } from "../../../../netstack/stun/packet.ts";
-import { type LinkSight, Ports } from "../../../../sdwan/nat/driver/ports.ts";
+import { Ports } from "../../../../sdwan/nat/driver/ports.ts";
+import type { LinkSight } from "../../../../sdwan/nat/driver/sights.ts";
 import { type Host, Segment, UNABLE } from "../../../netstack/kernel/segment.ts";
 
 const MAPPED: StunAddress = { ip: ipOf("203.0.113.5"), port: 4000 };
