@@ -142,6 +142,7 @@ export type ConditionCode =
   | "LINK_DOWN"
   | "LINK_DEGRADED"
   | "TUNNEL_DOWN"
+  | "TUNNEL_NO_HANDSHAKE"
   | "TUNNEL_RELAYED"
   | "PATH_DEAD"
   | "PATH_BAD"

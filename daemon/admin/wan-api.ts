@@ -52,6 +52,8 @@ export interface WanLinkStatus {
   readonly reservedFor: readonly string[];
   /** Of the path to the internet by it. */
   readonly internet: "alive" | "dead" | "unknown";
+  /** Over it: all, those that are up, and the far ends of those that have never had a handshake ("madrid/isp1"). */
+  readonly tunnels: { readonly all: number; readonly up: number; readonly unshaken: readonly string[] };
 }
 
 export interface WanPathStatus {

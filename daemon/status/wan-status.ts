@@ -34,10 +34,12 @@ export function wanSummary(wan: Wan): WanSummary | undefined {
   };
 }
 
-function linkStatuses({ links, paths }: Wan, { layout }: WanPlan): readonly WanLinkStatus[] {
+function linkStatuses({ links, paths, tunnels }: Wan, { layout }: WanPlan): readonly WanLinkStatus[] {
   return layout.sites.links.map((link) => {
     const { name } = link.metadata;
     const { interface: ifname, provider, role, quota, reservedFor } = link.spec;
+    const over = [...tunnels.values()].filter((each) => each.link === name);
+    const unshaken = over.flatMap((each) => (each.unshaken === true ? [`${each.site}/${each.remoteLink}`] : []));
     return {
       name,
       ifname,
@@ -47,6 +49,11 @@ function linkStatuses({ links, paths }: Wan, { layout }: WanPlan): readonly WanL
       quota,
       reservedFor,
       internet: paths.get(internetPath(link))?.life.kind ?? "unknown",
+      tunnels: {
+        all: over.length,
+        up: over.filter(({ state }) => state === "up").length,
+        unshaken: [...new Set(unshaken)],
+      },
     };
   });
 }

@@ -5,6 +5,7 @@ import { EXIT } from "../../cli/command.ts";
 import { leftOver } from "../../cli/doctor.ts";
 import type { PacketQuestion } from "../../daemon/wan/words.ts";
 import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
+import { tunnelReports } from "../daemon/desired/wan-world.ts";
 import { FakeDaemon, STATUS } from "./terminal.ts";
 
 let daemon: FakeDaemon;
@@ -25,7 +26,9 @@ describe("novactl wan", () => {
     expect(first).toContain("endpoint-independent");
     expect(first).toContain("95 Mbit/s");
     expect(second).toContain("1.4 GiB of 954 MiB");
-    expect(second?.at(-1)).toBe("no IPv6");
+    expect(first).toContain("2/2");
+    expect(second).toContain("1/2");
+    expect(second?.at(-1)).toBe("no IPv6; never a handshake with madrid/isp1: compare novactl wan keys of both sites");
   });
   it("paths: life, figures with how many packets a loss is made of, who relays; of one site or link", async () => {
     const { out } = await daemon.novactl(["wan", "paths"]);
@@ -38,6 +41,16 @@ describe("novactl wan", () => {
     const wide = (await daemon.novactl(["wan", "paths", "-o", "wide"])).out;
     expect(wide).toContain("auth=2");
     expect(wide).toContain("4.77 MiB");
+  });
+  it("a path whose tunnel never worked says that, rather than which probes it lost", async () => {
+    const [, dead, ...rest] = WAN_STATUS.paths;
+    const [tunnel] = tunnelReports({ unshaken: true, why: "madrid calls with the public key K, not P" }).values();
+    if (dead === undefined || tunnel === undefined) throw new TypeError("no path");
+    await using here = await new FakeDaemon({
+      wan: () => ({ ...WAN_STATUS, paths: [{ ...dead, tunnel }, ...rest] }),
+    }).listen();
+    const [, first] = lines((await here.novactl(["wan", "paths"])).out).map(columns);
+    expect(first?.at(-1)).toBe("madrid calls with the public key K, not P; compare novactl wan keys of both sites");
   });
   it("policies: what each destination takes now, and why", async () => {
     const { out } = await daemon.novactl(["wan", "policies"]);

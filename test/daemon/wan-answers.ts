@@ -80,6 +80,7 @@ export const WAN_STATUS: WanStatus = {
       quota: undefined,
       reservedFor: [],
       internet: "alive",
+      tunnels: { all: 2, up: 2, unshaken: [] },
     },
     {
       name: "isp2",
@@ -90,6 +91,7 @@ export const WAN_STATUS: WanStatus = {
       quota: { size: 1_000_000_000, resetDay: 1 },
       reservedFor: ["voice"],
       internet: "unknown",
+      tunnels: { all: 2, up: 1, unshaken: ["madrid/isp1"] },
     },
   ],
   paths: [

@@ -267,6 +267,7 @@ export class Tunnels implements TunnelDriver {
       endpoint: there?.endpoint,
       found: foundOf(own, there?.endpoint),
       lastHandshake: there?.lastHandshake,
+      unshaken: via === "direct" && own.unshaken,
       received: there?.received ?? 0,
       sent: there?.sent ?? 0,
       mtu: device.mtu,
