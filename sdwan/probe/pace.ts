@@ -3,7 +3,7 @@
  * worth: doubts are paid from it, and when it is empty the pace is what the budget refills.  In no hour more is spent
  * than the budget, since the bucket's content and the refill together are the budget.
  */
-import { after, type Instant, type Ms, ms, since } from "../../base/unit.ts";
+import { after, type Instant, instant, type Ms, ms, since } from "../../base/unit.ts";
 import type { Pace } from "../steer-plan.ts";
 
 export type Urgency = "calm" | "doubt" | "idle";
@@ -43,10 +43,19 @@ export class Pacer {
   /** When the probe after one at `last` is due. */
   next(last: Instant, urgency: Urgency, now: Instant): Instant {
     this.#fill(now);
-    const due = after(last, this.interval(urgency));
+    const due = this.#aligned(after(last, this.interval(urgency)), urgency);
     if (this.#octets >= this.#cost) return due;
     const paid = after(now, ms((this.#cost - this.#octets) / this.#refill));
     return paid > due ? paid : due;
+  }
+
+  /** Several paths wake the process together, a few times in an interval; in doubt each is as fast as it can be. */
+  #aligned(due: Instant, urgency: Urgency): Instant {
+    const wanted = this.#wanted(urgency);
+    // What the budget slows down is not hurried.
+    if (urgency === "doubt" || this.interval(urgency) > wanted) return due;
+    const grain = Math.min(wanted / SLOTS, MOST_GRAIN);
+    return instant(Math.round(due / grain) * grain);
   }
 
   /** A probe is sent now. */
@@ -78,3 +87,6 @@ const HOUR = 3_600_000;
 const SAVED = 1 / 20;
 const IDLE = 4;
 const MOST_IDLE = 10_000;
+/** Of an interval, in which paths over the same link are told apart. */
+export const SLOTS = 4;
+const MOST_GRAIN = 25;

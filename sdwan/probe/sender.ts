@@ -25,8 +25,10 @@ export interface SenderConfig {
 }
 
 export type SenderAction =
-  /** `broad`: of several that could answer, ask all. */
-  | { readonly kind: "ask"; readonly number: number; readonly broad: boolean }
+  /**
+   * `broad`: of several that could answer, ask all.  `counts`: the packet counters of both ends are worth their cost with this one.
+   */
+  | { readonly kind: "ask"; readonly number: number; readonly broad: boolean; readonly counts: boolean }
   | { readonly kind: "life"; readonly life: PathLife }
   | { readonly kind: "measured" };
 
@@ -42,6 +44,11 @@ export class Sender {
   /** A while after the newest answer: what has to prove that it lives again is asked fast. */
   #heardUntil: Instant;
   #busyAt: Instant;
+  #countedAt: Instant;
+  /** Neither answered nor lost for good, in the order of asking. */
+  #open: Probe[] = [];
+  /** Something has come since it was last measured anew: what was asked before was asked of nothing. */
+  #isUp = false;
   /** Asked since the path is unknown: a path that never answers is not asked fast for ever. */
   #tries = 0;
   sent = 0;
@@ -56,6 +63,7 @@ export class Sender {
     this.#doubtUntil = now;
     this.#heardUntil = now;
     this.#busyAt = now;
+    this.#countedAt = now;
   }
 
   get life(): PathLife {
@@ -75,7 +83,8 @@ export class Sender {
 
   nextWake(now: Instant): Instant {
     let next: Instant = this.#pacer.next(this.#lastSent, this.#urgency(now), now);
-    for (const probe of this.#open()) {
+    for (const probe of this.#open) {
+      if (probe.answered || probe.told) continue;
       const due = probe.missed ? probe.lostAt : probe.suspected ? probe.deadlineAt : probe.suspectAt;
       next = earliest(next, due) ?? next;
     }
@@ -102,6 +111,7 @@ export class Sender {
     const before = this.life;
     const late = answer.arrivedAt > probe.deadlineAt;
     this.#heardUntil = after(now, DOUBT);
+    this.#isUp = true;
     this.answers++;
     this.#windows.answered(probe, answer, this.#config.pace.alpha);
     this.#life.answer(answer.number, late);
@@ -127,7 +137,8 @@ export class Sender {
   /** Octets that the device has carried so far. */
   carried(out: number, back: number, now: Instant): void {
     const bits = this.#windows.carried(out, back, now);
-    const own = (this.#config.cost * 4000) / this.#pacer.interval(this.#urgency(now));
+    // The other end asks as often, and is answered.
+    const own = (this.#config.cost * 8000) / this.#pacer.interval(this.#urgency(now));
     if (bits > own + IDLE_BITS) this.#busyAt = now;
   }
 
@@ -143,6 +154,7 @@ export class Sender {
   /** What was under way is not waited for, and the path has to prove itself anew. */
   interrupt(why: string): readonly SenderAction[] {
     this.#windows.interrupt();
+    this.#isUp = false;
     this.#life.forget(why);
     this.#tries = 0;
     return [{ kind: "life", life: this.life }];
@@ -162,7 +174,8 @@ export class Sender {
   #conclude(now: Instant, actions: SenderAction[]): void {
     const before = this.life;
     let told = false;
-    for (const probe of this.#open()) {
+    this.#open = this.#open.filter((each) => !each.answered && !each.told);
+    for (const probe of this.#open) {
       if (!probe.suspected && now >= probe.suspectAt) {
         probe.suspected = true;
         this.doubt(now);
@@ -172,7 +185,8 @@ export class Sender {
         this.#life.miss(probe.number, this.#deadAfter());
       }
       if (probe.missed && now >= probe.lostAt) {
-        this.#windows.lost(probe);
+        if (probe.abandoned) probe.told = true;
+        else this.#windows.lost(probe);
         told = true;
       }
     }
@@ -197,7 +211,7 @@ export class Sender {
     const deadlineAt = after(now, deadline);
     const grace = ms(Math.max(GRACE, this.#delay.smoothed ?? 0));
     const number = this.#number++;
-    this.#windows.history.add({
+    const probe: Probe = {
       number,
       sentAt: now,
       suspectAt: after(now, this.#delay.suspicion(this.#config.pace.interval)),
@@ -207,32 +221,24 @@ export class Sender {
       missed: false,
       told: false,
       answered: false,
-      abandoned: false,
+      abandoned: !this.#isUp,
       outage: this.life.kind === "dead",
       rtt: undefined,
       reflector: undefined,
       epoch: 0,
       disordered: false,
       copies: 0,
-    });
+    };
+    this.#windows.history.add(probe);
+    this.#open.push(probe);
     const broad = this.#urgency(now) === "doubt" || this.life.kind !== "alive";
     this.#pacer.spend(broad ? this.#config.targets : 1, now);
     this.#lastSent = now;
     this.#tries++;
     this.sent++;
-    actions.push({ kind: "ask", number, broad });
-  }
-
-  /** Not answered, and not lost for good; the newest of the window. */
-  #open(): readonly Probe[] {
-    const { probes } = this.#windows.history;
-    let from = probes.length;
-    // Deadlines may fall with the round trip, but what is told is told in order of a few.
-    for (let passed = 0; from > 0 && passed < SETTLED; from--) {
-      const probe = probes[from - 1];
-      passed = probe === undefined || probe.answered || probe.told ? passed + 1 : 0;
-    }
-    return probes.slice(from).filter(({ answered, told }) => !answered && !told);
+    const counts = since(this.#busyAt, now) <= BUSY || since(this.#countedAt, now) >= COUNTED_EVERY;
+    if (counts) this.#countedAt = now;
+    actions.push({ kind: "ask", number, broad, counts });
   }
 
   #urgency(now: Instant): Urgency {
@@ -249,13 +255,16 @@ const DOUBT = ms(1000);
 const TRIES = 20;
 /** From a probe's deadline until it is lost. */
 const GRACE = 200;
-const SETTLED = 64;
 /** Percent, surely lost. */
 const LOSS_IN_DOUBT = 0.2;
 const IDLE = ms(300_000);
 const IDLE_METERED = ms(10_000);
 /** Beyond the probes: a BFD session at its fastest stays below. */
 const IDLE_BITS = 16_000;
+/** Since the device carried something. */
+const BUSY = ms(1000);
+/** Of a device that carries nothing: soon enough to see that it does. */
+const COUNTED_EVERY = ms(190);
 const CHANCE = 1e-8;
 const MOST_USUAL = 0.5;
 const MOST_MORE = 5;

@@ -3,13 +3,13 @@
  * the counters that they carried.  Sans-IO, and without an opinion: whether the path lives is the sender's to say.
  */
 import { type Instant, type Ms, ms, since } from "../../base/unit.ts";
-import type { LossEstimate, PathFigures } from "../figures.ts";
+import type { LossEstimate, PathFigures, Spread } from "../figures.ts";
 import { History, type Probe } from "./history.ts";
 import { Jitter } from "./jitter.ts";
 import { bothWays, worse } from "./loss.ts";
 import { mosOf } from "./mos.ts";
 import { Rate } from "./rate.ts";
-import { spreadOf } from "./spread.ts";
+import { recentOf, spreadOf } from "./spread.ts";
 import { type Sample, Traffic } from "./traffic.ts";
 
 export interface Answer {
@@ -30,6 +30,9 @@ export class Windows {
   readonly #traffic = { out: new Traffic(), back: new Traffic() };
   readonly #rate = new Rate();
   #smoothed: number | undefined;
+  #sorted: Spread | undefined;
+  /** Since it was sorted. */
+  #newRtts = 0;
   #newestAnswer = -1;
   #transit: Transit | undefined;
   #reflector: { number: number; count: number; epoch: number } | undefined;
@@ -48,6 +51,7 @@ export class Windows {
     this.#count(probe, answer);
     this.#vary(answer);
     if (answer.rtt === undefined) return;
+    this.#newRtts++;
     this.#smoothed = this.#smoothed === undefined ? answer.rtt : this.#smoothed + alpha * (answer.rtt - this.#smoothed);
   }
 
@@ -87,6 +91,7 @@ export class Windows {
     this.history.forgetDelays();
     this.#jitter.round.restart();
     this.#smoothed = undefined;
+    this.#sorted = undefined;
   }
 
   /** Of the newest half second or so, the worse direction; undefined: too little traffic. */
@@ -105,7 +110,7 @@ export class Windows {
     const out = surer(this.#traffic.out.loss(now, span, ENOUGH), probes.out);
     const back = surer(this.#traffic.back.loss(now, span, ENOUGH), probes.back);
     const both = out === undefined || back === undefined ? undefined : bothWays(out, back);
-    const rtt = this.#smoothed === undefined ? undefined : spreadOf(this.history.rtts(), this.#smoothed);
+    const rtt = this.#smoothed === undefined ? undefined : this.#spread(this.#smoothed);
     const [jitterOut, jitterBack, round] = [this.#jitter.out.value, this.#jitter.back.value, this.#jitter.round.value];
     const jitter = jitterOut === undefined ? (round ?? 0) / 2 : Math.max(jitterOut, jitterBack ?? 0);
     const lost = worse(out, back)?.percent ?? loss.percent;
@@ -125,6 +130,17 @@ export class Windows {
       bitsOut: this.#rate.now.out,
       bitsBack: this.#rate.now.back,
     };
+  }
+
+  /** What is rare in a window (quantiles) is sorted out anew when a sixteenth of it is; the newest are always. */
+  #spread(smoothed: number): Spread | undefined {
+    const { probes } = this.history;
+    if (this.#sorted === undefined || this.#newRtts > probes.length / 16) {
+      this.#sorted = spreadOf(this.history.rtts(), smoothed);
+      this.#newRtts = 0;
+      return this.#sorted;
+    }
+    return { ...this.#sorted, smoothed, recent: recentOf(this.history.newestRtts()) ?? this.#sorted.recent };
   }
 
   #vary({ rtt, out, back }: Answer): void {
