@@ -25,6 +25,14 @@ export interface Prepared {
   readonly socket: Fd;
 }
 
+/**
+ * IP_TOS or IPV6_TCLASS (DSCP << 2) of the handshake of a connection; what follows has 0.  So a packet that the kernel
+ * sends when no process owns the connection any more (its last acknowledgements) never carries it.
+ */
+export interface Tinted {
+  readonly handshake: number;
+}
+
 export interface Loop extends Clock, Disposable {
   readonly engine: "io_uring" | "epoll";
   /** Why this engine: one line for the log and the status. */
@@ -38,9 +46,9 @@ export interface Loop extends Clock, Disposable {
   accept(listener: Fd, on: Acceptor): Disposable;
   /**
    * Opens a TCP connection; `on.opened` or `on.closed` follows.  `from` binds the source address, or is a socket of the
-   * family of `to`, which becomes the loop's.
+   * family of `to`, which becomes the loop's, or says what the handshake carries.
    */
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream;
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared | Tinted): Stream;
   /** Takes a connected stream socket of any family. */
   adopt(fd: Fd, on: StreamHandler): Stream;
   /** Takes a datagram socket of any family (UDP, packet, raw, netlink); see sockets.ts for opening one. */
