@@ -7,9 +7,10 @@ import type { Settings } from "../../resources/settings.ts";
 import { wanLayout } from "../../resources/wan-lanes.ts";
 import { allocateMarks, type KeptMark, marksFile } from "../../resources/wan-marks.ts";
 import { MOST_LANES } from "../../resources/wan-together.ts";
+import type { SiteKeyFile } from "../config/changes.ts";
 import type { Events } from "../events.ts";
 import { StateFile } from "../state-file.ts";
-import { type SiteKeys, sharedKey, siteKeys } from "../wan-keys.ts";
+import { keptKeys, type SiteKeys, sharedKey, siteKeys } from "../wan-keys.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { WanFacts } from "./facts.ts";
 
@@ -43,6 +44,21 @@ export class WanBasis {
   /** As `of`, but nothing is kept: the configuration is only asked about. */
   preview(settings: Settings, resources: ResourceSet): FixedFacts | undefined {
     return this.#make(settings, resources, false);
+  }
+
+  /** Of a configuration that is followed: what its tunnels have, and what the file has now.  undefined: it has no tunnels. */
+  siteKey(settings: Settings, resources: ResourceSet): SiteKeyFile | undefined {
+    const { links, remotes } = wanLayout(settings, resources).sites;
+    if (links.length === 0 || remotes.length === 0) return undefined;
+    const file = this.keyFile(settings);
+    const inForce = this.#made.get(resources)?.facts?.keys?.publicKey;
+    try {
+      return { file, inForce, onDisk: keptKeys(file)?.publicKey };
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // That it cannot be used is a condition; what tunnels have stays.
+      return { file, inForce, onDisk: inForce };
+    }
   }
 
   /** Makes them, when there are none. */
