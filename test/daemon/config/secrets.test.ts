@@ -155,7 +155,7 @@ describe("the configuration in force", () => {
     expect(answer.ok && answer.value.changes).toEqual([
       "settings: bgp.asn",
       "ProxyWANLink/default/isp1 configured",
-      "NovaEdgeRemoteCluster/madrid deleted",
+      "NovaEdgeRemoteCluster/default/madrid deleted",
     ]);
   });
   it("routing follows the files at once", () => {
