@@ -10,6 +10,7 @@ import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./outp
 import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
 import { figuresOf, lossOf, rateOf, sizeOf } from "./wan-figures.ts";
+import { shieldTable } from "./wan-shield.ts";
 
 /** What each takes besides its own word; none is not in here. */
 const TAKES: Readonly<Partial<Record<(typeof WAN_WORDS)[number], number>>> = {
@@ -228,6 +229,8 @@ async function policies(call: Call): Promise<0> {
       ),
     ),
   );
+  const shields = shieldTable(io, shown);
+  if (shields !== "") io.out(`\n${shields}`);
   return EXIT.ok;
 }
 const STATE_TONES: Readonly<Record<string, Tone>> = {

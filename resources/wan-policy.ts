@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { routePrefix } from "./routing-values.ts";
 import { flag, hostname, integer, interfaceName, pattern, subdomain } from "./scalar.ts";
-import { dscp, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
+import { dscp, loss, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
 
 const PORTS_ERROR = "a port or a range of ports such as 443 or 5060-5090";
 const ports: z.ZodType<readonly [number, number], string | number> = z
@@ -66,6 +66,17 @@ export const SLA_CLASS_LIMITS: Readonly<
   bulk: { loss: 5 },
 };
 
+const SHIELD_ERROR = 'a share from "0.1%" to "50%"';
+const lossShield = z.strictObject({
+  aboveLoss: loss
+    .refine((percent) => percent >= 0.1 && percent <= 50, { error: SHIELD_ERROR })
+    .prefault("1%")
+    .describe(
+      'Loss from this site to the other over which it begins: "1%". It ends when there was no more for ten seconds.',
+    ),
+  metered: flag.default(false).describe("Whether copies may go by metered links."),
+});
+
 const pathSelection = z.strictObject({
   strategy: z
     .enum(["lowest-latency", "highest-bandwidth", "most-reliable", "lowest-cost", "weighted"])
@@ -107,6 +118,12 @@ const pathSelection = z.strictObject({
   balance: flag
     .default(true)
     .describe("Whether its flows are spread over links of role loadbalance, where there are several."),
+  lossShield: lossShield
+    .optional()
+    .describe(
+      "While the tunnel that carries it loses packets, they are sent by a second one, too; the other site lets one of two pass. " +
+        "Needs dscpClass, and the same policy there. Without it: never.",
+    ),
 });
 
 export const wanPolicySpec = z.strictObject({

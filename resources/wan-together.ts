@@ -8,6 +8,7 @@ import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, ResourceSet, WanLink, WanPolicy } from "./kinds.ts";
 import type { Settings } from "./settings.ts";
 import { allowedLinks, type WanLayout, wanLayout } from "./wan-lanes.ts";
+import { shieldClashes } from "./wan-shield.ts";
 import { firstPort, MOST_LINKS, relayOf } from "./wan-sites.ts";
 import type { Path } from "./yaml.ts";
 
@@ -142,6 +143,9 @@ function policies(world: World): void {
     at: ["metadata", "name"],
     message: (name) => `two policies ${name} in different namespaces`,
   });
+  for (const { policy, message, hint } of shieldClashes(wanPolicies)) {
+    world.on(policy).contradiction(["spec", "pathSelection", "lossShield"], message, hint);
+  }
   for (const policy of wanPolicies) {
     const { links: only, breakout } = policy.spec.pathSelection;
     const findings = world.on(policy);

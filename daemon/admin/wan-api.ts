@@ -92,6 +92,30 @@ export interface WanPolicyStatus {
   /** Weights by link, when flows are spread. */
   readonly balance: Readonly<Record<string, number>> | undefined;
   readonly choices: readonly WanChoiceStatus[];
+  /** undefined: the policy wants no loss shield. */
+  readonly shield: WanShieldStatus | undefined;
+}
+export interface WanShieldStatus {
+  /** Percent; undefined: there is no other site. */
+  readonly aboveLoss: number | undefined;
+  /** Paths that lose more now. */
+  readonly active: readonly ActiveShield[];
+  /** Sent by second paths, and dropped here since the other one of the two had come; since the wan process began. */
+  readonly copies: Tally;
+  readonly duplicates: Tally;
+}
+export interface ActiveShield {
+  readonly choice: string;
+  readonly path: string;
+  /** undefined: none is fit, so nothing is copied. */
+  readonly second: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly why: string;
+}
+export interface Tally {
+  readonly packets: number;
+  readonly octets: number;
 }
 export interface WanChoiceStatus {
   readonly id: string;

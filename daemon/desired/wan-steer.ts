@@ -68,10 +68,17 @@ function ofClass(world: WanWorld, policy: WanPolicy): readonly ChoiceSpec[] {
   const { strategy, failover, killSwitch } = policy.spec.pathSelection;
   const how: How = { policy: name, strategy, sla, failover, killSwitch };
   const lane: LaneOf = { lane: name, what: { kind: "class", name } };
-  const own = sites.remotes.map((remote) =>
-    choice(world, lane, remote, siteCandidates(world, remote, policy, sla), how),
-  );
+  const own = sites.remotes.map((remote) => ({
+    ...choice(world, lane, remote, siteCandidates(world, remote, policy, sla), how),
+    ...shieldOf(policy),
+  }));
   return [...own, ...internet(world, policy, lane, how), ...pinned(world, policy, how)];
+}
+
+/** By paths of the class itself: flows that are bound to a link take the same ones. */
+function shieldOf({ spec: { pathSelection } }: WanPolicy): Pick<ChoiceSpec, "shield"> {
+  const { lossShield } = pathSelection;
+  return lossShield === undefined ? {} : { shield: { loss: lossShield.aboveLoss, metered: lossShield.metered } };
 }
 
 function internet(world: WanWorld, policy: WanPolicy, lane: LaneOf, how: How): readonly ChoiceSpec[] {

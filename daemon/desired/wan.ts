@@ -203,6 +203,7 @@ function classSpec({ layout, facts, mark }: WanWorld, policy: WanPolicy): ClassS
       proxied: [],
     },
     dscp: pathSelection.dscpClass,
+    ...(pathSelection.lossShield === undefined ? {} : { shielded: true }),
     balance:
       balanced.length === 0
         ? undefined

@@ -21,6 +21,7 @@ import { Questions } from "./questions.ts";
 import { levelOf } from "./vips.ts";
 import { WanCounters } from "./wan-counters.ts";
 import type { WanRecords } from "./wan-records.ts";
+import { WanShields } from "./wan-shields.ts";
 
 export interface WanParts {
   readonly supervise: (received: (message: FromWan) => void, moved: (to: Phase) => void) => Supervised<ToWan, FromWan>;
@@ -28,6 +29,8 @@ export interface WanParts {
   readonly pulse: (message: ToPulse) => boolean;
   readonly clock: Clock;
   readonly events: Events;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
   readonly changed: () => void;
   /** Figures, to be kept for replays. */
   readonly records: Pick<WanRecords, "add" | "forget" | "flush">;
@@ -43,6 +46,7 @@ export class Wan {
   readonly tunnels = new Map<string, TunnelReport>();
   readonly paths = new Map<string, PathReport>();
   readonly choices = new Map<string, ChoiceReport>();
+  readonly shields: WanShields;
   #plan: WanPlan | undefined;
   #steer: SteerPlan = NOTHING;
   #sentUnderlay: UnderlayPlan | undefined;
@@ -54,6 +58,7 @@ export class Wan {
 
   constructor(parts: WanParts) {
     this.#parts = parts;
+    this.shields = new WanShields(parts.events, (message) => this.tell(message), parts.wall);
     this.#questions = new Questions(parts.clock, (n, question) => this.tell({ kind: "ask", n, question }));
     this.#child = parts.supervise(
       (message) => this.#received(message),
@@ -110,6 +115,7 @@ export class Wan {
   /** Pulse has just begun, and knows nothing. */
   greet(): void {
     this.#sentSteer = undefined;
+    this.shields.forget();
     this.#steered();
   }
 
@@ -128,6 +134,8 @@ export class Wan {
         return this.#parts.changed();
       case "decision":
         return this.#decided(message.decision);
+      case "shields":
+        return this.shields.heard(message.shields, message.changes);
       default:
         unreachable(message);
     }
@@ -193,6 +201,7 @@ export class Wan {
     keep(this.choices, new Set(steer.choices.map(({ id }) => id)));
   }
   #forget(): void {
+    this.shields.forget();
     for (const each of [this.links, this.tunnels, this.paths, this.choices]) each.clear();
   }
 
@@ -215,6 +224,7 @@ export class Wan {
     switch (message.kind) {
       case "hello":
         this.#push();
+        this.shields.order();
         this.#tellDead();
         return changed();
       case "link":
@@ -227,6 +237,9 @@ export class Wan {
       case "tunnel-gone":
         this.tunnels.delete(tunnelKey(message.ifname, message.site));
         return changed();
+      case "shield-counts":
+        this.shields.counts = message.counts;
+        return;
       case "answer":
         return this.#questions.answered(message.n, message.answer);
       case "event":

@@ -5,7 +5,14 @@
 import type { TraceLine } from "../../base/trace.ts";
 import type { BfdPlan, BfdReport } from "../../netstack/bfd/plan.ts";
 import type { VipNews, VipPlan } from "../../netstack/vip/plan.ts";
-import type { ChoiceReport, Decision, PathReport, SteerPlan } from "../../sdwan/steer-plan.ts";
+import type {
+  ChoiceReport,
+  Decision,
+  PathReport,
+  ShieldChange,
+  ShieldReport,
+  SteerPlan,
+} from "../../sdwan/steer-plan.ts";
 
 export type ToPulse =
   | { readonly kind: "plan"; readonly plan: VipPlan }
@@ -53,9 +60,11 @@ export type FromPulse =
   | { readonly kind: "choice-gone"; readonly id: string }
   /** After the `choice` that it led to. */
   | { readonly kind: "decision"; readonly decision: Decision }
+  /** All shields that there are, with what has changed; nothing when there was none and is none. */
+  | { readonly kind: "shields"; readonly shields: readonly ShieldReport[]; readonly changes: readonly ShieldChange[] }
   | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine };
 
 export type FromPulseOnPaths = Extract<
   FromPulse,
-  { readonly kind: "path" | "path-gone" | "choice" | "choice-gone" | "decision" }
+  { readonly kind: "path" | "path-gone" | "choice" | "choice-gone" | "decision" | "shields" }
 >;

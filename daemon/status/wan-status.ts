@@ -6,6 +6,7 @@ import { tunnelKey } from "../desired/facts.ts";
 import type { WanPlan } from "../desired/wan.ts";
 import { internetPath, NO_SLA, type Pair, pairsOf, tightened } from "../desired/wan-pairs.ts";
 import type { Wan } from "../parts/wan.ts";
+import { shieldStatus } from "./wan-shield.ts";
 
 export function wanStatus(wan: Wan): WanStatus {
   const { plan } = wan;
@@ -103,7 +104,7 @@ function keeps({ paths }: Wan, { id }: PathSpec, { maxLatency, maxJitter, maxPac
   );
 }
 
-function policyStatuses({ choices }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
+function policyStatuses({ choices, shields }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
   const { layout, underlay, steer } = plan;
   const marks = new Map(underlay.lanes.flatMap(({ mark, what }) => (what.kind === "class" ? [[what.name, mark]] : [])));
   return [...underlay.classes.map(({ name }) => name), DEFAULT_CLASS].flatMap((name): readonly WanPolicyStatus[] => {
@@ -127,6 +128,7 @@ function policyStatuses({ choices }: Wan, plan: WanPlan): readonly WanPolicyStat
           table: choice.table,
           report: choices.get(choice.id),
         })),
+        shield: shieldStatus(shields, plan, name),
       },
     ];
   });

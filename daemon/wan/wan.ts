@@ -14,6 +14,7 @@ import { Timetable } from "../../sdwan/link/driver/timetable.ts";
 import { Traversal } from "../../sdwan/nat/driver/traversal.ts";
 import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
 import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
+import type { ShieldCount } from "../../sdwan/steer/driver/shield-keeper.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
 import type { NatReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
@@ -76,7 +77,8 @@ export class Wan implements Disposable {
         event,
       },
     });
-    this.#steering = new Steering({ loop, state, event });
+    const counted = (counts: readonly ShieldCount[]): void => parts.tell({ kind: "shield-counts", counts });
+    this.#steering = new Steering({ loop, state, event, shieldCounts: counted });
     this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
     this.#timetable = new Timetable(loop, wall, (link) => this.#measureSoon(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
@@ -98,6 +100,8 @@ export class Wan implements Disposable {
         return this.#steering.internet(command.link, command.alive);
       case "probed":
         return this.#traversal.probed(command.ifname, command.site, command.alive);
+      case "shields":
+        return this.#steering.shields(command.orders);
       case "stop":
         return this.#stop(command.keep);
       case "ask":

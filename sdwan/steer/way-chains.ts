@@ -2,6 +2,7 @@
 import { apart, DHCP, DHCP_ANSWER, NOBODY, NOWHERE } from "./alone.ts";
 import { type Lanes, remoteNetworks } from "./lanes.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
+import { wayBack } from "./shield-chains.ts";
 import { braces, networksOf } from "./spans.ts";
 import { type ByValue, type Chain, to, type Writing } from "./writing.ts";
 
@@ -52,7 +53,7 @@ function deviceChains(writing: Writing): readonly Chain[] {
             ...apart(writing),
             ...(theirs.length === 0 ? [] : [`${writing.one("ct mark", theirs)} return`]),
             ...NOBODY.map((source) => `${source} accept`),
-            `jump set_${back}`,
+            ...wayBack(writing, back),
             ...to(near, "accept"),
             "fib daddr type local accept",
             `fib daddr oifname ${interfaceSet(writing.devices)} goto transit`,

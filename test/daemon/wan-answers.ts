@@ -144,6 +144,21 @@ export const WAN_STATUS: WanStatus = {
         },
         { id: "voice→internet", site: undefined, table: 11_004, report: undefined },
       ],
+      shield: {
+        aboveLoss: 1,
+        active: [
+          { choice: "voice→madrid", path: well, second: dead, since: 0, why: "5.1 % lost there, over 1 %" },
+          {
+            choice: "voice→madrid",
+            path: dead,
+            second: undefined,
+            since: 0,
+            why: "9.0 % lost there, over 1 %; no second path lives",
+          },
+        ],
+        copies: { packets: 1_200, octets: 240_000 },
+        duplicates: { packets: 1_100, octets: 220_000 },
+      },
     },
   ],
 };

@@ -14,6 +14,7 @@ import { hostSets } from "../class-chains.ts";
 import { deadPins } from "../dead.ts";
 import { remoteNetworks, reusedValues } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
+import type { ShieldOrder } from "../shield-copies.ts";
 import { isWithin } from "../spans.ts";
 import { watchDrift } from "./drift.ts";
 import { type Explained, explain, type PacketAsked } from "./explain.ts";
@@ -23,12 +24,16 @@ import { HostNames } from "./host-names.ts";
 import { LooseFilter } from "./loose-filter.ts";
 import { RouteKeeper } from "./route-keeper.ts";
 import { RulesetKeeper } from "./ruleset-keeper.ts";
+import { Shield } from "./shield.ts";
+import type { ShieldCount } from "./shield-keeper.ts";
 
 export interface SteeringParts {
   readonly loop: Loop;
   /** Directory for what must outlive a reboot; undefined = nothing does. */
   readonly state: string | undefined;
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** What the loss shield has counted is more than it was. */
+  readonly shieldCounts?: (counts: readonly ShieldCount[]) => void;
 }
 
 /** Of the network namespace that the calling thread is in, when it is made and whenever it is called. */
@@ -40,6 +45,7 @@ export class Steering implements Disposable {
   readonly #flows: FlowEnds;
   readonly #names: HostNames;
   readonly #filter: LooseFilter;
+  readonly #shield: Shield;
   readonly #drift: Disposable;
   #plan: SteeringPlan | undefined;
   #facts: readonly LinkFacts[] = [];
@@ -56,6 +62,12 @@ export class Steering implements Disposable {
     this.#flows = new FlowEnds(loop, (why) => this.#refused(why));
     this.#filter = new LooseFilter(state);
     this.#names = new HostNames(loop, (set, elements) => void this.#attempt(() => this.#rules.place(set, elements)));
+    this.#shield = new Shield({
+      loop,
+      devices: () => this.#route.links(),
+      counted: parts.shieldCounts ?? (() => undefined),
+      refused: (why) => this.#refused(why),
+    });
     this.#drift = watchDrift(loop, this.#routes.port, {
       drifted: () => this.#keep("repaired"),
       failed: (errno) => parts.event("wan.steering-blind", { level: "error", errno }),
@@ -84,6 +96,11 @@ export class Steering implements Disposable {
     if (plan !== undefined) this.#attempt(() => this.#endFlows(plan));
   }
 
+  /** All that is sent twice from now on. */
+  shields(orders: readonly ShieldOrder[]): void {
+    this.#shield.orders(orders);
+  }
+
   flows(most: number): { readonly flows: readonly FlowSeen[]; readonly more: number } {
     const lanes = new Map((this.#plan?.lanes ?? []).map((lane) => [lane.mark, lane]));
     const all = this.#flows.list([...lanes.keys()]).flatMap((connection) => {
@@ -110,6 +127,7 @@ export class Steering implements Disposable {
   /** Takes away all of it. */
   remove(): void {
     this.#plan = undefined;
+    this.#shield.remove();
     this.#names.plan([]);
     this.#rules.remove();
     this.#routes.remove();
@@ -120,6 +138,7 @@ export class Steering implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#drift[Symbol.dispose]();
     this.#names[Symbol.dispose]();
+    this.#shield[Symbol.dispose]();
     this.#flows[Symbol.dispose]();
     this.#routes[Symbol.dispose]();
     this.#rules[Symbol.dispose]();
@@ -135,6 +154,7 @@ export class Steering implements Disposable {
     const prepared = this.#attempt(() => this.#routes.prepare(plan));
     const rules = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan))) === true;
     this.#attempt(() => this.#endFlows(plan));
+    this.#shield.keep(plan);
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
     const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];
     this.#attempt(() => this.#names.plan(plan.classes));
