@@ -8,6 +8,7 @@
  * Carriage is decided by both ends alike, or one would refuse what the other sends (WireGuard's cryptokey routing): direct
  * when each has said that it has a handshake, by the relay otherwise.
  */
+import { formatIp } from "../../base/address.ts";
 import { formatEndpoint } from "../../base/endpoint.ts";
 import { after, earliest, type Instant, type Ms, ms, seconds, since } from "../../base/unit.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
@@ -19,8 +20,6 @@ export interface MeetingView {
   readonly direct: boolean;
   /** Which one: its time, milliseconds since the epoch. */
   readonly lastHandshake?: number | undefined;
-  /** WireGuard has an endpoint to call by itself. */
-  readonly calls?: boolean;
   /** "direct" or the relaying site. */
   readonly via: string;
   /** The site that may carry, and whether its own tunnel on the device works. */
@@ -70,11 +69,13 @@ export class Meeting {
   #pause: Ms = FIRST_PAUSE;
   readonly #random: () => number;
   readonly #taken: (port: number) => boolean;
+  readonly #leaps: boolean;
 
-  /** `taken`: ports of this host that are not free. */
-  constructor(random: () => number, taken: (port: number) => boolean = () => false) {
+  /** `taken`: ports of this host that are not free.  `leaps`: true at one of the two ends (AttemptSpec). */
+  constructor(random: () => number, taken: (port: number) => boolean = () => false, leaps = false) {
     this.#random = random;
     this.#taken = taken;
+    this.#leaps = leaps;
   }
 
   get attempt(): Attempt | undefined {
@@ -107,10 +108,7 @@ export class Meeting {
       this.#pause = FIRST_PAUSE;
       this.#ways = 0;
       this.#nextAt = undefined;
-    } else {
-      this.#nextAt ??= after(now, PATIENCE);
-      this.#hasten(now);
-    }
+    } else this.#nextAt ??= after(now, PATIENCE);
     const changed = this.#said !== this.direct;
     this.#said = this.direct;
     return changed;
@@ -137,11 +135,13 @@ export class Meeting {
     if (end.candidates.length > 0) this.#places = end.candidates;
     if (moved) this.#confirmAt = after(now, SOON);
     const behaves = end.mapping !== this.#own.mapping || end.step !== this.#own.step;
+    const counts = !behaves && isHard(end.mapping) && samePlaces(this.#own.candidates, end.candidates);
     this.#own = end;
+    // A hard gateway has another port for whoever asks: that is no news to go by.
+    if (counts) return true;
     // What is under way goes by what is not so.
     if (behaves) this.#attempt = undefined;
     this.#anew(now);
-    this.#hasten(now);
     return true;
   }
 
@@ -158,7 +158,6 @@ export class Meeting {
     this.#followed = theirs.attempt;
     if (!begins) {
       if (moved) this.#anew(now);
-      this.#hasten(now);
       return before?.direct !== theirs.direct;
     }
     if (!this.direct || this.#theyMoved) this.#begin(now);
@@ -221,15 +220,6 @@ export class Meeting {
     if (!this.direct && this.#attempt === undefined) this.#nextAt = after(now, SOON);
   }
 
-  /** WireGuard knows nobody to call, at neither end, and all that an attempt needs is known: nothing is waited for. */
-  #hasten(now: Instant): void {
-    const [own, theirs] = [this.#own, this.#theirs];
-    if (this.direct || this.#attempt !== undefined || this.#attemptAt !== undefined || theirs === undefined) return;
-    const calls = this.#view?.calls === true || own.candidates.some(({ kind }) => kind === "configured");
-    if (calls || own.mapping === "unknown" || theirs.mapping === "unknown" || !this.#canMeet()) return;
-    this.#nextAt = earliest(this.#nextAt, after(now, AT_ONCE));
-  }
-
   #begin(now: Instant): boolean {
     const theirs = this.#theirs;
     if (theirs === undefined || this.#view === undefined) return false;
@@ -244,7 +234,7 @@ export class Meeting {
     this.#confirms = this.direct;
     const { listenPort, mayMove } = this.#view;
     const [own, random, taken] = [this.#own, this.#random, this.#taken];
-    const spec = { localPort: listenPort, own, theirs, random, mayMove: mayMove !== false, taken };
+    const spec = { localPort: listenPort, own, theirs, random, mayMove: mayMove !== false, taken, leaps: this.#leaps };
     this.#attempt = new Attempt(spec, now);
     return true;
   }
@@ -267,20 +257,25 @@ export class Meeting {
   }
 }
 
-/** Whether somebody who was at these places is not at one of them any more. */
+/** Whether somebody who was at these places is not at one of them any more; behind a gateway another port is the same place. */
 function isLost(before: readonly OfferedCandidate[], now: readonly OfferedCandidate[]): boolean {
-  const places = new Set(now.map(({ at }) => formatEndpoint(at)));
-  return before.some(({ at }) => !places.has(formatEndpoint(at)));
+  const places = new Set(now.map(placeOf));
+  return before.some((each) => !places.has(placeOf(each)));
+}
+function samePlaces(before: readonly OfferedCandidate[], now: readonly OfferedCandidate[]): boolean {
+  return !isLost(before, now) && !isLost(now, before);
+}
+function placeOf({ at, kind }: OfferedCandidate): string {
+  return kind === "mapped" ? formatIp(at.ip) : formatEndpoint(at);
 }
 
 /** WireGuard's own first calls have their chance before. */
 const PATIENCE = seconds(2);
 const SOON = ms(200);
-const AT_ONCE = ms(50);
 /** So long after a handshake nothing is doubted: probes need their time to come through again. */
 const GRACE = seconds(5);
 const HANDSHAKE = seconds(5);
-const FIRST_PAUSE = seconds(10);
+const FIRST_PAUSE = seconds(3);
 const LONGEST_PAUSE = seconds(600);
 const SILENT = seconds(60);
 const YOUNG = seconds(2);

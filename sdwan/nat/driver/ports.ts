@@ -12,7 +12,7 @@ import { packetMark } from "../../../netstack/kernel/marks.ts";
 import { Discovery } from "../../../netstack/stun/discovery.ts";
 import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
 import type { Behavior } from "../../../netstack/stun/plan.ts";
-import { stepOf } from "../attempt.ts";
+import { isHard, stepOf } from "../attempt.ts";
 import { isCallable } from "../callable.ts";
 import type { OwnEnd } from "../meeting.ts";
 import type { OfferedCandidate } from "../offer.ts";
@@ -54,6 +54,11 @@ interface Outside {
   filtering: Behavior["filtering"] | undefined;
   /** The sockets are those of an interface that is no more. */
   isOrphan: boolean;
+}
+
+/** What an offer says of a port. */
+interface Outward extends Pick<OwnEnd, "mapping" | "step"> {
+  readonly mapped: StunAddress | undefined;
 }
 
 export class Ports implements Disposable {
@@ -164,19 +169,15 @@ export class Ports implements Disposable {
       .filter((ip) => !isLinkLocal(ip))
       .slice(0, 4)
       .map((ip): OfferedCandidate => ({ at: { ip, port: listenPort }, kind: "host" }));
-    const behavior = port.behavior?.mapped === undefined ? this.#reflected(port) : port.behavior;
-    const { mapped } = behavior;
+    const behavior = this.#known(port, port.behavior?.mapped === undefined ? this.#reflected(port) : port.behavior);
+    const { mapped, mapping, step } = behavior;
     const fromOutside: OfferedCandidate[] = mapped === undefined ? [] : [{ at: mapped, kind: "mapped" }];
     const told: OfferedCandidate[] =
       sight.publicIp === undefined ? [] : [{ at: { ip: sight.publicIp, port: listenPort }, kind: "configured" }];
     const candidates: OfferedCandidate[] = [];
     for (const each of [...told, ...fromOutside, ...hosts].filter(({ at }) => isCallable(at)))
       if (!candidates.some(({ at }) => at.ip === each.at.ip && at.port === each.at.port)) candidates.push(each);
-    return {
-      candidates,
-      mapping: behavior.mapping,
-      step: stepOf(behavior.ports),
-    };
+    return { candidates, mapping, step };
   }
 
   /** The socket of a link for packets to such an address. */
@@ -294,6 +295,21 @@ export class Ports implements Disposable {
 
   #tell({ spec }: Port, behavior: Behavior): void {
     this.#parts.behavior(spec.link, spec.listenPort, behavior);
+  }
+
+  /** What was found; of the kind of a gateway, what another port of the link has found sooner. */
+  #known(port: Port, { mapped, mapping, ports }: Behavior): Outward {
+    const beside = [...this.#ports.values()].flatMap(({ spec, behavior }) =>
+      spec.link === port.spec.link && behavior?.mapped?.ip === mapped?.ip ? (behavior ?? []) : [],
+    );
+    const kind =
+      mapping === "unknown" ? (beside.find((each) => each.mapping !== "unknown")?.mapping ?? mapping) : mapping;
+    const step = stepOf(ports) ?? beside.map((each) => stepOf(each.ports)).find((each) => each !== undefined);
+    if (mapped === undefined || step === undefined || !isHard(kind)) return { mapped, mapping: kind, step: undefined };
+    // All take from the same count: the next one follows the last that anybody was given.
+    const taken = beside.flatMap((each) => [each.mapped?.port ?? mapped.port, ...each.ports]);
+    const last = step > 0 ? Math.max(mapped.port, ...taken) : Math.min(mapped.port, ...taken);
+    return { mapped: { ip: mapped.ip, port: last }, mapping: kind, step };
   }
 
   /** What can be said by the words of other sites: where they see the port, and whether they agree. */

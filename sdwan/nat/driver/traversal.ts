@@ -195,7 +195,7 @@ export class Traversal implements Disposable {
       const seat = (known?.view.remoteLink === view.remoteLink ? known : undefined) ?? {
         ifname: view.ifname,
         site: view.site,
-        meeting: new Meeting(Math.random, (port) => this.#isTaken(port)),
+        meeting: new Meeting(Math.random, (port) => this.#isTaken(port), (this.#plan?.site ?? "") > view.site),
         view,
       };
       this.#seats.set(key, seat);
@@ -216,7 +216,6 @@ export class Traversal implements Disposable {
         {
           direct: view.direct,
           lastHandshake: view.lastHandshake,
-          calls: view.endpoint !== undefined,
           via: view.via,
           relay: relay === undefined ? undefined : { site: relay, works: carrier?.meeting.direct === true },
           listenPort: view.listenPort,
@@ -339,7 +338,11 @@ export class Traversal implements Disposable {
       this.#tell(site);
       for (const check of meeting.attempt?.wake(now, slower) ?? []) this.#check(seat, check);
     }
-    if (failed === true) this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
+    if (failed === true) {
+      this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
+      // A gateway that counts has counted on: the next attempt goes by where it is then.
+      if (this.#ports.end(ifname).step !== undefined) this.#ports.again(seat.view.link);
+    }
     if (way === undefined) return;
     // The other end is told at once.
     this.#lookAt = now;

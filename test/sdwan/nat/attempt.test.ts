@@ -91,7 +91,11 @@ interface Meeting {
 const STUN: StunAddress = { ip: ipv4("198.51.100.1"), port: 3478 };
 const STUN2: StunAddress = { ip: ipv4("198.51.100.2"), port: 3478 };
 
-function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: number } = {}): Meeting {
+function meet(
+  a: Kind,
+  b: Kind,
+  options: { loss?: number; seed?: number; late?: number; others?: readonly [number, number] } = {},
+): Meeting {
   const random = randomFrom(options.seed ?? 1);
   const gateways = [
     new Gateway(a, "203.0.113.11", "192.168.1.10", random),
@@ -109,6 +113,9 @@ function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: 
     const hard = gateway.kind === "symmetric" || gateway.kind === "sequential" || gateway.kind === "address";
     return { mapping: MAPPINGS[gateway.kind], step: hard ? stepOf(ports) : undefined, candidates };
   });
+  // Ports that somebody else behind the gateways took since.
+  for (const [index, gateway] of gateways.entries())
+    for (let n = 0; n < (options.others?.[index] ?? 0); n++) gateway.out(9, { ip: STUN.ip, port: 10_000 + n });
   let now = instant(0);
   const queue: { at: Instant; run: () => void }[] = [];
   const ends: End[] = gateways.map((gateway, index) => ({
@@ -119,6 +126,7 @@ function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: 
         own: offers[index] ?? { mapping: "unknown" },
         theirs: offers[1 - index] ?? { mapping: "unknown", step: undefined, candidates: [] },
         random,
+        leaps: index === 1,
       },
       instant(index * (options.late ?? 0)),
     ),
@@ -177,6 +185,13 @@ describe("an attempt of two ends to meet", () => {
       expect(at).toBeLessThanOrEqual(6_100);
     },
   );
+
+  test("two that count up meet, whatever others behind the same gateways take meanwhile", () => {
+    for (const a of [0, 1, 2, 5, 10])
+      for (const b of [0, 1, 3, 10])
+        for (const way of meet("sequential", "sequential", { others: [a, b] }).ways)
+          expect({ a, b, way }).toMatchObject({ way: { found: "predicted" } });
+  });
 
   test("each end finds the other by what its gateway is", () => {
     expect(meet("none", "easy").ways).toMatchObject([{ found: "mapped" }, { found: "host" }]);
@@ -255,7 +270,10 @@ describe("an attempt of two ends to meet", () => {
 test("ports in a row are seen as such; chance is not", () => {
   expect(stepOf([4000, 4001, 4002])).toBe(1);
   expect(stepOf([4000, 3998])).toBe(-2);
-  expect(stepOf([4000, 4001, 4003])).toBeUndefined();
+  // Others take ports, too.
+  expect(stepOf([4000, 4001, 4003])).toBe(1);
+  expect(stepOf([4000, 4004, 4006])).toBe(2);
+  expect(stepOf([4000, 4001, 3999])).toBeUndefined();
   expect(stepOf([4000, 4000])).toBeUndefined();
   expect(stepOf([4000, 9000])).toBeUndefined();
   expect(stepOf([4000])).toBeUndefined();

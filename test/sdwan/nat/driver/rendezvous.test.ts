@@ -7,6 +7,7 @@ import { openUdp } from "../../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
 import { Rendezvous, RendezvousMemory } from "../../../../sdwan/nat/driver/rendezvous.ts";
 import type { OfferedTunnel } from "../../../../sdwan/nat/offer.ts";
+import type { RendezvousSpec } from "../../../../sdwan/underlay-plan.ts";
 
 const loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
 const key = "ab".repeat(32);
@@ -107,6 +108,84 @@ describe("offers", () => {
     paris.rendezvous.meet(keyed("paris", "berlin"));
     say(berlin, "paris", 9);
     expect(paris.heard).toEqual([9]);
+  });
+
+  test("of a site that changes its pair of keys count with either key, and it is answered with the one that it has", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    acquaint(berlin, paris);
+    const next = "cd".repeat(32);
+    const plan = (site: Site, other: Site, keys: { key: string; nextKey?: string }) => ({
+      local: ADDRESSES[site],
+      port,
+      sites: { [other]: { address: ADDRESSES[other], ...keys } },
+    });
+    paris.rendezvous.meet(plan("paris", "berlin", { key, nextKey: next }));
+    paris.heard.length = 0;
+    say(berlin, "paris", 5);
+    say(paris, "berlin", 6);
+    berlin.rendezvous.meet(plan("berlin", "paris", { key: next }));
+    say(berlin, "paris", 7);
+    say(paris, "berlin", 8);
+    expect(paris.heard).toEqual([5, 7]);
+    expect(berlin.heard.slice(-2)).toEqual([6, 8]);
+    paris.rendezvous.meet(plan("paris", "berlin", { key: next }));
+    say(paris, "berlin", 9);
+    expect(berlin.heard.at(-1)).toBe(9);
+    expect([berlin.rendezvous.refused, paris.rendezvous.refused]).toEqual([{}, { unproven: 1 }]);
+  });
+
+  test("are carried by a site that relays, sealed for each of its two ways; it cannot make any", () => {
+    const hub = "127.77.3.1";
+    const [one, two] = ["ab".repeat(32), "ef".repeat(32)];
+    const nowhere = "127.77.9.9"; // the tunnel between the two does not work
+    const refusals: Record<string, number>[] = [];
+    const join = (site: string, local: string, sites: RendezvousSpec["sites"]) => {
+      const heard: number[] = [];
+      const rendezvous = new Rendezvous({
+        loop,
+        site,
+        memory: new RendezvousMemory(100),
+        spec: { local, port, sites },
+        offered: ({ from, tunnels }) => heard.push(...tunnels.map(({ attempt }) => (from === site ? -1 : attempt))),
+        unheard: () => undefined,
+      });
+      open.push(rendezvous);
+      refusals.push(rendezvous.refused);
+      return { rendezvous, heard, unheard: [] };
+    };
+    const own = { berlin: { address: ADDRESSES.berlin, key: one }, paris: { address: ADDRESSES.paris, key: two } };
+    const berlin = join("berlin", ADDRESSES.berlin, {
+      paris: { address: nowhere, key },
+      hub: { address: hub, key: one },
+    });
+    const paris = join("paris", ADDRESSES.paris, {
+      berlin: { address: nowhere, key },
+      hub: { address: hub, key: two },
+    });
+    const relay = join("hub", hub, own);
+    const by = (from: End, to: Site, attempt: number): void => {
+      from.rendezvous.send(to, [{ ...tunnel, attempt }], "hub");
+      for (let turn = 0; turn < 8; turn++) loop.turn(false);
+    };
+    for (let round = 0; round < 2; round++) {
+      by(berlin, "paris", 1);
+      by(paris, "berlin", 2);
+    }
+    by(berlin, "paris", 3);
+    by(paris, "berlin", 4);
+    expect([berlin.heard.at(-1), paris.heard.at(-1), relay.heard]).toEqual([4, 3, []]);
+    // To itself, to whom it does not know, and back to the sender: not carried.
+    const before = JSON.stringify([refusals[0], refusals[1]]);
+    berlin.rendezvous.meet({
+      local: ADDRESSES.berlin,
+      port,
+      sites: { berlin: { address: nowhere, key }, rome: { address: nowhere, key }, hub: { address: hub, key: one } },
+    });
+    by(berlin, "berlin", 5);
+    berlin.rendezvous.send("rome", [tunnel], "hub");
+    for (let turn = 0; turn < 8; turn++) loop.turn(false);
+    expect(refusals[2]).toEqual({ "not-for-us": 2 });
+    expect(JSON.stringify([refusals[0], refusals[1]])).toBe(before);
   });
 
   test("are heard again after a restart with a clock that was set back", () => {
