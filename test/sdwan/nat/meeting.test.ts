@@ -77,10 +77,10 @@ describe("a meeting of two ends", () => {
 
   test("two ends that begin at the same time: none throws away the ports that it has opened", () => {
     const meeting = met();
-    begun(meeting, 0, 100);
+    begun(meeting, 0, 250);
     const mine = meeting.attempt;
     expect(mine).toBeDefined();
-    meeting.heard({ ...theirs, attempt: 1 }, instant(150));
+    meeting.heard({ ...theirs, attempt: 1 }, instant(300));
     expect(meeting.attempt).toBe(mine);
   });
 
