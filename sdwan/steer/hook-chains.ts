@@ -9,13 +9,6 @@ import { interfaceSet, interfaceText } from "./match.ts";
 import { braces, numberSet } from "./spans.ts";
 import { type Chain, remark, type Writing } from "./writing.ts";
 
-/**
- * Socket priority of segments that make a client look at a connection again (nudge.ts).  They are of no flow that the
- * kernel tracks: it would take them for a new one in the opposite direction, and drop them.
- */
-export const NUDGE_PRIORITY = 0x6e76_0001;
-const NUDGE_CLASS = "6e76:0001";
-
 export function hookChains(writing: Writing): readonly Chain[] {
   const { links, tunnels } = writing.plan;
   const devices = writing.devices;
@@ -40,11 +33,6 @@ export function hookChains(writing: Writing): readonly Chain[] {
       "clamp",
       devices.length === 0 ? [] : ["oifname", "iifname"].map((field) => `${field} ${interfaceSet(devices)} ${CLAMP}`),
     ),
-    {
-      name: "untracked",
-      hook: "type filter hook output priority raw; policy accept;",
-      rules: [`meta priority ${NUDGE_CLASS} notrack`],
-    },
     {
       name: "prerouting",
       hook: "type filter hook prerouting priority mangle; policy accept;",

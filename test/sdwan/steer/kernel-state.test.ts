@@ -94,6 +94,28 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     expect(picture()).toEqual(before);
   });
 
+  test("what keeps nudges out of connection tracking is there while a link is dead, and at no other time", () => {
+    const steering = net.steering(note);
+    const plan = (state: "up" | "down"): void =>
+      net.apply(
+        steering,
+        PLAN,
+        FACTS.map((each) => (each.name === "isp1" ? { ...each, state } : each)),
+      );
+    const tables = (): readonly string[] => net.in("e", () => nft.listTables().map(({ name }) => name));
+    plan("up");
+    expect(tables()).not.toContain("novaedge_nudge");
+    for (const _ of ["once", "and again"]) {
+      plan("down");
+      expect(net.in("e", () => nft.dumpTable("inet", "novaedge_nudge"))).toContain("meta priority 6e76:1 notrack");
+      plan("up");
+      expect(tables()).not.toContain("novaedge_nudge");
+    }
+    plan("down");
+    net.in("e", () => steering.remove());
+    expect(tables()).toEqual([]);
+  });
+
   test("a stranger's rule, route or flush is repaired", () => {
     const steering = net.steering(note);
     net.apply(steering, PLAN);
