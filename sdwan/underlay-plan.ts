@@ -36,8 +36,10 @@ export interface LinkSpec {
   /** An address, "none", or "auto": what DHCP, router advertisements or the operator put into the main table for this interface. */
   readonly gateway4: string;
   readonly gateway6: string;
-  /** What leaves for the internet by this link with a foreign source address gets the link's own. */
-  readonly masquerade: boolean;
+  /** What leaves for the internet by this link with a foreign source address gets the link's own; or of one family only. */
+  readonly masquerade: boolean | "ipv4" | "ipv6";
+  /** "2001:db8:1::/48": networks that the provider routes to this link; these sources leave as they are. */
+  readonly routedPrefixes?: readonly string[] | undefined;
   /** Public address and port when they are known beforehand (a static NAT in front). */
   readonly publicIp: string | undefined;
   /** undefined = what is measured. */

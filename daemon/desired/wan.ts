@@ -116,6 +116,7 @@ function linkSpec({ mark }: WanWorld, { metadata, spec }: WanLink): LinkSpec {
     gateway4: gatewayText(gateway),
     gateway6: gatewayText(gateway6),
     masquerade: spec.masquerade,
+    ...(spec.routedPrefixes.length === 0 ? {} : { routedPrefixes: spec.routedPrefixes.map(formatPrefix) }),
     publicIp: tunnelEndpoint.publicIP === undefined ? undefined : formatIp(tunnelEndpoint.publicIP),
     mtu: spec.mtu,
     quota: quota === undefined ? undefined : { octets: quota.size, resetDay: quota.resetDay },

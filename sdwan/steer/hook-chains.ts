@@ -6,6 +6,7 @@
  */
 import { apart, BETWEEN, between } from "./alone.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
+import { sourceNat } from "./source-nat.ts";
 import { braces, numberSet } from "./spans.ts";
 import { type Chain, remark, type Writing } from "./writing.ts";
 
@@ -13,7 +14,6 @@ export function hookChains(writing: Writing): readonly Chain[] {
   const { links, tunnels } = writing.plan;
   const devices = writing.devices;
   const marked = `${writing.masked("meta mark")} != 0 accept`;
-  const shielded = links.filter(({ masquerade }) => masquerade).map(({ ifname }) => ifname);
   const pinned = writing.lanes.pinned.length > 0;
   const outer = tunnels.filter(({ dscp }) => dscp !== 0);
   const ports = [...new Set(outer.map(({ listenPort }) => listenPort))];
@@ -79,8 +79,7 @@ export function hookChains(writing: Writing): readonly Chain[] {
     {
       name: "srcnat",
       hook: "type nat hook postrouting priority srcnat + 10; policy accept;",
-      rules:
-        shielded.length === 0 ? [] : [`oifname ${interfaceSet(shielded)} fib saddr . oif type != local masquerade`],
+      rules: sourceNat(links),
     },
   ];
 }

@@ -3,6 +3,7 @@ import { apart, DHCP, DHCP_ANSWER, NOBODY, NOWHERE } from "./alone.ts";
 import { type Lanes, remoteNetworks } from "./lanes.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
 import { wayBack } from "./shield-chains.ts";
+import { isBare } from "./source-nat.ts";
 import { braces, networksOf } from "./spans.ts";
 import { type ByValue, type Chain, to, type Writing } from "./writing.ts";
 
@@ -151,7 +152,7 @@ function directionChains(writing: Writing): readonly Chain[] {
  * source address.  Where a link does not hide sources, the destination tells.
  */
 function refusal(writing: Writing): readonly Chain[] {
-  const bare = new Set(writing.plan.links.filter(({ masquerade }) => !masquerade).map(({ name }) => name));
+  const bare = new Set(writing.plan.links.filter(isBare).map(({ name }) => name));
   const open = writing.lanes.pinned.filter(({ link }) => bare.has(link)).map(({ value }) => value);
   return [
     {

@@ -15,6 +15,7 @@ import { deadPins } from "../dead.ts";
 import { remoteNetworks, reusedValues } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
 import type { ShieldOrder } from "../shield-copies.ts";
+import { isBare } from "../source-nat.ts";
 import { isWithin } from "../spans.ts";
 import { watchDrift } from "./drift.ts";
 import { type Explained, explain, type PacketAsked } from "./explain.ts";
@@ -179,9 +180,15 @@ export class Steering implements Disposable {
     if (fresh.length === 0) return;
     const own = new Set(this.#route.addresses().map(({ ip }) => ip));
     const remote = remoteNetworks(plan);
-    for (const { name, masquerade } of plan.links) {
+    for (const spec of plan.links) {
+      const { name } = spec;
       const values = fresh.filter(({ link }) => link === name).map(({ value }) => value);
-      const ended = this.#flows.end({ values, own, inTunnels: (ip) => isWithin(remote, ip), masquerade });
+      const ended = this.#flows.end({
+        values,
+        own,
+        inTunnels: (ip) => isWithin(remote, ip),
+        masquerade: !isBare(spec),
+      });
       if (ended.sockets + ended.nudged + ended.forgotten > 0) {
         this.#parts.event("wan.flows-ended", { link: name, ...ended });
       }
