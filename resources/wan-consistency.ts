@@ -6,6 +6,7 @@ import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, WanLink, WanPolicy } from "./kinds.ts";
 import { dscpName } from "./wan-values.ts";
+import { requestFindings } from "./wan-requests.ts";
 import type { Path } from "./yaml.ts";
 
 export function wanLink(link: WanLink): readonly Diagnostic[] {
@@ -50,6 +51,7 @@ export function wanPolicy(policy: WanPolicy): readonly Diagnostic[] {
     const message = "what a process of this host sends has come by no interface";
     findings.contradiction(["spec", "match", "interfaces"], message, "make two policies of it");
   }
+  requestFindings(policy, findings);
   const lists = [
     ["links", pathSelection.links],
     ["match.hosts", match.hosts],

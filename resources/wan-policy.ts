@@ -1,7 +1,8 @@
 /** ProxyWANPolicy: a class of traffic, what it needs of a path, and how its path is chosen. */
 import * as z from "zod";
+import { isRoutePath } from "./route.ts";
 import { routePrefix } from "./routing-values.ts";
-import { flag, hostname, integer, interfaceName, pattern, subdomain } from "./scalar.ts";
+import { fieldName, fieldValue, flag, hostname, integer, interfaceName, path, pattern, subdomain } from "./scalar.ts";
 import { dscp, loss, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
 
 const PORTS_ERROR = "a port or a range of ports such as 443 or 5060-5090";
@@ -29,6 +30,8 @@ const user: z.ZodType<string | number, string | number> = z
 const host = hostname.refine((name) => name !== "*" && !name.endsWith(".*") && !name.startsWith("["), {
   error: "a host name such as www.example.com or *.example.com",
 });
+const PATH_ERROR = "a path beginning with '/', without query, dot segments and needless encoding";
+const requestPath = path.refine(isRoutePath, { error: PATH_ERROR });
 const most = (of: string) => `at most 256 ${of}`;
 
 const match = z.strictObject({
@@ -36,8 +39,27 @@ const match = z.strictObject({
     .array(host)
     .max(256, most("hosts"))
     .default([])
-    .describe("Names; addresses that DNS answers passing through this host give for them are taken for theirs."),
-  sources: z.array(routePrefix).max(256, most("sources")).default([]).describe("Networks that packets come from."),
+    .describe(
+      "Names: of requests that the proxy carries; for all other packets, addresses that DNS answers passing through this host give for them.",
+    ),
+  paths: z
+    .array(requestPath)
+    .max(256, most("paths"))
+    .default([])
+    .describe("Of requests that the proxy carries: prefixes of their paths, by whole segments: /api is not /apiv2."),
+  headers: z
+    .record(z.string(), fieldValue)
+    .refine((headers) => Object.keys(headers).every((name) => fieldName.safeParse(name).success), {
+      error: "names of headers with their values",
+    })
+    .refine((headers) => Object.keys(headers).length <= 16, { error: "at most 16 headers" })
+    .default({})
+    .describe("Of requests that the proxy carries: all of these headers, with exactly these values."),
+  sources: z
+    .array(routePrefix)
+    .max(256, most("sources"))
+    .default([])
+    .describe("Networks that packets come from; of requests, their clients."),
   destinations: z.array(routePrefix).max(256, most("destinations")).default([]).describe("Networks that they go to."),
   protocols: z.array(protocol).max(16, "at most 16 protocols").default([]).describe("Protocols."),
   ports: z

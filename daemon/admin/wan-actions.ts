@@ -82,7 +82,7 @@ export function wanActions({ wan, wanBasis, wanRecords, live }: WanActionParts):
       if (!preview.ok) return preview;
       const { settings, resources, warnings } = preview.value;
       const basis = wanBasis.preview(settings, resources);
-      const facts = basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels };
+      const facts = basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels, proxied: wan.proxied };
       // Who holds which key changes no choice.
       const { plan } = wanPlans(settings, resources, { wan: facts, secrets: new Map() });
       if (plan === undefined) return err(bad("with these documents this site has no links"));

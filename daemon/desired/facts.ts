@@ -49,6 +49,10 @@ export interface WanFacts {
   readonly tunnels: ReadonlyMap<string, TunnelReport>;
   /** Users of this host by name. */
   readonly users: ReadonlyMap<string, number>;
+  /** The user of data planes; undefined: root, whose other programs could not be told from them. */
+  readonly dataplaneUser: number | undefined;
+  /** Class → its token: what the ruleset in the kernel knows requests by. */
+  readonly proxied: ReadonlyMap<string, number>;
 }
 
 export function tunnelKey(ifname: string, site: string): string {

@@ -14,7 +14,7 @@ import { keptKeys, type SiteKeys, sharedKey, siteKeys } from "../wan-keys.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { WanFacts } from "./facts.ts";
 
-export type FixedFacts = Pick<WanFacts, "keys" | "shared" | "marks" | "users">;
+export type FixedFacts = Pick<WanFacts, "keys" | "shared" | "marks" | "users" | "dataplaneUser">;
 
 export class WanBasis {
   readonly #state: string;
@@ -105,11 +105,13 @@ export class WanBasis {
       return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value, nextRendezvous }] as const];
     });
     const named = policies.some(({ spec }) => spec.match.users.some((each) => typeof each === "string"));
+    const passwd = named || resources.gateways.length > 0 ? readFileSync("/etc/passwd", "utf8") : "";
     return {
       keys,
       shared: new Map(shared),
       marks: new Map(marks.map(({ key, value }) => [key, value])),
-      users: named ? usersOf(readFileSync("/etc/passwd", "utf8")) : new Map(),
+      users: named ? usersOf(passwd) : new Map(),
+      dataplaneUser: dataplaneUser(settings, usersOf(passwd)),
     };
   }
 
@@ -122,6 +124,12 @@ export class WanBasis {
       return undefined;
     }
   }
+}
+
+/** One that does not exist is replaced by nobody (supervisor/children.ts). */
+function dataplaneUser({ dataplane }: Settings, users: ReadonlyMap<string, number>): number | undefined {
+  const user = users.get(dataplane.user) ?? users.get("nobody");
+  return user === 0 ? undefined : user;
 }
 
 /** Names and numbers of passwd(5). */

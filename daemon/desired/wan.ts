@@ -4,6 +4,7 @@
  */
 import { formatIp, formatPrefix, isIpv4 } from "../../base/address.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
+import type { ClassConfig } from "../../proxy/config.ts";
 import type { ResourceSet, WanLink, WanPolicy } from "../../resources/kinds.ts";
 import type { Settings } from "../../resources/settings.ts";
 import { balancedLinks, breakoutOf, keyOf, type WanLayout, wanLayout } from "../../resources/wan-lanes.ts";
@@ -21,6 +22,7 @@ import type {
 } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { Facts } from "./facts.ts";
+import { classSpecs, requestClasses, requestConditions } from "./wan-classes.ts";
 import { gatewayText, type Pair, pairsOf } from "./wan-pairs.ts";
 import { bfdWishes } from "./wan-paths.ts";
 import { steerPlan } from "./wan-steer.ts";
@@ -37,10 +39,12 @@ export interface WanWish {
   /** Nothing can be planned, and what is there shall stay as it is. */
   readonly held: boolean;
   readonly bfd: readonly BfdSpec[];
+  /** What the data plane tells requests of a traffic class by. */
+  readonly classes: readonly ClassConfig[];
   readonly conditions: readonly DesiredCondition[];
 }
 
-const NOTHING: WanWish = { plan: undefined, held: false, bfd: [], conditions: [] };
+const NOTHING: WanWish = { plan: undefined, held: false, bfd: [], classes: [], conditions: [] };
 
 export function wanPlans(
   settings: Settings,
@@ -59,6 +63,7 @@ export function wanPlans(
     facts: wan,
     secrets,
     pairs: pairsOf(layout),
+    carriesRequests: resources.gateways.length > 0,
     mark: (key) => {
       const value = wan.marks.get(key);
       if (value === undefined) throw new TypeError(`no mark for ${key}`);
@@ -70,7 +75,8 @@ export function wanPlans(
     plan: { layout, underlay: underlayPlan(world, site, steer), steer },
     held: false,
     bfd: bfdWishes(world),
-    conditions: conditionsOf(world),
+    classes: requestClasses(world),
+    conditions: [...conditionsOf(world), ...requestConditions(world)],
   };
 }
 
@@ -87,7 +93,7 @@ function underlayPlan(world: WanWorld, site: string, { choices }: SteerPlan): Un
       const refuses = choices.flatMap((each) => (each.killSwitch && each.table === table ? each.destinations : []));
       return { mark, table, what, ...(refuses.length === 0 ? {} : { refuses }) };
     }),
-    classes: steered(layout).map((policy) => classSpec(world, policy)),
+    classes: classSpecs(world, (policy) => classSpec(world, policy)),
     overlay: overlayOf(settings),
     prefixes: sdwan.prefixes.map(formatPrefix),
     privateKey: facts.keys?.privateKey ?? "",

@@ -46,6 +46,8 @@ export class Wan {
   readonly tunnels = new Map<string, TunnelReport>();
   readonly paths = new Map<string, PathReport>();
   readonly choices = new Map<string, ChoiceReport>();
+  /** Class → token: what the ruleset in the kernel knows of the data plane's connections. */
+  proxied: ReadonlyMap<string, number> = new Map();
   readonly shields: WanShields;
   #plan: WanPlan | undefined;
   #steer: SteerPlan = NOTHING;
@@ -201,6 +203,7 @@ export class Wan {
     keep(this.choices, new Set(steer.choices.map(({ id }) => id)));
   }
   #forget(): void {
+    this.proxied = new Map();
     this.shields.forget();
     for (const each of [this.links, this.tunnels, this.paths, this.choices]) each.clear();
   }
@@ -240,6 +243,9 @@ export class Wan {
       case "shield-counts":
         this.shields.counts = message.counts;
         return;
+      case "proxied":
+        this.proxied = new Map(Object.entries(message.classes));
+        return changed();
       case "answer":
         return this.#questions.answered(message.n, message.answer);
       case "event":

@@ -5,6 +5,7 @@ import type { WanLinkStatus, WanPathStatus, WanPolicyStatus, WanStatus, WanSumma
 import { tunnelKey } from "../desired/facts.ts";
 import type { WanPlan } from "../desired/wan.ts";
 import { internetPath, NO_SLA, type Pair, pairsOf, tightened } from "../desired/wan-pairs.ts";
+import { steered } from "../desired/wan-world.ts";
 import type { Wan } from "../parts/wan.ts";
 import { shieldStatus } from "./wan-shield.ts";
 
@@ -107,7 +108,8 @@ function keeps({ paths }: Wan, { id }: PathSpec, { maxLatency, maxJitter, maxPac
 function policyStatuses({ choices, shields }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
   const { layout, underlay, steer } = plan;
   const marks = new Map(underlay.lanes.flatMap(({ mark, what }) => (what.kind === "class" ? [[what.name, mark]] : [])));
-  return [...underlay.classes.map(({ name }) => name), DEFAULT_CLASS].flatMap((name): readonly WanPolicyStatus[] => {
+  const names = new Set(steered(layout).map(({ metadata }) => metadata.name));
+  return [...names, DEFAULT_CLASS].flatMap((name): readonly WanPolicyStatus[] => {
     const mark = marks.get(name);
     if (mark === undefined) return [];
     const policy = layout.policies.find(({ metadata }) => metadata.name === name);

@@ -78,7 +78,13 @@ export class Wan implements Disposable {
       },
     });
     const counted = (counts: readonly ShieldCount[]): void => parts.tell({ kind: "shield-counts", counts });
-    this.#steering = new Steering({ loop, state, event, shieldCounts: counted });
+    this.#steering = new Steering({
+      loop,
+      state,
+      event,
+      shieldCounts: counted,
+      proxied: (classes) => parts.tell({ kind: "proxied", classes }),
+    });
     this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
     this.#timetable = new Timetable(loop, wall, (link) => this.#measureSoon(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });

@@ -49,6 +49,8 @@ export type FromWan =
   | { readonly kind: "tunnel-gone"; readonly ifname: string; readonly site: string }
   /** Copies sent and dropped: while there are classes with a loss shield, each two seconds when they are others. */
   | { readonly kind: "shield-counts"; readonly counts: readonly ShieldCount[] }
+  /** The ruleset in the kernel knows these classes by the tokens of the data plane: class → token. */
+  | { readonly kind: "proxied"; readonly classes: Readonly<Record<string, number>> }
   | { readonly kind: "answer"; readonly n: number; readonly answer: WanAnswer }
   | { readonly kind: "stopped" }
   | { readonly kind: "event"; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };

@@ -33,6 +33,8 @@ export interface SteeringParts {
   /** Directory for what must outlive a reboot; undefined = nothing does. */
   readonly state: string | undefined;
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** The rules in the kernel know these classes by a token of the proxy: class → token. */
+  readonly proxied?: (classes: Readonly<Record<string, number>>) => void;
   /** What the loss shield has counted is more than it was. */
   readonly shieldCounts?: (counts: readonly ShieldCount[]) => void;
 }
@@ -56,6 +58,7 @@ export class Steering implements Disposable {
   #ended: ReadonlySet<number> = new Set();
   #again: Disposable | undefined;
   #lastRefusal = "";
+  #saidProxied = "";
 
   constructor(parts: SteeringParts) {
     this.#parts = parts;
@@ -153,7 +156,9 @@ export class Steering implements Disposable {
     this.#again = undefined;
     // Routes that cannot be made must not keep the rules away, nor the other way round.
     const prepared = this.#attempt(() => this.#routes.prepare(plan));
-    const rules = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan))) === true;
+    const kept = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan)));
+    const rules = kept === true;
+    if (kept !== undefined) this.#tellProxied(plan);
     this.#attempt(() => this.#endFlows(plan));
     this.#shield.keep(plan);
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
@@ -203,6 +208,16 @@ export class Steering implements Disposable {
     return this.#rules.elements(isIpv4(ip) ? v4 : v6).some((each) => hex(each.key) === key)
       ? `one of ${hosts.join(", ")}`
       : undefined;
+  }
+
+  #tellProxied({ classes }: SteeringPlan): void {
+    const tokens = classes.flatMap(({ name, match: { proxied } }) =>
+      proxied.length === 1 ? proxied.map((token) => [name, token] as const) : [],
+    );
+    const said = JSON.stringify(tokens);
+    if (said === this.#saidProxied) return;
+    this.#saidProxied = said;
+    this.#parts.proxied?.(Object.fromEntries(tokens));
   }
 
   #devices(): readonly string[] {

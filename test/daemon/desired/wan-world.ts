@@ -149,6 +149,12 @@ export function wanFacts(marks: readonly KeptMark[]): WanFacts {
   };
 }
 
+/** What the wan process says when the rules of this plan are in the kernel: class → token. */
+export function tokensOf({ plan }: WanWish): ReadonlyMap<string, number> {
+  const classes = plan?.underlay.classes ?? [];
+  return new Map(classes.flatMap(({ name, match: { proxied } }) => proxied.map((token) => [name, token] as const)));
+}
+
 export function linkReport(name: string, more: Partial<LinkReport> = {}): LinkReport {
   const isp = name.replace(/\D/g, "");
   return {
