@@ -5,8 +5,8 @@ import { diagnosticAt, valueAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, WanLink, WanPolicy } from "./kinds.ts";
-import { dscpName } from "./wan-values.ts";
 import { requestFindings } from "./wan-requests.ts";
+import { dscpName } from "./wan-values.ts";
 import type { Path } from "./yaml.ts";
 
 export function wanLink(link: WanLink): readonly Diagnostic[] {

@@ -11,7 +11,6 @@ import type { Settings } from "./settings.ts";
 import { allowedLinks, type WanLayout, wanLayout } from "./wan-lanes.ts";
 import { requestClashes } from "./wan-requests.ts";
 import { shieldClashes } from "./wan-shield.ts";
-import { requestClashes } from "./wan-requests.ts";
 import { firstPort, MOST_LINKS, relayOf } from "./wan-sites.ts";
 import type { Path } from "./yaml.ts";
 
