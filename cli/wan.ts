@@ -246,13 +246,15 @@ async function flows(call: Call): Promise<0> {
   call.io.out(
     table(
       call.io,
-      ["PROTOCOL", "SOURCE", "DESTINATION", "CLASS", "LINK", "MARK", "PACKETS", "OCTETS"],
+      ["PROTOCOL", "SOURCE", "DESTINATION", "CLASS", "PATH", "LINK", "DEVICE", "MARK", "PACKETS", "OCTETS"],
       answer.flows.map((each) => [
         each.protocol,
         each.source,
         each.destination,
         each.class,
+        each.path,
         each.link,
+        each.ifname,
         each.mark,
         each.packets,
         each.octets === undefined ? undefined : sizeOf(each.octets),

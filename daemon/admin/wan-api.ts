@@ -125,8 +125,18 @@ export interface WanChoiceStatus {
   readonly report: ChoiceReport | undefined;
 }
 
+/** What carries a flow now: a class that moves takes its flows with it. */
+export interface FlowPath {
+  /** undefined: nothing is chosen, or it stays in this site. */
+  readonly path: string | undefined;
+  readonly link: string | undefined;
+  /** Device: a tunnel's, or the link's interface. */
+  readonly ifname: string | undefined;
+}
+export type WanFlow = FlowReport & FlowPath;
+
 export interface WanFlows {
-  readonly flows: readonly FlowReport[];
+  readonly flows: readonly WanFlow[];
   /** That were left out. */
   readonly more: number;
 }

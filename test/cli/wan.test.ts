@@ -4,8 +4,8 @@ import { err, ok } from "../../base/result.ts";
 import { EXIT } from "../../cli/command.ts";
 import { leftOver } from "../../cli/doctor.ts";
 import type { PacketQuestion } from "../../daemon/wan/words.ts";
-import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
 import { tunnelReports } from "../daemon/desired/wan-world.ts";
+import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
 import { FakeDaemon, STATUS } from "./terminal.ts";
 
 let daemon: FakeDaemon;
@@ -67,7 +67,9 @@ describe("novactl wan", () => {
       "10.1.0.5:4000",
       "10.2.0.9:5060",
       "voice",
-      "-",
+      "isp1>madrid/isp1",
+      "isp1",
+      "nv-isp1-0",
       "4",
       "10",
       "1.95 KiB",
