@@ -77,14 +77,14 @@ export class Discovery {
   }
 
   /** Whether the message belonged to this discovery. */
-  received(message: StunMessage, now: Instant): boolean {
+  received(message: StunMessage, from: StunAddress, now: Instant): boolean {
     if (this.#result !== undefined) return false;
-    if (this.#beside?.answers(message) === true) {
+    if (this.#beside?.answers(message, from) === true) {
       this.#besideAnswered = message.class === "success" && message.mapped !== undefined;
       this.#beside = undefined;
       return true;
     }
-    if (!this.#transaction.answers(message)) return false;
+    if (!this.#transaction.answers(message, from)) return false;
     if (message.class === "error" || message.mapped === undefined) this.#silent(now);
     else this.#answered(message.mapped, message, now);
     return true;
@@ -94,7 +94,11 @@ export class Discovery {
     const id = this.#spec.random();
     // That the server answers is known by then, and silence is what most gateways answer.
     const timing = change === undefined ? this.#timing : FILTER_TIMING;
-    return new Transaction({ to, id, bytes: encodeBindingRequest(id, { change }) }, timing, now);
+    return new Transaction(
+      { to, id, bytes: encodeBindingRequest(id, { change }), elsewhere: change !== undefined },
+      timing,
+      now,
+    );
   }
   #next(test: Test, to: StunAddress, now: Instant, change?: StunChange): void {
     this.#beside = undefined;

@@ -33,6 +33,8 @@ export interface AttemptSpec {
   };
   /** In [0, 1). */
   readonly random: () => number;
+  /** Where WireGuard calls the other end: kept, if it answers. */
+  readonly current?: StunAddress | undefined;
   /** Of two ends that both count ports up, one names every second port. */
   readonly leaps?: boolean;
   /** false: the device must keep its port, since another peer would lose it; true by default. */
@@ -142,10 +144,11 @@ export class Attempt {
     if (this.#result !== undefined) return;
     const known = this.#targets.find((each) => same(each, { to, fromPort }));
     const way: Way = { endpoint: to, localPort: fromPort, found: known?.found ?? this.#guessedOf(fromPort) };
-    if (this.#way !== undefined && RANK[this.#way.found] <= RANK[way.found]) return;
+    if (this.#way !== undefined && this.#rank(this.#way) <= this.#rank(way)) return;
     this.#way = way;
-    // A nearer way may answer a moment later.
-    this.#takeAt = after(now, RANK[way.found] === 0 ? ms(0) : WAIT_FOR_BETTER);
+    // A better way may answer a moment later.
+    const isBest = this.#targets.every(({ to: endpoint, found }) => this.#rank({ endpoint, found }) >= this.#rank(way));
+    this.#takeAt = after(now, isBest ? ms(0) : WAIT_FOR_BETTER);
   }
 
   /** The other end's check reached us: where it came from is worth a check at once. */
@@ -191,6 +194,12 @@ export class Attempt {
     return ports.map((port) => ({ to: { ip, port }, fromPort: this.#spec.localPort }));
   }
 
+  /** What is called already is changed for nothing; else what an operator said, and what is near. */
+  #rank({ endpoint, found }: Pick<Way, "endpoint" | "found">): number {
+    const { current } = this.#spec;
+    return current?.ip === endpoint.ip && current.port === endpoint.port ? -1 : RANK[found];
+  }
+
   #guessedOf(fromPort: number): Found {
     return fromPort !== this.#spec.localPort || this.#guessAt !== undefined ? "birthday" : "mapped";
   }
@@ -231,14 +240,13 @@ function portsAtRandom(
   return [...ports];
 }
 
-/** What is nearer is better. */
 const RANK: Readonly<Record<Found, number>> = {
-  host: 0,
-  configured: 1,
-  mapped: 1,
-  "called-us": 1,
-  predicted: 2,
-  birthday: 3,
+  configured: 0,
+  host: 1,
+  mapped: 2,
+  "called-us": 2,
+  predicted: 3,
+  birthday: 4,
 };
 const DURATION = ms(6000);
 const ROUND = ms(100);

@@ -11,6 +11,7 @@
 import { formatIp } from "../../base/address.ts";
 import { formatEndpoint } from "../../base/endpoint.ts";
 import { after, earliest, type Instant, type Ms, ms, seconds, since } from "../../base/unit.ts";
+import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
 import { Attempt, isHard, type Way } from "./attempt.ts";
 import type { OfferedCandidate, OfferedTunnel } from "./offer.ts";
@@ -20,6 +21,8 @@ export interface MeetingView {
   readonly direct: boolean;
   /** Which one: its time, milliseconds since the epoch. */
   readonly lastHandshake?: number | undefined;
+  /** Where WireGuard calls the other end. */
+  readonly endpoint?: StunAddress | undefined;
   /** "direct" or the relaying site. */
   readonly via: string;
   /** The site that may carry, and whether its own tunnel on the device works. */
@@ -232,9 +235,18 @@ export class Meeting {
     this.#attemptAt = now;
     this.#attemptFor = about;
     this.#confirms = this.direct;
-    const { listenPort, mayMove } = this.#view;
+    const { listenPort, mayMove, endpoint: current } = this.#view;
     const [own, random, taken] = [this.#own, this.#random, this.#taken];
-    const spec = { localPort: listenPort, own, theirs, random, mayMove: mayMove !== false, taken, leaps: this.#leaps };
+    const spec = {
+      localPort: listenPort,
+      own,
+      theirs,
+      random,
+      mayMove: mayMove !== false,
+      taken,
+      leaps: this.#leaps,
+      current,
+    };
     this.#attempt = new Attempt(spec, now);
     return true;
   }

@@ -250,7 +250,7 @@ export class Ports implements Disposable {
       const { discovery, spec } = port;
       if (spec.link !== on.link || spec.listenPort !== on.port || discovery === undefined) continue;
       const now = this.#parts.loop.now();
-      if (discovery.received(message.value, now)) return this.#turn(port, discovery, now);
+      if (discovery.received(message.value, from, now)) return this.#turn(port, discovery, now);
     }
     this.#parts.received(message.value, from, on);
   }

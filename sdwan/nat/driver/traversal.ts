@@ -216,6 +216,7 @@ export class Traversal implements Disposable {
         {
           direct: view.direct,
           lastHandshake: view.lastHandshake,
+          endpoint: addressOf(view.endpoint),
           via: view.via,
           relay: relay === undefined ? undefined : { site: relay, works: carrier?.meeting.direct === true },
           listenPort: view.listenPort,

@@ -245,6 +245,33 @@ describe("an attempt of two ends to meet", () => {
     expect(bound.ports.size).toBe(1);
   });
 
+  test("where WireGuard calls already is kept if it answers, and what an operator said comes before what is near", () => {
+    const [said, near] = [
+      { ip: ipv4("203.0.113.12"), port: PORT },
+      { ip: ipv4("192.168.1.20"), port: PORT },
+    ];
+    const candidates: OfferedCandidate[] = [
+      { at: said, kind: "configured" },
+      { at: near, kind: "host" },
+    ];
+    const theirs = { mapping: "none", step: undefined, candidates } as const;
+    for (const [current, expected] of [
+      [undefined, said],
+      [near, near],
+    ] as const) {
+      const spec = { localPort: PORT, own: { mapping: "none" }, theirs, random: () => 0.5, current } as const;
+      const attempt = new Attempt(spec, instant(0));
+      attempt.wake(instant(0));
+      const other = expected === said ? near : said;
+      attempt.answered({ to: other, fromPort: PORT }, instant(10));
+      attempt.wake(instant(20));
+      expect(attempt.result).toBeUndefined();
+      attempt.answered({ to: expected, fromPort: PORT }, instant(20));
+      attempt.wake(instant(20));
+      expect(attempt.result).toMatchObject({ endpoint: expected });
+    }
+  });
+
   test("a nearer way that answers a moment later is taken", () => {
     const near: StunAddress = { ip: ipv4("192.168.1.20"), port: PORT };
     const far: StunAddress = { ip: ipv4("203.0.113.12"), port: 40_001 };

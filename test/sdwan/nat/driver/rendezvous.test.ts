@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ipOf } from "../../../../base/address.ts";
 import { SILENT } from "../../../../base/log.ts";
 import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
+import { encodeInet } from "../../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
 import { Rendezvous, RendezvousMemory } from "../../../../sdwan/nat/driver/rendezvous.ts";
@@ -132,6 +133,56 @@ describe("offers", () => {
     say(paris, "berlin", 9);
     expect(berlin.heard.at(-1)).toBe(9);
     expect([berlin.rendezvous.refused, paris.rendezvous.refused]).toEqual([{}, { unproven: 1 }]);
+  });
+
+  test("that a stranger says again, forges or cuts change nothing but counters", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    acquaint(berlin, paris);
+    const before = { ...paris.rendezvous.refused };
+    // Who sits on the wire has a copy of each.
+    const spy = "127.77.8.8";
+    const seen: Buffer[] = [];
+    const wire = loop.datagrams(openUdp({ bind: { ip: ipOf(spy), port } }), {
+      received: (_, bytes) => seen.push(Buffer.from(bytes)),
+    });
+    const plan = (address: string) => ({ local: ADDRESSES.berlin, port, sites: { paris: { address, key } } });
+    say(berlin, "paris", 1);
+    berlin.rendezvous.meet(plan(spy));
+    for (const attempt of [2, 3, 4]) say(berlin, "paris", attempt);
+    berlin.rendezvous.meet(plan(ADDRESSES.paris));
+    say(berlin, "paris", 5);
+    paris.heard.length = 0;
+    expect(seen).toHaveLength(3);
+    const to = encodeInet({ ip: ipOf(ADDRESSES.paris), port });
+    const speakAs = (address: string, all: readonly Buffer[]): void => {
+      const stranger = loop.datagrams(openUdp({ bind: { ip: ipOf(address), port: 0 } }), { received: () => undefined });
+      for (const each of all) {
+        stranger.send(each, to);
+        for (let turn = 0; turn < 4; turn++) loop.turn(false);
+      }
+      stranger[Symbol.dispose]();
+    };
+    const changed = seen.flatMap((each) =>
+      [4, 20, 36, 60, each.length - 1].map((at) => {
+        const forged = Buffer.from(each);
+        forged[at] = (forged[at] ?? 0) ^ 1;
+        return forged;
+      }),
+    );
+    const cut = seen.map((each) => each.subarray(0, 30));
+    const letters = seen.flatMap((each) =>
+      ["NVC1", "NVR1"].map((magic) => Buffer.concat([Buffer.from(magic), each.subarray(4)])),
+    );
+    speakAs(ADDRESSES.berlin, [...seen, ...changed, ...cut, ...letters]);
+    speakAs(spy, seen);
+    const refused = Object.fromEntries(
+      Object.entries(paris.rendezvous.refused).map(([why, count]) => [why, count - (before[why] ?? 0)]),
+    );
+    expect(refused).toMatchObject({ replayed: 3, "not-authentic": changed.length + letters.length + 3, "no-offer": 3 });
+    expect(paris.heard).toEqual([]);
+    say(berlin, "paris", 6);
+    expect(paris.heard).toEqual([6]);
+    wire[Symbol.dispose]();
   });
 
   test("are carried by a site that relays, sealed for each of its two ways; it cannot make any", () => {
