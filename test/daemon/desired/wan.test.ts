@@ -273,6 +273,17 @@ describe("choices", () => {
     const spent = planOf({ ...metered, facts: { links } });
     expect(tiers(choiceOf(spent, "voice→internet"))).toHaveLength(2);
     expect(tiers(choiceOf(spent, "default→madrid"))).toEqual(["isp1>madrid/isp1 0", "isp1>madrid/isp2 0"]);
+    // Where no other link is left, it is refused: the last routes would go on spending.
+    const only = {
+      documents: DOCUMENTS.filter((each) => each !== DOCUMENTS[0]).with(
+        0,
+        link("berlin", "isp2", { quota: { size: "1G" } }),
+      ),
+      facts: { links },
+    };
+    expect(choiceOf(planOf(only), "default→madrid")).toMatchObject({ candidates: [], killSwitch: true });
+    expect(choiceOf(planOf(only), "voice→internet")).toMatchObject({ candidates: [], killSwitch: true });
+    expect(choiceOf(spent, "default→madrid").killSwitch).toBe(false);
     const reserved = planOf(withIsp2({ reservedFor: ["voice"] }));
     expect(tiers(choiceOf(reserved, "default→madrid"))).toEqual(["isp1>madrid/isp1 0", "isp1>madrid/isp2 0"]);
   });
