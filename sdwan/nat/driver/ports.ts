@@ -258,8 +258,12 @@ export class Ports implements Disposable {
   #begin(port: Port, now: Instant): void {
     const { spec } = port;
     const link = this.#links.get(spec.link);
-    const local = link?.raws.find((raw) => isIpv4(raw.local))?.local;
-    const servers = this.#servers.filter(({ ip }) => isIpv4(ip));
+    // IPv4 first: it is there that gateways translate.  Of a link or servers without it, what IPv6 meets is asked too.
+    const asks = (v4: boolean): boolean =>
+      link?.raws.some((raw) => isIpv4(raw.local) === v4) === true && this.#servers.some(({ ip }) => isIpv4(ip) === v4);
+    const v4 = asks(true) || !asks(false);
+    const local = link?.raws.find((raw) => isIpv4(raw.local) === v4)?.local;
+    const servers = this.#servers.filter(({ ip }) => isIpv4(ip) === v4);
     port.nextAt = undefined;
     if (link === undefined || local === undefined || servers.length === 0) return;
     const filtering = link.filtering === undefined && this.#isFirst(port);

@@ -24,6 +24,20 @@ describe.skipIf(!isRoot)("ports of tunnels (raw sockets need root)", () => {
     expect(world.asked).toBe(1);
   });
 
+  test("a link that has IPv6 alone is asked about by IPv6: what it meets is known, not assumed", () => {
+    using world = new World(ipOf("::1"));
+    world.tells = { ip: ipOf("2001:db8::5"), port: 4000 };
+    world.ports.links([sight(["::1"])]);
+    world.pass(5_000);
+    expect(world.asked).toBe(1);
+    expect(world.mapped()).toEqual([world.tells]);
+    // With servers of the other family alone there is nobody to ask.
+    using other = new World();
+    other.ports.links([sight(["::1"])]);
+    other.pass(5_000);
+    expect([other.asked, other.mapped()]).toEqual([0, []]);
+  });
+
   test("of several addresses one that can be bound does", () => {
     using world = new World();
     world.ports.links([sight(["198.51.100.77", "127.0.0.1"])]);
