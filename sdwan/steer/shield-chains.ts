@@ -45,28 +45,19 @@ export function shieldChains(writing: Writing): readonly Chain[] {
       }),
     );
   return [
-    ...KEYS.flatMap((kind) => [
-      {
-        name: `original${kind.name}`,
-        rules: [...dropped(writing, kind, "copied"), `add @came${kind.name} { ${kind.key} }`],
-      },
-      {
-        name: `copy${kind.name}`,
-        rules: [
-          ...dropped(writing, kind, "came"),
-          `meta priority set ${COPY}`,
-          `add @copied${kind.name} { ${kind.key} }`,
-        ],
-      },
-    ]),
-    ...FAMILIES.flatMap(({ family, ip, short }) =>
-      shielded.flatMap((dscp) =>
+    ...shielded.flatMap((dscp) => [
+      ...KEYS.flatMap((kind) => passing(kind, dscp)),
+      ...FAMILIES.flatMap(({ family, ip, short }) =>
         ["original", "copy"].map((which) => ({
           name: `${which}${family}_${dscp}`,
-          rules: [`${ip} dscp set ${dscp}`, `${short} goto ${which}${family}s`, `goto ${which}${family}`],
+          rules: [
+            `${ip} dscp set ${dscp}`,
+            `${short} goto ${which}${family}s_of_${dscp}`,
+            `goto ${which}${family}_of_${dscp}`,
+          ],
         })),
       ),
-    ),
+    ]),
     {
       name: "shield",
       hook: "type filter hook prerouting priority raw; policy accept;",
@@ -97,14 +88,21 @@ export function wayBack(writing: Writing, value: number): readonly string[] {
   ];
 }
 
-function dropped({ shielded }: Writing, { name, ip, key }: Key, seen: "came" | "copied"): readonly string[] {
-  const counters = braces(shielded.map((dscp) => `${dscp} : "${duplicatesCounter(dscp)}"`));
-  return [`${key} @${seen}${name} delete @${seen}${name} { ${key} } counter name ${ip} dscp map ${counters} drop`];
+/** Of two with the same key one goes on. */
+function passing({ name, key }: Key, dscp: number): readonly Chain[] {
+  const dropped = (seen: "came" | "copied"): string =>
+    `${key} @${seen}${name} delete @${seen}${name} { ${key} } counter name ${duplicatesCounter(dscp)} drop`;
+  return [
+    { name: `original${name}_of_${dscp}`, rules: [dropped("copied"), `add @came${name} { ${key} }`] },
+    {
+      name: `copy${name}_of_${dscp}`,
+      rules: [dropped("came"), `meta priority set ${COPY}`, `add @copied${name} { ${key} }`],
+    },
+  ];
 }
 
 interface Key {
   readonly name: string;
-  readonly ip: "ip" | "ip6";
   readonly key: string;
 }
 /** `short`: too few octets above for the long key. */
@@ -116,8 +114,8 @@ const KEYS: readonly Key[] = [
   ["", 128] as const,
   ["s", 64] as const, // UDP with less than 8 octets of payload
 ].flatMap(([short, bits]): readonly Key[] => [
-  { name: `4${short}`, ip: "ip", key: `ip saddr . ip daddr . @nh,16,32 . @th,0,${bits}` },
-  { name: `6${short}`, ip: "ip6", key: `ip6 saddr . ip6 daddr . @nh,32,32 . @th,0,${bits}` },
+  { name: `4${short}`, key: `ip saddr . ip daddr . @nh,16,32 . @th,0,${bits}` },
+  { name: `6${short}`, key: `ip6 saddr . ip6 daddr . @nh,32,32 . @th,0,${bits}` },
 ]);
 /** Socket priority of copies, until they are routed: it says nothing there, and forwarding writes another one. */
 const COPY = "6e76:0002";

@@ -6,6 +6,10 @@
  * they enter the device (netdev table, hook egress: Linux 5.16), a copy goes to the device of the second tunnel.  There
  * WireGuard finds the peer by the destination as for any other packet.  No route is looked up for copies, connection
  * tracking does not see them, and both devices count what they send, so that loss is measured as before.
+ *
+ * Devices are copied from while they are in a set whose elements expire: when nobody renews them, because this program
+ * was killed, copying ends.  (Tables of which a process is the owner would do that alone; but nft 1.0.6 prints them as
+ * JSON that cannot be read.)
  */
 
 import { shieldCodes, shieldLabel } from "../../base/shield-codes.ts";
@@ -13,6 +17,9 @@ import { interfaceText } from "./match.ts";
 import type { MarkLayout, SteeringPlan } from "./part.ts";
 import { networksOf, prefixSet } from "./spans.ts";
 import { type Chain, chainText, Writing } from "./writing.ts";
+
+/** Set of the inet table: devices that are copied from. */
+export const LEASED = "leased";
 
 /** Packets of a class to a site that leave by one device are copied to another one. */
 export interface ShieldOrder {
@@ -64,7 +71,7 @@ export function copiesOf(
   const marking: Chain = {
     name: "postrouting",
     hook: "type filter hook postrouting priority mangle + 1; policy accept;",
-    rules: shields.flatMap((shield) => marked(writing, shield)),
+    rules: [`oifname != @${LEASED} accept`, ...shields.flatMap((shield) => marked(writing, shield))],
   };
   const copying = [
     ...shields.flatMap(chainsOf),
@@ -78,9 +85,9 @@ export function copiesOf(
       return { name: `egress_${index}`, hook, rules };
     }),
   ];
-  const body = (lines: readonly string[]): string => `{\n  flags owner\n  ${lines.join("\n  ")}\n}\n`;
+  const body = (lines: readonly string[]): string => `{\n  ${lines.join("\n  ")}\n}\n`;
   const tables = [
-    `table inet ${table} ${body([chainText(marking)])}`,
+    `table inet ${table} ${body([`set ${LEASED} { type ifname; flags timeout; }`, chainText(marking)])}`,
     `table netdev ${table} ${body([...counters.map((name) => `counter ${name} { }`), ...copying.map(chainText)])}`,
   ].join("");
   return { orders, counters, tables };

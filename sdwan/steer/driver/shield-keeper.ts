@@ -1,14 +1,15 @@
 /**
- * Keeps the tables of the loss shield's near end as they are wanted, and counts at both ends.  The tables belong to the
- * socket that made them (`flags owner`, Linux 5.12): the kernel takes them away when this process ends, however it ends, since
- * then nobody watches whether there is loss any more.
+ * Keeps the tables of the loss shield's near end as they are wanted, and counts at both ends.  What they do has to be
+ * renewed: when this process ends, however it ends, nobody watches whether there is loss any more.
  */
+import { type Ms, ms } from "../../../base/unit.ts";
 import { MARK_MASK, packetMark, TABLE_PREFIX } from "../../../netstack/kernel/marks.ts";
+import { placing } from "../../../netstack/kernel/netlink/nftables-elements.ts";
 import { SetSocket } from "../../../netstack/kernel/netlink/set-socket.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import type { SteeringPlan } from "../part.ts";
 import { duplicatesCounter } from "../shield-chains.ts";
-import { type Copies, copiesOf, type ShieldDevice, type ShieldOrder } from "../shield-copies.ts";
+import { type Copies, copiesOf, LEASED, type ShieldDevice, type ShieldOrder } from "../shield-copies.ts";
 import { WAN_TABLE } from "./ruleset-keeper.ts";
 
 export const SHIELD_TABLE = `${TABLE_PREFIX}_wan_shield`;
@@ -24,8 +25,10 @@ export interface ShieldCount {
 
 export class ShieldKeeper implements Disposable {
   readonly #sets = new SetSocket();
-  /** Opened at the first need; its socket owns the tables. */
+  /** Opened at the first need. */
   #nft: Nftables | undefined;
+  /** What an earlier process left is gone. */
+  #swept = false;
   #made: { readonly copies: Copies; readonly key: string } | undefined;
   /** By order: what tables counted that are no more. */
   readonly #before = new Map<string, Tally>();
@@ -44,13 +47,26 @@ export class ShieldKeeper implements Disposable {
       copies.tables,
       ...copies.orders.map(({ from, to }) => [deviceOf(from)?.index, deviceOf(to)?.index]),
     ].join();
-    if (this.#made?.key === key || (this.#made === undefined && copies.tables === undefined)) return undefined;
+    if (this.#made?.key === key) return undefined;
+    if (this.#made === undefined && copies.tables === undefined && this.#isSwept()) return undefined;
     this.#fold();
     this.#made = undefined;
     this.#nft ??= new Nftables();
     this.#nft.transaction(`${NO_TABLES}${copies.tables ?? ""}`);
+    this.#swept = true;
     if (copies.tables !== undefined) this.#made = { copies, key };
+    this.renew();
     return copies.orders;
+  }
+
+  /** What is not renewed within `LEASE` ends. */
+  renew(): void {
+    if (this.#made === undefined) return;
+    const elements = [...new Set(this.#made.copies.orders.map(({ from }) => from))].map((from) => ({
+      key: nameKey(from),
+      timeout: LEASE,
+    }));
+    this.#sets.apply(placing({ family: "inet", table: SHIELD_TABLE, name: LEASED }, elements));
   }
 
   counts(plan: SteeringPlan): readonly ShieldCount[] {
@@ -65,12 +81,19 @@ export class ShieldKeeper implements Disposable {
   remove(): void {
     this.#fold();
     this.#made = undefined;
-    this.#nft?.transaction(NO_TABLES);
+    if (this.#isSwept() && this.#nft === undefined) return;
+    this.#nft ??= new Nftables();
+    this.#nft.transaction(NO_TABLES);
   }
 
   [Symbol.dispose](): void {
     this.#nft?.[Symbol.dispose]();
     this.#sets[Symbol.dispose]();
+  }
+
+  #isSwept(): boolean {
+    this.#swept ||= !this.#sets.tables().some(({ name }) => name === SHIELD_TABLE);
+    return this.#swept;
   }
 
   #dropped({ classes }: SteeringPlan): readonly ShieldCount[] {
@@ -124,7 +147,16 @@ function keyOf(order: ShieldOrder): string {
   return [order.class, order.site, order.from, order.to].join(" ");
 }
 
+/** As the kernel compares it: 16 octets, zeros at the end. */
+function nameKey(ifname: string): Uint8Array {
+  const key = new Uint8Array(IFNAMSIZ);
+  key.set(new TextEncoder().encode(ifname));
+  return key;
+}
+
+export const LEASE: Ms = ms(20_000);
+const IFNAMSIZ = 16;
 const NONE: Tally = { packets: 0, octets: 0 };
 const NO_TABLES = ["inet", "netdev"]
-  .map((family) => `table ${family} ${SHIELD_TABLE} { flags owner; }\ndelete table ${family} ${SHIELD_TABLE}\n`)
+  .map((family) => `add table ${family} ${SHIELD_TABLE}\ndelete table ${family} ${SHIELD_TABLE}\n`)
   .join("");

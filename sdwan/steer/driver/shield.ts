@@ -30,14 +30,13 @@ export class Shield implements Disposable {
 
   keep(plan: SteeringPlan): void {
     this.#plan = plan;
-    if (this.#keeper === undefined && !isShielded(plan)) return;
     this.#keeper ??= new ShieldKeeper();
     const keeper = this.#keeper;
     this.#attempt(() => {
       const devices = this.#orders.length === 0 ? [] : this.#parts.devices();
       keeper.keep(plan, this.#orders, (ifname) => devices.find(({ name }) => name === ifname));
     });
-    this.#countLater();
+    if (isShielded(plan)) this.#countLater();
   }
 
   orders(orders: readonly ShieldOrder[]): void {
@@ -61,7 +60,10 @@ export class Shield implements Disposable {
       this.#counting = undefined;
       const [plan, keeper] = [this.#plan, this.#keeper];
       if (plan === undefined || keeper === undefined) return;
-      this.#attempt(() => this.#tell(keeper.counts(plan)));
+      this.#attempt(() => {
+        keeper.renew();
+        this.#tell(keeper.counts(plan));
+      });
       if (isShielded(plan)) this.#countLater();
     });
   }
