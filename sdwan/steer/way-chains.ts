@@ -90,10 +90,7 @@ function directionChains(writing: Writing): readonly Chain[] {
   const backward = [...writing.lanes.link.values(), ...writing.lanes.back.values()].map(
     (value) => [value, `goto go_${value}`] as const,
   );
-  const remarked =
-    links.length === 0
-      ? []
-      : writing.vmap(remarkOnReturn(writing), "ct mark", `iifname ${interfaceSet(links.map(({ ifname }) => ifname))} `);
+  const returning = remarkOnReturn(writing);
   const entrances = [
     ...writing.doors.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto from_link_${mark}`),
     ...tunnels.flatMap(({ ifname }, index) =>
@@ -141,7 +138,20 @@ function directionChains(writing: Writing): readonly Chain[] {
       ],
     },
     { name: "leaving", rules: [...NOWHERE, DHCP, ...near, "goto fresh"] },
-    { name: "reply_in", rules: [...remarked, ...writing.vmap(backward, "ct mark")] },
+    ...returning.map(({ dscp }) => ({
+      name: `home_${dscp}`,
+      rules: [`iifname ${interfaceSet(links.map(({ ifname }) => ifname))} goto dscp_${dscp}`],
+    })),
+    {
+      name: "reply_in",
+      rules: writing.vmap(
+        [
+          ...returning.flatMap(({ dscp, values }) => values.map((value): ByValue => [value, `goto home_${dscp}`])),
+          ...backward,
+        ],
+        "ct mark",
+      ),
+    },
     { name: "reply_out", rules: writing.vmap(backward, "ct mark") },
   ];
 }
@@ -168,11 +178,16 @@ function refusal(writing: Writing): readonly Chain[] {
   ];
 }
 
-function remarkOnReturn(writing: Writing): readonly ByValue[] {
-  return [...writing.lanes.forward.keys()].flatMap((value) => {
-    const dscp = writing.lanes.dscp.get(value);
-    return dscp === undefined ? [] : [[value, `goto dscp_${dscp}`] as const];
-  });
+/** Answers that come by a WAN link get the code point of their class: values by code point. */
+function remarkOnReturn({
+  plan,
+  lanes,
+}: Writing): readonly { readonly dscp: number; readonly values: readonly number[] }[] {
+  if (plan.links.length === 0) return [];
+  return [...new Set(lanes.dscp.values())].map((dscp) => ({
+    dscp,
+    values: [...lanes.dscp].flatMap(([value, code]) => (code === dscp ? [value] : [])),
+  }));
 }
 
 /** A modem's own page, a provider's resolver on the wire: by another link they are not there. */
