@@ -10,6 +10,7 @@ import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./outp
 import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
 import { figuresOf, lossOf, rateOf, sizeOf } from "./wan-figures.ts";
+import { requestTable } from "./wan-requests.ts";
 import { shieldTable } from "./wan-shield.ts";
 
 /** What each takes besides its own word; none is not in here. */
@@ -229,8 +230,7 @@ async function policies(call: Call): Promise<0> {
       ),
     ),
   );
-  const shields = shieldTable(io, shown);
-  if (shields !== "") io.out(`\n${shields}`);
+  for (const more of [requestTable(io, shown), shieldTable(io, shown)]) if (more !== "") io.out(`\n${more}`);
   return EXIT.ok;
 }
 const STATE_TONES: Readonly<Record<string, Tone>> = {

@@ -94,6 +94,18 @@ export interface WanPolicyStatus {
   readonly choices: readonly WanChoiceStatus[];
   /** undefined: the policy wants no loss shield. */
   readonly shield: WanShieldStatus | undefined;
+  /** undefined: it does not ask what requests say. */
+  readonly requests: WanRequestsStatus | undefined;
+}
+export interface WanRequestsStatus {
+  readonly hosts: readonly string[];
+  readonly paths: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * "matching": data planes and rules know the class; "waiting": the rules do not yet; "none": no request that this host
+   * carries can be of it (there is no gateway, data planes are root, or other fields of the match exclude them).
+   */
+  readonly proxy: "matching" | "waiting" | "none";
 }
 export interface WanShieldStatus {
   /** Percent; undefined: there is no other site. */

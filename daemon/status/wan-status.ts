@@ -7,6 +7,7 @@ import type { WanPlan } from "../desired/wan.ts";
 import { internetPath, NO_SLA, type Pair, pairsOf, tightened } from "../desired/wan-pairs.ts";
 import { steered } from "../desired/wan-world.ts";
 import type { Wan } from "../parts/wan.ts";
+import { requestsStatus } from "./wan-requests.ts";
 import { shieldStatus } from "./wan-shield.ts";
 
 export function wanStatus(wan: Wan): WanStatus {
@@ -105,7 +106,7 @@ function keeps({ paths }: Wan, { id }: PathSpec, { maxLatency, maxJitter, maxPac
   );
 }
 
-function policyStatuses({ choices, shields }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
+function policyStatuses({ choices, shields, proxied }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
   const { layout, underlay, steer } = plan;
   const marks = new Map(underlay.lanes.flatMap(({ mark, what }) => (what.kind === "class" ? [[what.name, mark]] : [])));
   const names = new Set(steered(layout).map(({ metadata }) => metadata.name));
@@ -131,6 +132,7 @@ function policyStatuses({ choices, shields }: Wan, plan: WanPlan): readonly WanP
           report: choices.get(choice.id),
         })),
         shield: shieldStatus(shields, plan, name),
+        requests: policy === undefined ? undefined : requestsStatus(proxied, plan, policy),
       },
     ];
   });

@@ -60,6 +60,11 @@ describe("novactl wan", () => {
     );
     expect(second).toContain("internet");
   });
+  it("policies: what they ask of requests, and whether the proxy knows", async () => {
+    const { out } = await daemon.novactl(["wan", "policies"]);
+    const from = lines(out).findIndex((line) => line.startsWith("REQUESTS OF"));
+    expect(columns(lines(out)[from + 1])).toEqual(["voice", "-", "/calls", "X-Kind: speech", "matching"]);
+  });
   it("flows, with what was left out", async () => {
     const { out, err: said } = await daemon.novactl(["wan", "flows"]);
     expect(columns(lines(out)[1])).toEqual([

@@ -159,6 +159,7 @@ export const WAN_STATUS: WanStatus = {
         copies: { packets: 1_200, octets: 240_000 },
         duplicates: { packets: 1_100, octets: 220_000 },
       },
+      requests: { hosts: [], paths: ["/calls"], headers: { "X-Kind": "speech" }, proxy: "matching" },
     },
   ],
 };
