@@ -82,7 +82,7 @@ function shield({ spec: { pathSelection } }: WanPolicy, findings: Findings): voi
     findings.contradiction(at, "a loss shield needs a code point of the class", "write dscpClass, such as EF");
   } else if (!isShieldable(dscpClass)) {
     const message = `packets with the code point ${dscpName(dscpClass)} cannot be shielded`;
-    findings.contradiction(at, message, "use a standard one but CS0, such as EF or AF41: even, and at least 4");
+    findings.contradiction(at, message, "use a standard one but BE, such as EF or AF41: even, and at least 4");
   }
 }
 

@@ -65,6 +65,16 @@ describe("novactl wan", () => {
     const from = lines(out).findIndex((line) => line.startsWith("REQUESTS OF"));
     expect(columns(lines(out)[from + 1])).toEqual(["voice", "-", "/calls", "X-Kind: speech", "matching"]);
   });
+  it("policies: which paths are shielded against loss, what it costs, and where nothing helps", async () => {
+    const { out } = await daemon.novactl(["wan", "policies"]);
+    const from = lines(out).findIndex((line) => line.startsWith("SHIELD OF"));
+    const [first, second] = lines(out)
+      .slice(from + 1)
+      .map(columns);
+    expect(first?.slice(0, 6)).toEqual(["voice", "1%", "1200", "234 KiB", "1100", "shielded"]);
+    expect(first).toEqual(expect.arrayContaining(["isp1>madrid/isp1", "5.1 % lost there, over 1 %"]));
+    expect(second).toEqual(expect.arrayContaining(["needed", "9.0 % lost there, over 1 %; no second path lives"]));
+  });
   it("flows, with what was left out", async () => {
     const { out, err: said } = await daemon.novactl(["wan", "flows"]);
     expect(columns(lines(out)[1])).toEqual([

@@ -97,6 +97,7 @@ const DOCUMENTS: readonly Document[] = [
       breakout: "local",
       killSwitch: false,
       balance: true,
+      lossShield: { aboveLoss: "1%", metered: false },
     },
     {
       priority: 50,
@@ -225,6 +226,8 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
   "ProxyWANPolicy spec.pathSelection.breakout": ["none"],
   "ProxyWANPolicy spec.pathSelection.killSwitch": [true],
   "ProxyWANPolicy spec.pathSelection.balance": [false],
+  "ProxyWANPolicy spec.pathSelection.lossShield.aboveLoss": ["3%"],
+  "ProxyWANPolicy spec.pathSelection.lossShield.metered": [true],
   "ProxyWANPolicy spec.priority": [10],
   "NovaEdgeRemoteCluster spec.clusterName": ["linz"],
   "NovaEdgeRemoteCluster spec.connection.tunnel.relay": ["wien", "madrid"],

@@ -240,6 +240,35 @@ describe("all of them together", () => {
       "port 67944 of tunnel nv-isp1-0-46 is no port",
     ],
     [
+      "a loss shield without a code point",
+      [berlin("isp1"), policy("p", { lossShield: {} })],
+      "a loss shield needs a code point of the class",
+    ],
+    [
+      "a loss shield for what has none",
+      [berlin("isp1"), policy("p", { lossShield: {}, dscpClass: "BE" })],
+      "packets with the code point BE cannot be shielded",
+    ],
+    [
+      "a loss shield for everything",
+      [berlin("isp1"), policy("p", { lossShield: { aboveLoss: "0%" }, dscpClass: "EF" })],
+      'a share from "0.1%" to "50%"',
+    ],
+    [
+      "loss shields that the other site cannot tell apart",
+      [
+        berlin("isp1"),
+        policy("p", { lossShield: {}, dscpClass: "EF" }),
+        policy("q", { lossShield: {}, dscpClass: "VA" }),
+      ],
+      "the other site cannot tell VA from EF of p",
+    ],
+    [
+      "a code point of shielded packets",
+      [berlin("isp1"), policy("p", { lossShield: {}, dscpClass: "EF" }), policy("q", { dscpClass: 45 })],
+      "shielded packets carry code points 45 and 47, which q uses",
+    ],
+    [
       "a ninth link",
       Array.from({ length: 9 }, (_, index) => berlin(`isp${index + 1}`)),
       "site berlin has more than 8 links",
