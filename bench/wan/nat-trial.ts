@@ -128,7 +128,7 @@ async function openWorld({ second, third }: Behind, single = false): Promise<Wor
         await edge.running.finished;
       });
     }
-    await Promise.all(edges.map((edge) => edge.ready(30_000)));
+    await Promise.all(edges.map((edge) => edge.ready(90_000)));
     return { lab, edges, begun, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   } catch (error) {
     await stack.disposeAsync();
