@@ -288,8 +288,7 @@ export class TunnelDevice {
     this.#rounds = 0;
     this.#telling.allIsWell();
     const now = this.#parts.wall();
-    const { spec } = this.settings;
-    const rests = spec.peers.map(({ site }) => restOf(this.life(site), now));
+    const rests = this.settings.spec.peers.map(({ site }) => restOf(this.life(site), now));
     this.#ears.listen(this.settings, this.have, this.listenPort);
     this.#rest(this.#ears.isAttentive ? ATTENTIVE : Math.min(CALM, ...rests));
   }
@@ -323,6 +322,7 @@ export class TunnelDevice {
       via: this.via,
       lives: this.#lives.all,
       orders,
+      begun: this.#lives.begun,
     };
   }
 
