@@ -171,6 +171,7 @@ export class Steering implements Disposable {
     this.#perform(this.#chooser.evaluate(at));
     this.#shield();
     for (const id of this.#chooser.doubtful()) this.#prober.doubt(id);
+    for (const id of this.#chooser.alarming()) this.#prober.alarm(id);
     for (const id of this.#shields.doubtful()) this.#prober.doubt(id);
     this.#arm();
   }

@@ -6,7 +6,12 @@
 import { after, type Instant, instant, type Ms, ms, since } from "../../base/unit.ts";
 import type { Pace } from "../steer-plan.ts";
 
-export type Urgency = "calm" | "doubt" | "idle";
+/** `alarm`: in doubt, and somebody is about to decide. */
+export type Urgency = "calm" | "doubt" | "alarm" | "idle";
+
+export function isUrgent(urgency: Urgency): boolean {
+  return urgency === "doubt" || urgency === "alarm";
+}
 
 export class Pacer {
   #pace: Pace;
@@ -32,7 +37,7 @@ export class Pacer {
 
   /** Between two probes, as long as it is like this. */
   interval(urgency: Urgency): Ms {
-    return ms(Math.max(this.#wanted(urgency), urgency === "doubt" ? 0 : this.#cost / this.#refill));
+    return ms(Math.max(this.#wanted(urgency), isUrgent(urgency) ? 0 : this.#cost / this.#refill));
   }
 
   /** What this costs per hour, and never more than the budget. */
@@ -53,7 +58,7 @@ export class Pacer {
   #aligned(due: Instant, urgency: Urgency): Instant {
     const wanted = this.#wanted(urgency);
     // What the budget slows down is not hurried.
-    if (urgency === "doubt" || this.interval(urgency) > wanted) return due;
+    if (isUrgent(urgency) || this.interval(urgency) > wanted) return due;
     const grain = Math.min(wanted / SLOTS, MOST_GRAIN);
     return instant(Math.round(due / grain) * grain);
   }
@@ -67,6 +72,7 @@ export class Pacer {
   #wanted(urgency: Urgency): number {
     const { interval, inDoubt } = this.#pace;
     if (urgency === "doubt") return Math.min(interval, inDoubt);
+    if (urgency === "alarm") return Math.min(interval, Math.max(inDoubt / ALARM, FASTEST));
     return urgency === "idle" ? Math.max(interval, Math.min(interval * IDLE, MOST_IDLE)) : interval;
   }
 
@@ -85,6 +91,9 @@ export class Pacer {
 
 const HOUR = 3_600_000;
 const SAVED = 1 / 20;
+/** So many times as often as in doubt, and in milliseconds. */
+const ALARM = 5;
+const FASTEST = 10;
 const IDLE = 4;
 const MOST_IDLE = 10_000;
 /** Of an interval, in which paths over the same link are told apart. */

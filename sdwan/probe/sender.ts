@@ -11,7 +11,7 @@ import type { Pace } from "../steer-plan.ts";
 import { Delay } from "./delay.ts";
 import type { Probe } from "./history.ts";
 import { Life } from "./life.ts";
-import { Pacer, type Urgency } from "./pace.ts";
+import { isUrgent, Pacer, type Urgency } from "./pace.ts";
 import type { Sample } from "./traffic.ts";
 import { type Answer, Windows } from "./windows.ts";
 
@@ -43,6 +43,9 @@ export class Sender {
   #doubtUntil: Instant;
   /** A while after the newest answer: what has to prove that it lives again is asked fast. */
   #heardUntil: Instant;
+  #alarmUntil: Instant;
+  /** When the newest that counts as missed was sent. */
+  #missedAt: Instant | undefined;
   #busyAt: Instant;
   #countedAt: Instant;
   /** Neither answered nor lost for good, in the order of asking. */
@@ -62,6 +65,7 @@ export class Sender {
     this.#lastSent = after(now, ms(-config.pace.interval));
     this.#doubtUntil = now;
     this.#heardUntil = now;
+    this.#alarmUntil = now;
     this.#busyAt = now;
     this.#countedAt = now;
   }
@@ -73,6 +77,12 @@ export class Sender {
   change(config: SenderConfig, now: Instant): void {
     this.#config = config;
     this.#pacer.change(config.pace, config.cost, now);
+  }
+
+  /** A verdict is near, and each probe counts towards it. */
+  alarm(now: Instant): void {
+    this.#alarmUntil = after(now, ALARM);
+    this.doubt(now);
   }
 
   /** Between two probes, and what they cost, as it is now. */
@@ -113,7 +123,7 @@ export class Sender {
     this.#heardUntil = after(now, DOUBT);
     this.#isUp = true;
     this.answers++;
-    this.#windows.answered(probe, answer, this.#config.pace.alpha);
+    this.#windows.answered(probe, answer, this.#config.pace);
     this.#life.answer(answer.number, late);
     if (late || (answer.rtt !== undefined && this.#delay.isOdd(answer.rtt))) this.doubt(now);
     if (answer.rtt !== undefined) this.#delay.add(answer.rtt);
@@ -168,7 +178,12 @@ export class Sender {
 
   /** `at` of the wall clock; undefined: nothing is known yet. */
   figures(now: Instant, at: number): PathFigures | undefined {
-    return this.#windows.figures(now, at);
+    const figures = this.#windows.figures(now, at);
+    if (figures === undefined) return undefined;
+    let overdue = 0;
+    for (const { answered, told, abandoned, deadlineAt } of this.#open)
+      if (!answered && !told && !abandoned && deadlineAt <= now) overdue++;
+    return { ...figures, overdue };
   }
 
   #conclude(now: Instant, actions: SenderAction[]): void {
@@ -182,7 +197,7 @@ export class Sender {
       }
       if (!probe.missed && now >= probe.deadlineAt) {
         probe.missed = true;
-        this.#life.miss(probe.number, this.#deadAfter());
+        this.#miss(probe, now);
       }
       if (probe.missed && now >= probe.lostAt) {
         if (probe.abandoned) probe.told = true;
@@ -196,6 +211,15 @@ export class Sender {
     // What the counters missed meanwhile the outage has told already.
     this.recount();
     actions.push({ kind: "life", life: this.life });
+  }
+
+  /** Misses that count for death are as far apart as in doubt: in an alarm a burst of losses would be one. */
+  #miss({ number, sentAt }: Probe, now: Instant): void {
+    if (this.life.kind === "alive") this.alarm(now);
+    const { inDoubt } = this.#config.pace;
+    if (this.#missedAt !== undefined && since(this.#missedAt, sentAt) < inDoubt * APART) return;
+    this.#missedAt = sentAt;
+    this.#life.miss(number, this.#deadAfter());
   }
 
   /** On a path that loses some all the time, so many in a row are no sign of death yet: by chance once in a hundred million. */
@@ -231,7 +255,7 @@ export class Sender {
     };
     this.#windows.history.add(probe);
     this.#open.push(probe);
-    const broad = this.#urgency(now) === "doubt" || this.life.kind !== "alive";
+    const broad = isUrgent(this.#urgency(now)) || this.life.kind !== "alive";
     this.#pacer.spend(broad ? this.#config.targets : 1, now);
     this.#lastSent = now;
     this.#tries++;
@@ -246,12 +270,15 @@ export class Sender {
     const isHeard = now < this.#heardUntil;
     if (kind === "dead") return isHeard ? "doubt" : "calm";
     if (kind === "unknown") return isHeard || this.#tries < TRIES ? "doubt" : "calm";
+    if (now < this.#alarmUntil) return "alarm";
     if (now < this.#doubtUntil) return "doubt";
     return since(this.#busyAt, now) > (this.#config.metered ? IDLE_METERED : IDLE) ? "idle" : "calm";
   }
 }
 
 const DOUBT = ms(1000);
+const ALARM = ms(1000);
+const APART = 0.9;
 const TRIES = 20;
 /** From a probe's deadline until it is lost. */
 const GRACE = 200;

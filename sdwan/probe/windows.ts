@@ -4,6 +4,7 @@
  */
 import { type Instant, type Ms, ms, since } from "../../base/unit.ts";
 import type { LossEstimate, PathFigures, Spread } from "../figures.ts";
+import type { Pace } from "../steer-plan.ts";
 import { History, type Probe } from "./history.ts";
 import { Jitter } from "./jitter.ts";
 import { bothWays, worse } from "./loss.ts";
@@ -39,8 +40,7 @@ export class Windows {
   /** Probes whose fate was told. */
   readonly #told = { of: 0, lost: 0 };
 
-  /** `alpha` is the weight of the newest. */
-  answered(probe: Probe, answer: Answer, alpha: number): void {
+  answered(probe: Probe, answer: Answer, { alpha, interval }: Pick<Pace, "alpha" | "interval">): void {
     if (probe.told && !probe.abandoned) this.#told.lost--;
     else this.#told.of++;
     probe.abandoned = false;
@@ -49,7 +49,7 @@ export class Windows {
     probe.disordered = answer.number < this.#newestAnswer;
     this.#newestAnswer = Math.max(this.#newestAnswer, answer.number);
     this.#count(probe, answer);
-    this.#vary(answer);
+    this.#vary(answer, probe.sentAt, ms(Math.min(interval, SPACING) * SLACK));
     if (answer.rtt === undefined) return;
     this.#newRtts++;
     this.#smoothed = this.#smoothed === undefined ? answer.rtt : this.#smoothed + alpha * (answer.rtt - this.#smoothed);
@@ -125,6 +125,7 @@ export class Windows {
       lossBack: back,
       lossRecent: this.recentTraffic(now) ?? this.history.loss(now, RECENT_PROBES),
       counted: { out: this.#traffic.out.total, back: this.#traffic.back.total, round: { ...this.#told } },
+      varied: { out: this.#jitter.out.total, back: this.#jitter.back.total, round: this.#jitter.round.total },
       ...this.history.disorder(),
       mos: rtt === undefined ? undefined : mosOf(rtt.smoothed / 2, jitter, lost),
       bitsOut: this.#rate.now.out,
@@ -143,8 +144,8 @@ export class Windows {
     return { ...this.#sorted, smoothed, recent: recentOf(this.history.newestRtts()) ?? this.#sorted.recent };
   }
 
-  #vary({ rtt, out, back }: Answer): void {
-    if (rtt !== undefined) this.#jitter.round.add(rtt);
+  #vary({ rtt, out, back }: Answer, sentAt: Instant, spacing: Ms): void {
+    if (rtt !== undefined) this.#jitter.round.add(rtt, sentAt, spacing);
     const was = this.#transit;
     this.#transit = out === undefined || back === undefined ? undefined : { out, back };
     const isComparable = was !== undefined && this.#transit !== undefined && !isClock(was, this.#transit);
@@ -153,8 +154,8 @@ export class Windows {
       this.#jitter.back.restart();
     }
     if (this.#transit === undefined) return;
-    this.#jitter.out.add(this.#transit.out);
-    this.#jitter.back.add(this.#transit.back);
+    this.#jitter.out.add(this.#transit.out, sentAt, spacing);
+    this.#jitter.back.add(this.#transit.back, sentAt, spacing);
   }
 
   /** A reflector that has forgotten us begins to count anew. */
@@ -196,5 +197,8 @@ const RECENT_PROBES = 20;
 /** Packets that make a share of them worth telling. */
 const ENOUGH = 100;
 const CLOCK_STEP = 20;
+/** Of packets that are compared for jitter: no more than what is usual between two while all is well. */
+const SPACING = 50;
+const SLACK = 0.8;
 /** Packets that overtake each other on the way. */
 const DISORDER = 8;

@@ -113,6 +113,11 @@ export class ProbedPath implements Disposable {
     this.#arm();
   }
 
+  alarm(): void {
+    this.#sender?.alarm(this.#parts.loop.now());
+    this.#arm();
+  }
+
   figures(): PathFigures | undefined {
     return this.#sender?.figures(this.#parts.loop.now(), this.#parts.wall());
   }

@@ -94,6 +94,11 @@ export class Prober implements Disposable {
     this.#paths.get(path)?.doubt();
   }
 
+  /** … as fast as ever, for the next moments: each probe counts. */
+  alarm(path: string): void {
+    this.#paths.get(path)?.alarm();
+  }
+
   [Symbol.dispose](): void {
     for (const path of this.#paths.values()) path[Symbol.dispose]();
     this.#paths.clear();

@@ -203,6 +203,24 @@ describe("life", () => {
     expect((alive?.at ?? 0) - mended).toBeLessThanOrEqual(50 + 20 * 3 + 20);
   });
 
+  test("in an alarm it is asked every 10 ms, and a burst of losses that is shorter than before is still no death", () => {
+    const world = new World(1, { ...CONFIG, pace: { ...PACE, inDoubt: 50 } });
+    world.run(2000);
+    world.sender.alarm(world.now);
+    expect(world.sender.pace(world.now).interval).toBe(10);
+    world.run(100);
+    const before = world.sender.sent;
+    world.out.loss = 1;
+    world.run(80);
+    expect(world.sender.sent - before).toBeGreaterThanOrEqual(7);
+    world.out.loss = 0;
+    world.run(1000);
+    expect(world.lives.map(({ kind }) => kind)).toEqual(["alive"]);
+    world.out.loss = 1;
+    world.run(500);
+    expect(world.sender.life.kind).toBe("dead");
+  });
+
   test("single losses, even many, are not death", () => {
     const world = new World(4);
     world.out.loss = 0.1;
