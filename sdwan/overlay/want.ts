@@ -17,16 +17,13 @@ export interface Decided {
   readonly via: ReadonlyMap<string, string>;
   readonly lives: ReadonlyMap<string, PeerLife>;
   readonly orders: ReadonlyMap<string, PeerOrders>;
-  /** By site: the next key that it has begun a handshake with, which is not over yet. */
-  readonly begun?: ReadonlyMap<string, string>;
 }
 
 export function deviceWant(spec: TunnelSpec, decided: Decided, have: WireguardState | undefined): DeviceWant {
   const active = new Map(spec.peers.map((peer) => [peer.site, activeKey(peer, have)]));
   const allowed = new Map<string, string[]>();
   for (const peer of carriersFirst(spec.peers, decided.via)) {
-    const site = carrierOf(peer, spec.peers, decided.via);
-    const carrier = begunKey(spec, decided, site) ?? active.get(site) ?? peer.publicKey;
+    const carrier = active.get(carrierOf(peer, spec.peers, decided.via)) ?? peer.publicKey;
     const list = allowed.get(carrier) ?? [];
     allowed.set(carrier, list);
     for (const text of peer.allowedIps) {
@@ -58,12 +55,6 @@ export function deviceWant(spec: TunnelSpec, decided: Decided, have: WireguardSt
     });
   });
   return { privateKey: decided.privateKey, listenPort: decided.listenPort, mark: decided.mark, peers };
-}
-
-/** Only while it is wanted still. */
-function begunKey({ peers }: TunnelSpec, { begun }: Decided, site: string): string | undefined {
-  const key = begun?.get(site);
-  return key !== undefined && peers.some((peer) => peer.site === site && peer.nextPublicKey === key) ? key : undefined;
 }
 
 /** Of the keys that a site may have at the moment, the one that shook hands last: it is the one that the site has. */

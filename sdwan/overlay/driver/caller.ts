@@ -1,7 +1,7 @@
 /**
  * Whose key a call comes with: the public key of the initiator in WireGuard's first message, which whoever has the
- * responder's private key can read.  Nothing is answered by it, and what a stranger sends costs two decryptions.
- * Standards: the WireGuard paper §5.4.2 (Noise_IKpsk2).
+ * responder's private key can read.  Only to tell an operator which key was meant: nothing is answered by it, and what a
+ * stranger sends costs one decryption.  Standards: the WireGuard paper §5.4.2 (Noise_IKpsk2).
  */
 import {
   createDecipheriv,
@@ -10,15 +10,11 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
-  type KeyObject,
 } from "node:crypto";
 
 export type Caller =
-  /**
-   * The key is base64, as wg(8) writes it.  `proven`: made by who has its private key, now or some time before; without it
-   * anybody may have written that key.
-   */
-  | { readonly kind: "known-by"; readonly publicKey: string; readonly proven: boolean }
+  /** Base64, as wg(8) writes it. */
+  | { readonly kind: "known-by"; readonly publicKey: string }
   /** Made for another key than ours, or not whole. */
   | { readonly kind: "for-another" };
 
@@ -31,39 +27,22 @@ export function callerOf(message: Uint8Array, privateKey: string): Caller {
   });
   const ownPublic = createPublicKey(own).export({ format: "der", type: "spki" }).subarray(-KEY);
   const ephemeral = message.subarray(8, 40);
-  const [sealedKey, sealedTime] = [message.subarray(40, 88), message.subarray(88, 116)];
-  const bound = hash(hash(hash(CHAIN, IDENTIFIER), ownPublic), ephemeral);
-  const begun = shared(expand(extract(CHAIN, ephemeral)), own, ephemeral);
-  const publicKey = begun && opened(sealedKey, begun, bound);
-  if (begun === undefined || publicKey === undefined) return { kind: "for-another" };
-  const both = shared(expand(begun), own, publicKey);
-  const proven = both !== undefined && opened(sealedTime, both, hash(bound, sealedKey)) !== undefined;
-  return { kind: "known-by", publicKey: publicKey.toString("base64"), proven };
-}
-
-/** The chain with the secret of our key and another one; undefined: that one is none. */
-function shared(chain: Uint8Array, privateKey: KeyObject, octets: Uint8Array): Buffer | undefined {
+  const sealed = message.subarray(40, 88);
   try {
-    const publicKey = createPublicKey({ key: Buffer.concat([SPKI, octets]), format: "der", type: "spki" });
-    return extract(chain, diffieHellman({ privateKey, publicKey }));
+    const secret = diffieHellman({
+      privateKey: own,
+      publicKey: createPublicKey({ key: Buffer.concat([SPKI, ephemeral]), format: "der", type: "spki" }),
+    });
+    const bound = hash(hash(hash(CHAIN, IDENTIFIER), ownPublic), ephemeral);
+    const key = expand(extract(expand(extract(CHAIN, ephemeral)), secret), true);
+    const decipher = createDecipheriv("chacha20-poly1305", key, NONCE, { authTagLength: TAG });
+    decipher.setAAD(bound, { plaintextLength: KEY });
+    decipher.setAuthTag(sealed.subarray(KEY));
+    const publicKey = Buffer.concat([decipher.update(sealed.subarray(0, KEY)), decipher.final()]);
+    return { kind: "known-by", publicKey: publicKey.toString("base64") };
   } catch {
-    // OpenSSL refuses points of small order by throwing.
-    return undefined;
-  }
-}
-
-/** undefined: not sealed with this key, or not for these octets before it. */
-function opened(sealed: Uint8Array, secret: Uint8Array, bound: Uint8Array): Buffer | undefined {
-  const size = sealed.length - TAG;
-  const decipher = createDecipheriv("chacha20-poly1305", expand(secret, true), NONCE, { authTagLength: TAG });
-  decipher.setAAD(bound, { plaintextLength: size });
-  decipher.setAuthTag(sealed.subarray(size));
-  const plain = decipher.update(sealed.subarray(0, size));
-  try {
-    decipher.final();
-    return plain;
-  } catch {
-    return undefined;
+    // OpenSSL says so by throwing, of a point of small order too.
+    return { kind: "for-another" };
   }
 }
 

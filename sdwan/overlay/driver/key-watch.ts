@@ -8,7 +8,7 @@ import { Initiations } from "./initiations.ts";
 
 export class KeyWatch implements Disposable {
   readonly #loop: Loop;
-  readonly #heard: (message: Uint8Array) => void;
+  readonly #heard: () => void;
   #ear: Initiations | undefined;
   #port: number | undefined;
   #until: Instant = instant(0);
@@ -17,7 +17,7 @@ export class KeyWatch implements Disposable {
   #leftAt: Instant | undefined;
 
   /** `heard`: look now, and go on looking while `isAttentive`. */
-  constructor(loop: Loop, heard: (message: Uint8Array) => void) {
+  constructor(loop: Loop, heard: () => void) {
     this.#loop = loop;
     this.#heard = heard;
   }
@@ -31,7 +31,7 @@ export class KeyWatch implements Disposable {
     if (port === this.#port) return;
     this[Symbol.dispose]();
     this.#port = port;
-    if (port !== undefined) this.#ear = new Initiations(this.#loop, port, (message) => this.#received(message));
+    if (port !== undefined) this.#ear = new Initiations(this.#loop, port, () => this.#received());
   }
 
   [Symbol.dispose](): void {
@@ -40,7 +40,7 @@ export class KeyWatch implements Disposable {
     this.#port = undefined;
   }
 
-  #received(message: Uint8Array): void {
+  #received(): void {
     const now = this.#loop.now();
     // Looked at without a pause already.
     if (now < this.#until) return;
@@ -49,7 +49,7 @@ export class KeyWatch implements Disposable {
     if (this.#left < ATTENTION) return;
     this.#left -= ATTENTION;
     this.#until = after(now, ATTENTION);
-    this.#heard(message);
+    this.#heard();
   }
 }
 

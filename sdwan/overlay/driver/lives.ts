@@ -11,7 +11,6 @@ export class Lives {
   readonly #moves = new Map<string, { readonly moveTo: string; readonly renew: boolean }>();
   /** Sites whose end of this tunnel is another one since the last look. */
   readonly #anew = new Set<string>();
-  readonly #begun = new Map<string, { readonly publicKey: string; readonly until: number }>();
   readonly #times = new HandshakeTimes();
   readonly #wall: () => number;
   readonly #steady: () => number;
@@ -52,18 +51,6 @@ export class Lives {
     this.#lives.set(site, discovered(life, { endpoint, found }, this.#wall()));
     // Made again, since WireGuard starts no handshake within 5 s of the last: whoever punches holes cannot wait for it.
     this.#moves.set(site, { moveTo: endpoint, renew: !life.direct });
-  }
-
-  /** A site has begun a handshake with its next key: its packets come by that one, unless nothing comes of it. */
-  begins(site: string, publicKey: string): void {
-    this.#begun.set(site, { publicKey, until: this.#steady() + HANDSHAKE });
-  }
-
-  /** By site: the key that it is about to use. */
-  get begun(): ReadonlyMap<string, string> {
-    const now = this.#steady();
-    for (const [site, { until }] of this.#begun) if (now >= until) this.#begun.delete(site);
-    return new Map([...this.#begun].map(([site, { publicKey }]) => [site, publicKey]));
   }
 
   /** What a site's calls say about why it has no handshake; true: that is news. */
@@ -130,6 +117,3 @@ export class Lives {
     for (const { site } of spec.peers) this.#lives.set(site, look(this.of(site), sight)[0]);
   }
 }
-
-/** WireGuard's REKEY_TIMEOUT: without an answer by then the handshake is begun anew. */
-const HANDSHAKE = 5_000;

@@ -288,7 +288,8 @@ export class TunnelDevice {
     this.#rounds = 0;
     this.#telling.allIsWell();
     const now = this.#parts.wall();
-    const rests = this.settings.spec.peers.map(({ site }) => restOf(this.life(site), now));
+    const { spec } = this.settings;
+    const rests = spec.peers.map(({ site }) => restOf(this.life(site), now));
     this.#ears.listen(this.settings, this.have, this.listenPort);
     this.#rest(this.#ears.isAttentive ? ATTENTIVE : Math.min(CALM, ...rests));
   }
@@ -322,7 +323,6 @@ export class TunnelDevice {
       via: this.via,
       lives: this.#lives.all,
       orders,
-      begun: this.#lives.begun,
     };
   }
 

@@ -42,33 +42,6 @@ const decided = (via: Readonly<Record<string, string>> = {}): Parameters<typeof 
 const allowed = (of: TunnelSpec, via: Readonly<Record<string, string>>, have: WireguardState = BARE): unknown =>
   Object.fromEntries(deviceWant(of, decided(via), have).peers.map((peer) => [peer.publicKey[0], peer.allowedIps]));
 
-describe("a next key", () => {
-  const two = spec({ nextPublicKey: key(9) }, {});
-  const addresses = (begun: Readonly<Record<string, string>>): unknown =>
-    deviceWant(two, { ...decided(), begun: new Map(Object.entries(begun)) }, undefined).peers.map(
-      ({ publicKey, allowedIps }) => [publicKey[0], allowedIps.length],
-    );
-  test("has the addresses from when the site calls with it, before its first packet", () => {
-    const [old, next, other] = [key(1)[0], key(9)[0], key(2)[0]];
-    expect(addresses({})).toEqual([
-      [old, 1],
-      [next, 0],
-      [other, 1],
-    ]);
-    expect(addresses({ a: key(9) })).toEqual([
-      [old, 0],
-      [next, 1],
-      [other, 1],
-    ]);
-    // One that is not in the plan has nothing.
-    expect(addresses({ a: key(7), b: key(9) })).toEqual([
-      [old, 1],
-      [next, 0],
-      [other, 1],
-    ]);
-  });
-});
-
 describe("carriage", () => {
   test("a carried site's addresses are its relay's", () => {
     const three = spec({ relay: "b" }, {}, {});
