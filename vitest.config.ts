@@ -6,6 +6,7 @@ const ALONE = [
   "test/lab/relay.test.ts",
   "test/netstack/kernel/fence.test.ts",
   "test/scenario/failover.test.ts",
+  "test/sdwan/link/driver/bandwidth.test.ts",
 ];
 
 export default defineConfig({

@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => 
   "probe-truth": async () => (await import("./probe-truth.ts")).probeTruth,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
   tunnel: async () => (await import("./tunnel.ts")).tunnel,
+  "wan-probes": async () => (await import("./wan-probes.ts")).wanProbes,
   "wan-nat": async () => (await import("./wan-nat.ts")).wanNat,
   "wan-failover": async () => (await import("./wan-failover.ts")).wanFailover,
   "vip-failover": async () => (await import("./vip-failover.ts")).vipFailover,

@@ -1,6 +1,7 @@
 /**
  * What our tunnels cost: throughput and CPU of a tunnel of ours, with marks, rules and classification around it, against
- * wireguard-go as it comes, between hosts that are alike, in turns, in the same run.  And what changing keys costs.
+ * wireguard-go as it comes, with our buffers, and with those on a host that is a router anyway, between hosts that are
+ * alike, in turns, in the same run.  And what changing keys costs.
  */
 import { type ChildProcess, execFile } from "node:child_process";
 import { once } from "node:events";
@@ -17,16 +18,19 @@ export async function tunnel(options: BenchOptions): Promise<Report> {
   peer("wg", "wireguard-tools");
   peer("iperf3", "iperf3");
   peer("fping", "fping");
+  peer("nft", "nftables");
   const samples = new Samples();
   const rounds = options.rounds ?? (options.quick ? 2 : 8);
   const seconds = options.quick ? 2 : 5;
-  await using bare = await barePair();
-  await using wide = await barePair(true);
+  await using bare = await barePair("plain");
+  await using wide = await barePair("wide");
+  await using router = await barePair("router");
   await using ours = await ourPair();
-  for (const pair of [bare, wide, ours]) await measure(undefined, pair, TCP, 1); // handshake, caches, the governor
+  const pairs = [bare, wide, router, ours];
+  for (const pair of pairs) await measure(undefined, pair, TCP, 1); // handshake, caches, the governor
   for (let round = 0; round < rounds; round++) {
     // Who is first alternates: what warms up or gets in the way meets both.
-    const order = round % 2 === 0 ? [bare, wide, ours] : [ours, wide, bare];
+    const order = round % 2 === 0 ? pairs : pairs.toReversed();
     for (const each of options.quick ? [TCP] : CASES)
       for (const pair of order) await measure(samples, pair, each, seconds);
   }

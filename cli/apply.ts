@@ -33,6 +33,7 @@ export const reload: Action = async (call) => {
   call.io.out(
     `${answer.changed ? "changed" : "unchanged"}: generation ${answer.generation} (${answer.hash}) ${what}\n`,
   );
+  for (const change of answer.changes) call.io.out(`  ${clean(change)}\n`);
   return EXIT.ok;
 };
 

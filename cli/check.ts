@@ -17,7 +17,7 @@ export const check: Action = async (call) => {
   const loaded = loadResources(files);
   const diagnostics: Diagnostic[] = [...(own?.diagnostics ?? []), ...loaded.diagnostics];
   if (own?.settings !== undefined) {
-    diagnostics.push(...together(own.settings, loaded.resources));
+    diagnostics.push(...together(own.settings, loaded.resources, loaded.refused));
     // As the daemon: files that nobody can use tell nothing of those that they name.
     if (!isSet(call, "no-secrets") && !diagnostics.some(isError))
       diagnostics.push(...secretProblems(own.settings, loaded.resources));

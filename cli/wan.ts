@@ -1,6 +1,6 @@
 /** `novactl wan`: links, paths, policies, flows, events, keys; what happens to a packet and why. */
 import type { AdminEvent } from "../daemon/admin/api.ts";
-import type { WanStatus } from "../daemon/admin/wan-api.ts";
+import type { WanPathStatus, WanStatus } from "../daemon/admin/wan-api.ts";
 import { nearest } from "../resources/nearest.ts";
 import { dscpName } from "../resources/wan-values.ts";
 import { type Action, type Call, CommandError, EXIT, isSet } from "./command.ts";
@@ -10,6 +10,8 @@ import { ageOf, clean, formatOf, printed, type Tone, table, toned } from "./outp
 import { chosen, limitOf } from "./routing.ts";
 import { explainPacket } from "./wan-explain.ts";
 import { figuresOf, lossOf, rateOf, sizeOf } from "./wan-figures.ts";
+import { requestTable } from "./wan-requests.ts";
+import { shieldTable } from "./wan-shield.ts";
 
 /** What each takes besides its own word; none is not in here. */
 const TAKES: Readonly<Partial<Record<(typeof WAN_WORDS)[number], number>>> = {
@@ -87,6 +89,7 @@ async function links(call: Call): Promise<0> {
         "STATE",
         "FOR",
         "INTERNET",
+        "TUNNELS",
         "ADDRESS",
         "GATEWAY",
         "NAT",
@@ -95,13 +98,14 @@ async function links(call: Call): Promise<0> {
         "USED",
         ...(wide ? ["PROVIDER", "FILTERING", "OUTSIDE", "WHY"] : ["WHY"]),
       ],
-      shown.map(({ name, ifname, role, provider, report, quota, internet }) => [
+      shown.map(({ name, ifname, role, provider, report, quota, internet, tunnels }) => [
         name,
         ifname,
         role,
         report === undefined ? undefined : toned(report.state, LINK_TONES[report.state]),
         report === undefined ? undefined : ageOf(io.now() - report.since),
         toned(internet, internet === "alive" ? "good" : internet === "dead" ? "bad" : "dim"),
+        toned(`${tunnels.up}/${tunnels.all}`, tunnels.up < tunnels.all ? "warn" : undefined),
         report?.addresses.join(","),
         [report?.gateway4, report?.gateway6].filter((each) => each !== undefined).join(","),
         report?.nat?.mapping,
@@ -113,11 +117,15 @@ async function links(call: Call): Promise<0> {
             ? sizeOf(report.used)
             : toned(`${sizeOf(report.used)} of ${sizeOf(quota.size)}`, report.quotaSpent ? "bad" : undefined),
         ...(wide ? [provider, report?.nat?.filtering, report?.nat?.address] : []),
-        report?.why,
+        [report?.why ?? "", neverShaken(tunnels.unshaken)].filter((each) => each !== "").join("; "),
       ]),
     ),
   );
   return EXIT.ok;
+}
+
+function neverShaken(ends: readonly string[]): string {
+  return ends.length === 0 ? "" : `never a handshake with ${ends.join(", ")}: compare novactl wan keys of both sites`;
 }
 
 async function paths(call: Call): Promise<0> {
@@ -174,12 +182,19 @@ async function paths(call: Call): Promise<0> {
                   .join(" "),
               ]
             : []),
-          usable ? (report?.life.kind === "alive" ? "" : (report?.life.why ?? tunnel?.why)) : path.why,
+          whyOf(path),
         ];
       }),
     ),
   );
   return EXIT.ok;
+}
+
+/** A tunnel that never worked says more than the probes that it lost. */
+function whyOf({ usable, why, report, tunnel }: WanPathStatus): string | undefined {
+  if (tunnel?.unshaken === true) return `${tunnel.why}; compare novactl wan keys of both sites`;
+  if (!usable) return why;
+  return report?.life.kind === "alive" ? "" : (report?.life.why ?? tunnel?.why);
 }
 
 /** What an operator wrote: answers and single links follow from it. */
@@ -215,6 +230,7 @@ async function policies(call: Call): Promise<0> {
       ),
     ),
   );
+  for (const more of [requestTable(io, shown), shieldTable(io, shown)]) if (more !== "") io.out(`\n${more}`);
   return EXIT.ok;
 }
 const STATE_TONES: Readonly<Record<string, Tone>> = {
@@ -230,13 +246,15 @@ async function flows(call: Call): Promise<0> {
   call.io.out(
     table(
       call.io,
-      ["PROTOCOL", "SOURCE", "DESTINATION", "CLASS", "LINK", "MARK", "PACKETS", "OCTETS"],
+      ["PROTOCOL", "SOURCE", "DESTINATION", "CLASS", "PATH", "LINK", "DEVICE", "MARK", "PACKETS", "OCTETS"],
       answer.flows.map((each) => [
         each.protocol,
         each.source,
         each.destination,
         each.class,
+        each.path,
         each.link,
+        each.ifname,
         each.mark,
         each.packets,
         each.octets === undefined ? undefined : sizeOf(each.octets),

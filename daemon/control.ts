@@ -377,7 +377,7 @@ export class Control {
       draining: this.#draining && !this.#hushing,
       secrets,
       routerId: this.#routerId,
-      wan: basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels },
+      wan: basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels, proxied: wan.proxied },
     };
   }
 

@@ -68,6 +68,7 @@ export function connectEngines({ supervise, memory, records, ...common }: Engine
     pulse: (message) => vips.tell(message),
     records,
     clock,
+    wall: common.wall, // of shields
     events,
     changed,
   });

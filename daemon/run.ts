@@ -98,7 +98,9 @@ class Daemon {
     };
     // Where resources are is decided once: a change of paths.config needs a restart as the other paths do.
     const fixed: Places = { ...places, resourceDir: configuration.resourceDir };
-    this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured });
+    const wanBasis = new WanBasis(settings.paths.state, events);
+    const siteKey = ({ settings: own, resources }: KeyedConfiguration) => wanBasis.siteKey(own, resources);
+    this.#live = new Live(configuration, { places: fixed, flags, events, wall, changed: reconfigured, siteKey });
     const make = childrenOf({
       settings,
       clock,
@@ -121,7 +123,6 @@ class Daemon {
       events,
       changed,
     });
-    const wanBasis = new WanBasis(settings.paths.state, events);
     this.#control = new Control({
       live: this.#live,
       allocations: new Allocations(join(settings.paths.state, "allocations.json"), events),

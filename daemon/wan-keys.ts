@@ -34,7 +34,7 @@ export interface SiteKeys {
 
 /** The pair in `file`; made and kept there when there is none.  A file that is there and cannot be used is a Fault. */
 export function siteKeys(file: string): SiteKeys {
-  const kept = read(file);
+  const kept = keptKeys(file);
   if (kept !== undefined) return kept;
   const made = generateSiteKeys();
   write(file, made.privateKey);
@@ -108,7 +108,8 @@ function publicOf(octets: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.concat([SPKI, octets]), format: "der", type: "spki" });
 }
 
-function read(file: string): SiteKeys | undefined {
+/** undefined: there are none.  What is there and cannot be used is a Fault. */
+export function keptKeys(file: string): SiteKeys | undefined {
   let text: string;
   try {
     text = readFileSync(file, "utf8").trim();

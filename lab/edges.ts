@@ -77,7 +77,7 @@ function getText(socketPath: string, path: string): Promise<string> {
     const failed = (cause?: unknown): void =>
       reject(new Fault("LAB", { why: "no answer from the daemon", socketPath, path }, cause));
     // A connection kept for later may be closed by the daemon in the moment of its use.
-    const asked = request({ socketPath, path, timeout: 1000, agent: false }, (response) => {
+    const asked = request({ socketPath, path, timeout: 10_000, agent: false }, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (part: string) => {

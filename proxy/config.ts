@@ -6,6 +6,27 @@ export interface ProxyConfig {
   readonly version: string;
   readonly listeners: readonly ListenerConfig[];
   readonly backends: readonly BackendConfig[];
+  /** Traffic classes of the WAN; the first that a request belongs to is that of its connection. Absent: none. */
+  readonly classes?: readonly ClassConfig[] | undefined;
+}
+
+/** All fields that are not empty must match; any value of each, but all of the headers. */
+export interface ClassConfig {
+  readonly name: string;
+  /** Value of the DSCP field, 1–63, by which this host's ruleset knows the class; it is cleared before the wire. */
+  readonly token: number;
+  /** Of the request: forms as in RuleConfig.hostnames. */
+  readonly hosts: readonly string[];
+  /** Prefixes of the request's path, by whole segments. */
+  readonly paths: readonly string[];
+  /** Of the request: exact values. */
+  readonly headers: readonly NameValue[];
+  /** "10.1.0.0/16": networks of the client's address. */
+  readonly sources: readonly string[];
+  /** Networks of the endpoint's address. */
+  readonly destinations: readonly string[];
+  /** [first, last] of the endpoint's port. */
+  readonly ports: readonly (readonly [number, number])[];
 }
 
 export interface ListenerConfig {

@@ -3,6 +3,7 @@
  * one and uses it again.  Standards: RFC 9110 §9.2.2 (what may be repeated), §10.1.1 (100-continue), §15.2 (interim).
  */
 import { type Answer, answerFor, writeAnswer } from "./answers.ts";
+import { type Belonging, classAt } from "./classes.ts";
 import type { Downstream } from "./downstream.ts";
 import { NO_EDITS } from "./http1/edits.ts";
 import type { RequestHead, ResponseHead } from "./http1/head.ts";
@@ -34,6 +35,8 @@ export class Exchange extends Timed implements Waiter {
   #backend: Backend | undefined = undefined;
   #endpoint: Endpoint | undefined = undefined;
   #upstream: Upstream | undefined = undefined;
+  /** Traffic classes that the request belongs to; undefined: none. */
+  #belongings: readonly Belonging[] | undefined = undefined;
   readonly #request: RequestStore;
   readonly #record: Record;
   #bodySent = false;
@@ -96,6 +99,7 @@ export class Exchange extends Timed implements Waiter {
     const backend = rule.backend();
     this.#backend = backend;
     if (backend === undefined) return this.#answer(answerFor(503));
+    this.#belongings = traffic.classes?.matching(head, down.stream.remote?.ip);
     if (rule.timeout > 0) this.#deadline = traffic.wheel.tick + rule.timeout;
     if (this.#request.render(head, rule, down.client, backend)) this.#acquire(undefined);
     else this.#answer(answerFor(431));
@@ -294,7 +298,7 @@ export class Exchange extends Timed implements Waiter {
     } else this.#fail(503);
   }
   #use(endpoint: Endpoint): void {
-    const kept = endpoint.take() as Upstream | undefined;
+    const kept = endpoint.take(classAt(this.#belongings, endpoint.address)) as Upstream | undefined;
     if (kept === undefined) return this.#connect(endpoint);
     (this.#backend as Backend).hits++;
     this.#endpoint = endpoint;
@@ -308,7 +312,7 @@ export class Exchange extends Timed implements Waiter {
     endpoint.active++;
     this.#endpoint = endpoint;
     this.#phase = CONNECTING;
-    this.#upstream = new Upstream(this.#traffic, backend, endpoint, this);
+    this.#upstream = new Upstream(this.#traffic, backend, endpoint, classAt(this.#belongings, endpoint.address), this);
     this.#arm(backend.connectTicks);
   }
   #send(): void {
@@ -368,7 +372,7 @@ export class Exchange extends Timed implements Waiter {
     this.#record.end(status, this.#down, this.#rule, this.#backend, this.#endpoint);
     this.#traffic.wheel.disarm(this);
     this.#request.clear();
-    this.#rule = this.#backend = this.#endpoint = undefined;
+    this.#rule = this.#backend = this.#endpoint = this.#belongings = undefined;
     this.#phase = NONE;
   }
 

@@ -6,6 +6,7 @@
 import { hostAndPort, parseIp } from "../base/address.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Endpoint as Address, Fd } from "../netstack/kernel/loop.ts";
+import { type ClassTable, compileClasses, type TrafficClass } from "./classes.ts";
 import type { BackendConfig, EndpointConfig, ProxyConfig } from "./config.ts";
 import { Listener } from "./listener.ts";
 import { Backend } from "./pool/backend.ts";
@@ -69,7 +70,11 @@ export class Plane {
       const bad = backend.endpoints.find(({ address }) => !parseIp(address).ok);
       if (bad !== undefined) return err({ kind: "endpoint-address", backend: backend.name, address: bad.address });
     }
+    const before = this.#traffic.classes?.classes ?? [];
+    const classes = compileClasses(config.classes ?? [], before);
+    if (!classes.ok) return classes;
     this.#swapBackends(config.backends, backends);
+    this.#swapClasses(before, classes.value);
     return ok(this.#swapListeners(sites));
   }
 
@@ -141,6 +146,16 @@ export class Plane {
       for (const removed of before.values()) drop(removed);
       backend.configure(config, [...endpoints.values()]);
     }
+  }
+
+  /** Connections of a class that is gone, or has another token now, serve no further request. */
+  #swapClasses(before: readonly TrafficClass[], next: ClassTable | undefined): void {
+    this.#traffic.classes = next;
+    const kept = new Set(next?.classes);
+    const gone = before.filter((each) => !kept.has(each));
+    for (const each of gone) each.gone = true;
+    if (gone.length === 0) return;
+    for (const backend of this.#backends.values()) for (const endpoint of backend.endpoints) endpoint.retireGone();
   }
 
   #endpoint(backend: string, key: string, config: EndpointConfig): Endpoint {

@@ -1,6 +1,7 @@
 /** What all connections of one worker share.  One JavaScript thread owns all of it, so heads and buffers are used again. */
 import { DRAIN_MARK, type Loop, type Stream } from "../netstack/kernel/loop.ts";
 import type { AccessLog } from "./access-log.ts";
+import type { ClassTable } from "./classes.ts";
 import { type Edits, NO_EDITS } from "./http1/edits.ts";
 import type { RequestForward, ResponseForward } from "./http1/forward.ts";
 import { RequestHead, ResponseHead } from "./http1/head.ts";
@@ -21,6 +22,8 @@ export class Traffic {
   readonly stats = new Stats();
   readonly wheel: Wheel;
   readonly ids: RequestIds;
+  /** undefined: no traffic class asks what requests say. */
+  classes: ClassTable | undefined = undefined;
   /** Every connection is answered with `Connection: close` from now on. */
   draining = false;
 

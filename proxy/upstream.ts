@@ -3,13 +3,15 @@
  * lies in the receive chunk.  Standards: RFC 9112 §6.3 (framing), §9.2 (responses in order), RFC 9110 §15.2 (interim).
  */
 import type { Closed, Stream, StreamHandler } from "../netstack/kernel/loop.ts";
+import type { TrafficClass } from "./classes.ts";
 import type { Exchange } from "./exchange.ts";
 import { ChunkedScanner } from "./http1/chunked.ts";
 import { CHUNKED, NO_BODY, type ResponseHead, SIZED, UNTIL_CLOSE } from "./http1/head.ts";
 import { INCOMPLETE } from "./http1/refusal.ts";
 import { parseResponseHead } from "./http1/response.ts";
 import type { Backend } from "./pool/backend.ts";
-import { type Endpoint, Pooled } from "./pool/endpoint.ts";
+import type { Endpoint } from "./pool/endpoint.ts";
+import { Pooled } from "./pool/idle.ts";
 import type { Traffic } from "./traffic.ts";
 
 export class Upstream extends Pooled implements StreamHandler {
@@ -36,14 +38,21 @@ export class Upstream extends Pooled implements StreamHandler {
   #paused = false;
   #suspected = false;
 
-  /** Opens a connection to `endpoint`, whose `active` counts it already. */
-  constructor(traffic: Traffic, backend: Backend, endpoint: Endpoint, exchange: Exchange) {
-    super();
+  /** Opens a connection of the class `of` to `endpoint`, whose `active` counts it already. */
+  constructor(
+    traffic: Traffic,
+    backend: Backend,
+    endpoint: Endpoint,
+    of: TrafficClass | undefined,
+    exchange: Exchange,
+  ) {
+    super(of);
     this.#traffic = traffic;
     this.#backend = backend;
     this.endpoint = endpoint;
     this.#exchange = exchange;
-    this.stream = traffic.loop.connect(endpoint.address, this);
+    const begun = of === undefined ? undefined : { handshake: of.token << DSCP_SHIFT };
+    this.stream = traffic.loop.connect(endpoint.address, this, begun);
   }
 
   /** A kept connection, just taken from the pool, serves `exchange`. */
@@ -115,7 +124,7 @@ export class Upstream extends Pooled implements StreamHandler {
   release(): void {
     const { wheel, draining } = this.#traffic;
     this.#exchange = undefined;
-    if (!this.#reusable || this.endpoint.gone || draining) {
+    if (!this.#reusable || this.endpoint.gone || this.class?.gone === true || draining) {
       this.#leave();
       this.stream.close();
       return;
@@ -291,5 +300,7 @@ const IDLE = 1;
 const HEAD = 2;
 const BODY = 3;
 const GONE = 4;
+/** The field's place in the octet of which the lower two bits are ECN's. RFC 2474 §3 */
+const DSCP_SHIFT = 2;
 /** errno(3): ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL (no port is free), ENOBUFS */
 const OURS: ReadonlySet<number> = new Set([12, 23, 24, 99, 105]);

@@ -2,14 +2,18 @@
 import { diagnosticAt } from "./check.ts";
 import type { Diagnostic, DiagnosticCode } from "./diagnostic.ts";
 import { nearest } from "./nearest.ts";
+import { mayBe, NOTHING_REFUSED, type Refused } from "./refused.ts";
 import type { Path, Positioned } from "./yaml.ts";
 
 export class Findings {
   readonly list: Diagnostic[] = [];
   readonly #document: Positioned;
 
-  constructor(document: Positioned) {
+  readonly #refused: Refused;
+
+  constructor(document: Positioned, refused: Refused = NOTHING_REFUSED) {
     this.#document = document;
+    this.#refused = refused;
   }
 
   contradiction(path: Path, message: string, hint?: string): void {
@@ -31,7 +35,7 @@ export class Findings {
   }
   /** A name that must be among `names`; `what` as in "no policy named …"; `otherwise`: the hint when none is near. */
   refers(path: Path, what: string, name: string | undefined, names: readonly string[], otherwise?: string): void {
-    if (name === undefined || names.includes(name)) return;
+    if (name === undefined || names.includes(name) || mayBe(this.#refused, name)) return;
     const near = nearest(name, names);
     const hint = near === undefined ? otherwise : `did you mean ${near}?`;
     this.#add(path, "value", "REFERENCE", `there is no ${what} ${name}`, hint);

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { Fault } from "../base/fault.ts";
 import { check, diagnosticAt, show, valueAt } from "./check.ts";
 import { consistency } from "./consistency.ts";
-import { type Diagnostic, inOrder } from "./diagnostic.ts";
+import { type Diagnostic, inOrder, isError } from "./diagnostic.ts";
 import { type AnyResource, documentSchema, idOf, type Resource, type ResourceSet } from "./kinds.ts";
 import type { Metadata } from "./metadata.ts";
 import { API_VERSION, KIND_NAMES, type Kind, kindOf } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { references } from "./references.ts";
+import { type Refused, withConsequence } from "./refused.ts";
 import { UNSUPPORTED_KINDS } from "./unsupported.ts";
 import { MAX_OCTETS, type Positioned, parseYaml } from "./yaml.ts";
 
@@ -21,6 +22,8 @@ export interface Loaded {
   /** What was right; with an error among the diagnostics, not to be applied. */
   readonly resources: ResourceSet;
   readonly diagnostics: readonly Diagnostic[];
+  /** What the diagnostics are about has no part in `resources`, and may be referred to. */
+  readonly refused: Refused;
 }
 
 /** All *.yaml and *.yml files of a directory in name order; hidden files, pipes and devices are left out. */
@@ -61,12 +64,17 @@ export function loadResources(files: readonly SourceFile[]): Loaded {
   const diagnostics: Diagnostic[] = [];
   const found: AnyResource[] = [];
   const first = new Map<string, Positioned>();
+  const names = new Set<string>();
+  let unread = false;
   for (const { file, content } of files) {
     const parsed = parseYaml(file, content);
-    diagnostics.push(...parsed.diagnostics);
+    const broken = parsed.diagnostics.some(isError);
+    unread ||= broken;
+    diagnostics.push(...(broken && files.length > 1 ? withConsequence(parsed.diagnostics) : parsed.diagnostics));
     for (const document of listed(parsed.documents)) {
       const kind = kindAt(document);
       if (typeof kind !== "string") {
+        for (const name of declaredNames(document)) names.add(name);
         diagnostics.push(kind);
         continue;
       }
@@ -81,6 +89,7 @@ export function loadResources(files: readonly SourceFile[]): Loaded {
       if (id !== undefined && earlier === undefined) first.set(id, document);
       const { value, diagnostics: problems } = check(documentSchema(kind), document, kind);
       diagnostics.push(...problems);
+      if (value === undefined) for (const name of declaredNames(document)) names.add(name);
       if (value === undefined || earlier !== undefined) continue;
       const { namespace, name, labels, annotations } = value.metadata;
       const metadata: Metadata = { name, namespace, labels, annotations };
@@ -90,8 +99,9 @@ export function loadResources(files: readonly SourceFile[]): Loaded {
     }
   }
   const resources = sorted(found);
-  diagnostics.push(...references(resources, new Set(first.keys())));
-  return { resources, diagnostics: inOrder(diagnostics) };
+  const refused: Refused = { names, unread };
+  diagnostics.push(...references(resources, new Set(first.keys()), refused));
+  return { resources, diagnostics: inOrder(diagnostics), refused };
 }
 
 /** A `kind: List` (as `novactl get -o yaml` and kubectl print) is its items. */
@@ -140,6 +150,12 @@ function declaredId(kind: Kind, document: Positioned): string | undefined {
   if (!KIND_NAMES[kind].namespaced) return `${kind}/${name}`;
   const namespace = valueAt(document.value, ["metadata", "namespace"]) ?? "default";
   return typeof namespace === "string" ? `${kind}/${namespace}/${name}` : undefined;
+}
+
+/** Whatever is wrong with the rest of it: the resource's name, and that of the site which it describes. */
+function declaredNames({ value }: Positioned): readonly string[] {
+  const names = [valueAt(value, ["metadata", "name"]), valueAt(value, ["spec", "clusterName"])];
+  return names.filter((name) => typeof name === "string");
 }
 
 function sorted(found: readonly AnyResource[]): ResourceSet {

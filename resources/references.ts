@@ -7,12 +7,17 @@ import { type AnyResource, type Gateway, qualifiedName, type ResourceSet, type R
 import type { Kind } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { overlap, type Range, rangesOf, within } from "./range.ts";
+import { mayBe, NOTHING_REFUSED, type Refused } from "./refused.ts";
 import { shadowed } from "./shadow.ts";
 import type { Path } from "./yaml.ts";
 
 /** `declared` names what the files define, also where it has errors of its own ("ProxyVIP/edge"). */
-export function references(set: ResourceSet, declared: ReadonlySet<string>): readonly Diagnostic[] {
-  const world: World = { set, declared, out: [] };
+export function references(
+  set: ResourceSet,
+  declared: ReadonlySet<string>,
+  refused: Refused = NOTHING_REFUSED,
+): readonly Diagnostic[] {
+  const world: World = { set, declared, refused, out: [] };
   for (const route of set.routes) routeReferences(world, route);
   for (const gateway of set.gateways) {
     if (gateway.spec.vipRef !== undefined) refer(world, gateway, ["spec", "vipRef"], "ProxyVIP", gateway.spec.vipRef);
@@ -33,11 +38,12 @@ export function references(set: ResourceSet, declared: ReadonlySet<string>): rea
 interface World {
   readonly set: ResourceSet;
   readonly declared: ReadonlySet<string>;
+  readonly refused: Refused;
   readonly out: Diagnostic[];
 }
 
 function refer(world: World, from: AnyResource, path: Path, kind: Kind, name: string): void {
-  if (world.declared.has(`${kind}/${name}`)) return;
+  if (world.declared.has(`${kind}/${name}`) || mayBe(world.refused, name.slice(name.lastIndexOf("/") + 1))) return;
   const names = [...world.declared].filter((id) => id.startsWith(`${kind}/`)).map((id) => id.slice(kind.length + 1));
   const near = nearest(name, names);
   const hint = near === undefined ? undefined : `did you mean ${near}?`;

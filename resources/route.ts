@@ -27,7 +27,7 @@ function isRegex(source: string): boolean {
 }
 
 /** What a request's path can be after it is normalised; anything else would never match. */
-function isRoutePath(value: string): boolean {
+export function isRoutePath(value: string): boolean {
   if (!/^\/(?:[^?#\\%\s]|%[0-9a-fA-F]{2})*$/.test(value)) return false;
   // RFC 3986 §6.2.2.2: an unreserved octet has no reason to be encoded; NUL and overlong UTF-8 are refused in requests.
   if (/%(?:2e|00|c[01]|e0%[89]|f0%8)/i.test(value)) return false;

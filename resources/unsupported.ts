@@ -37,7 +37,6 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
       .split(" ")
       .map((name) => `spec.${name}`),
   ProxyVIP: ["spec.tolerations"],
-  ProxyWANPolicy: ["spec.match.paths", "spec.match.headers"],
   NovaEdgeRemoteCluster: [
     "spec.agent",
     "spec.routing",
@@ -68,8 +67,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   "NovaEdgeRemoteCluster spec.connection.tunnel.type": "use WireGuard",
   "NovaEdgeRemoteCluster spec.connection.tunnel.wireGuard.privateKeySecretRef":
     "use sdwan.privateKeyFile in the settings of that site",
-  "ProxyWANPolicy spec.match.paths": "use hosts, destinations or ports",
-  "ProxyWANPolicy spec.match.headers": "use hosts, destinations or ports",
   "ProxyGateway spec.listeners.protocol": "use HTTP",
   "ProxyGateway spec.accessLog.format": "use json or clf",
 };

@@ -1,9 +1,12 @@
 /** Fields of one WAN link, policy or remote site that contradict each other. */
 import { formatPrefix, isIpv4, type Prefix } from "../base/address.ts";
+import { isShieldable } from "../base/shield-codes.ts";
 import { diagnosticAt, valueAt } from "./check.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, WanLink, WanPolicy } from "./kinds.ts";
+import { requestFindings } from "./wan-requests.ts";
+import { dscpName } from "./wan-values.ts";
 import type { Path } from "./yaml.ts";
 
 export function wanLink(link: WanLink): readonly Diagnostic[] {
@@ -48,6 +51,7 @@ export function wanPolicy(policy: WanPolicy): readonly Diagnostic[] {
     const message = "what a process of this host sends has come by no interface";
     findings.contradiction(["spec", "match", "interfaces"], message, "make two policies of it");
   }
+  requestFindings(policy, findings);
   const lists = [
     ["links", pathSelection.links],
     ["match.hosts", match.hosts],
@@ -60,7 +64,26 @@ export function wanPolicy(policy: WanPolicy): readonly Diagnostic[] {
       "entry",
     );
   }
-  return [...findings.list, ...lossRead(policy, ["spec", "pathSelection", "sla"], pathSelection.sla.maxPacketLoss)];
+  shield(policy, findings);
+  const at = ["spec", "pathSelection"];
+  return [
+    ...findings.list,
+    ...lossRead(policy, [...at, "sla"], pathSelection.sla.maxPacketLoss),
+    ...lossRead(policy, [...at, "lossShield"], pathSelection.lossShield?.aboveLoss, "aboveLoss"),
+  ];
+}
+
+/** The far end knows copies by their code point, and gives back that of the class. */
+function shield({ spec: { pathSelection } }: WanPolicy, findings: Findings): void {
+  const { lossShield, dscpClass } = pathSelection;
+  if (lossShield === undefined) return;
+  const at = ["spec", "pathSelection", "lossShield"];
+  if (dscpClass === undefined) {
+    findings.contradiction(at, "a loss shield needs a code point of the class", "write dscpClass, such as EF");
+  } else if (!isShieldable(dscpClass)) {
+    const message = `packets with the code point ${dscpName(dscpClass)} cannot be shielded`;
+    findings.contradiction(at, message, "use a standard one but BE, such as EF or AF41: even, and at least 4");
+  }
 }
 
 export function remoteCluster(site: RemoteCluster): readonly Diagnostic[] {
@@ -93,10 +116,15 @@ function written(resource: AnyResource, path: Path): boolean {
 }
 
 /** A bare number means different things to different people. */
-function lossRead(resource: AnyResource, sla: Path, percent: number | undefined): readonly Diagnostic[] {
-  const at = [...sla, "maxPacketLoss"];
+function lossRead(
+  resource: AnyResource,
+  within: Path,
+  percent: number | undefined,
+  field = "maxPacketLoss",
+): readonly Diagnostic[] {
+  const at = [...within, field];
   if (typeof valueAt(resource.source.value, at) !== "number" || percent === undefined || percent === 0) return [];
-  const message = `maxPacketLoss is read as ${percent} %`;
+  const message = `${field} is read as ${percent} %`;
   const hint = `write "${percent}%"`;
   return [{ ...diagnosticAt(resource.source, at, "value", "VALUE", message, { hint }), severity: "warning" }];
 }

@@ -2,7 +2,20 @@
 import * as z from "zod";
 import { isIpv4 } from "../base/address.ts";
 import { routerAddress } from "./routing-values.ts";
-import { duration, flag, integer, interfaceName, ip, parsed, port, size, subdomain, text, unicast } from "./scalar.ts";
+import {
+  duration,
+  flag,
+  integer,
+  interfaceName,
+  ip,
+  parsed,
+  port,
+  prefix,
+  size,
+  subdomain,
+  text,
+  unicast,
+} from "./scalar.ts";
 import { bandwidth, parseHostPort, schedule, siteName, slaShape, window } from "./wan-values.ts";
 
 function gateway(v4: boolean) {
@@ -99,9 +112,20 @@ export const wanLinkSpec = z.strictObject({
   gateway6: gateway(false)
     .default("auto")
     .describe("IPv6 next hop; `auto`: by router advertisements or the main table."),
-  masquerade: flag
+  masquerade: z
+    .union([z.enum(["ipv4", "ipv6"]), flag], { error: "true, false, ipv4, or ipv6" })
     .default(true)
-    .describe("What leaves for the internet by this link gets its address as source (NAT)."),
+    .meta({ title: "true, false, ipv4 or ipv6" })
+    .describe(
+      "What leaves for the internet by this link gets its address as source (NAT): of both families, none, or one alone.",
+    ),
+  routedPrefixes: z
+    .array(prefix)
+    .max(16, "at most 16 networks")
+    .default([])
+    .describe(
+      "Networks that the provider routes to this link (a delegated IPv6 prefix): they leave by it as they are.",
+    ),
   mtu: integer(576, 65_535).optional().describe("Largest packet. Without it: measured."),
   metered: flag
     .default(false)

@@ -1,8 +1,9 @@
 /** ProxyWANPolicy: a class of traffic, what it needs of a path, and how its path is chosen. */
 import * as z from "zod";
+import { isRoutePath } from "./route.ts";
 import { routePrefix } from "./routing-values.ts";
-import { flag, hostname, integer, interfaceName, pattern, subdomain } from "./scalar.ts";
-import { dscp, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
+import { fieldName, fieldValue, flag, hostname, integer, interfaceName, path, pattern, subdomain } from "./scalar.ts";
+import { dscp, loss, PROTOCOL_ERROR, siteName, slaShape } from "./wan-values.ts";
 
 const PORTS_ERROR = "a port or a range of ports such as 443 or 5060-5090";
 const ports: z.ZodType<readonly [number, number], string | number> = z
@@ -29,6 +30,8 @@ const user: z.ZodType<string | number, string | number> = z
 const host = hostname.refine((name) => name !== "*" && !name.endsWith(".*") && !name.startsWith("["), {
   error: "a host name such as www.example.com or *.example.com",
 });
+const PATH_ERROR = "a path beginning with '/', without query, dot segments and needless encoding";
+const requestPath = path.refine(isRoutePath, { error: PATH_ERROR });
 const most = (of: string) => `at most 256 ${of}`;
 
 const match = z.strictObject({
@@ -36,8 +39,27 @@ const match = z.strictObject({
     .array(host)
     .max(256, most("hosts"))
     .default([])
-    .describe("Names; addresses that DNS answers passing through this host give for them are taken for theirs."),
-  sources: z.array(routePrefix).max(256, most("sources")).default([]).describe("Networks that packets come from."),
+    .describe(
+      "Names: of requests that the proxy carries; for all other packets, addresses that DNS answers passing through this host give for them.",
+    ),
+  paths: z
+    .array(requestPath)
+    .max(256, most("paths"))
+    .default([])
+    .describe("Of requests that the proxy carries: prefixes of their paths, by whole segments: /api is not /apiv2."),
+  headers: z
+    .record(z.string(), fieldValue)
+    .refine((headers) => Object.keys(headers).every((name) => fieldName.safeParse(name).success), {
+      error: "names of headers with their values",
+    })
+    .refine((headers) => Object.keys(headers).length <= 16, { error: "at most 16 headers" })
+    .default({})
+    .describe("Of requests that the proxy carries: all of these headers, with exactly these values."),
+  sources: z
+    .array(routePrefix)
+    .max(256, most("sources"))
+    .default([])
+    .describe("Networks that packets come from; of requests, their clients."),
   destinations: z.array(routePrefix).max(256, most("destinations")).default([]).describe("Networks that they go to."),
   protocols: z.array(protocol).max(16, "at most 16 protocols").default([]).describe("Protocols."),
   ports: z
@@ -65,6 +87,17 @@ export const SLA_CLASS_LIMITS: Readonly<
   interactive: { latency: 200, jitter: 100, loss: 2 },
   bulk: { loss: 5 },
 };
+
+const SHIELD_ERROR = 'a share from "0.1%" to "50%"';
+const lossShield = z.strictObject({
+  aboveLoss: loss
+    .refine((percent) => percent >= 0.1 && percent <= 50, { error: SHIELD_ERROR })
+    .prefault("1%")
+    .describe(
+      'Loss from this site to the other over which it begins: "1%". It ends when there was no more for ten seconds.',
+    ),
+  metered: flag.default(false).describe("Whether copies may go by metered links."),
+});
 
 const pathSelection = z.strictObject({
   strategy: z
@@ -107,6 +140,12 @@ const pathSelection = z.strictObject({
   balance: flag
     .default(true)
     .describe("Whether its flows are spread over links of role loadbalance, where there are several."),
+  lossShield: lossShield
+    .optional()
+    .describe(
+      "While the tunnel that carries it loses packets, they are sent by a second one, too; the other site lets one of two pass. " +
+        "Needs dscpClass, and the same policy there. Without it: never.",
+    ),
 });
 
 export const wanPolicySpec = z.strictObject({

@@ -6,18 +6,25 @@ import { contains, formatIp, formatPrefix, isIpv4, type Prefix } from "../base/a
 import type { Diagnostic } from "./diagnostic.ts";
 import { Findings } from "./finding.ts";
 import type { AnyResource, RemoteCluster, ResourceSet, WanLink, WanPolicy } from "./kinds.ts";
+import { isAnything, NOTHING_REFUSED, type Refused } from "./refused.ts";
 import type { Settings } from "./settings.ts";
 import { allowedLinks, type WanLayout, wanLayout } from "./wan-lanes.ts";
+import { requestClashes } from "./wan-requests.ts";
+import { shieldClashes } from "./wan-shield.ts";
 import { firstPort, MOST_LINKS, relayOf } from "./wan-sites.ts";
 import type { Path } from "./yaml.ts";
 
 /** Values of the mark's bits (netstack/kernel/marks.ts: 0x3f000000) but 0. */
 export const MOST_LANES = 63;
 
-export function wanTogether(settings: Settings, resources: ResourceSet): readonly Diagnostic[] {
+export function wanTogether(
+  settings: Settings,
+  resources: ResourceSet,
+  refused: Refused = NOTHING_REFUSED,
+): readonly Diagnostic[] {
   const { wanLinks, wanPolicies, remoteClusters } = resources;
   if (wanLinks.length + wanPolicies.length + remoteClusters.length === 0) return [];
-  const world = new World(settings, resources);
+  const world = new World(settings, resources, refused);
   links(world);
   policies(world);
   sites(world);
@@ -30,15 +37,20 @@ class World {
   readonly settings: Settings;
   readonly resources: ResourceSet;
   readonly layout: WanLayout;
+  /** A link, policy or site may be among what is refused: that none is there says nothing. */
+  readonly unsure: boolean;
   readonly #findings = new Map<AnyResource, Findings>();
+  readonly #refused: Refused;
 
-  constructor(settings: Settings, resources: ResourceSet) {
+  constructor(settings: Settings, resources: ResourceSet, refused: Refused) {
+    this.#refused = refused;
+    this.unsure = isAnything(refused);
     this.settings = settings;
     this.resources = resources;
     this.layout = wanLayout(settings, resources);
   }
   on(resource: AnyResource): Findings {
-    const known = this.#findings.get(resource) ?? new Findings(resource.source);
+    const known = this.#findings.get(resource) ?? new Findings(resource.source, this.#refused);
     this.#findings.set(resource, known);
     return known;
   }
@@ -142,6 +154,12 @@ function policies(world: World): void {
     at: ["metadata", "name"],
     message: (name) => `two policies ${name} in different namespaces`,
   });
+  for (const { policy, message, hint } of shieldClashes(wanPolicies)) {
+    world.on(policy).contradiction(["spec", "pathSelection", "lossShield"], message, hint);
+  }
+  for (const { policy, field, message, hint } of requestClashes(world.settings, wanPolicies)) {
+    world.on(policy).contradiction(["spec", "match", field], message, hint);
+  }
   for (const policy of wanPolicies) {
     const { links: only, breakout } = policy.spec.pathSelection;
     const findings = world.on(policy);
@@ -155,7 +173,7 @@ function policies(world: World): void {
         findings.contradiction([...at, "breakout"], message, `write breakout: ${through}`);
       }
     }
-    if (allowedLinks(sites, policy).length === 0) {
+    if (allowedLinks(sites, policy).length === 0 && !world.unsure) {
       const message = sites.links.length === 0 ? "this site has no links" : "no link of this site may carry it";
       findings.warning([...at, only.length > 0 ? "links" : "strategy"], `${message}: it is not steered here`);
     }
@@ -178,7 +196,11 @@ function sites(world: World): void {
     const { relay, via, relayEndpoint } = connection.tunnel;
     findings.refers([...at, "relay"], "site", relay, world.siteNames);
     findings.refers([...at, "via"], "site", via, world.siteNames);
-    if (relayEndpoint !== undefined && relayOf(relayEndpoint, wanLinks, remoteClusters) === undefined) {
+    if (
+      relayEndpoint !== undefined &&
+      !world.unsure &&
+      relayOf(relayEndpoint, wanLinks, remoteClusters) === undefined
+    ) {
       const message = "relayEndpoint is the endpoint of no site that is known here";
       findings.contradiction([...at, "relayEndpoint"], message, "describe that site, or write relay: SITE");
     }
@@ -192,7 +214,7 @@ function sites(world: World): void {
         "this host has no site",
         "write sdwan.site in the settings of the node",
       );
-    } else if (world.layout.sites.links.length === 0) {
+    } else if (world.layout.sites.links.length === 0 && !world.unsure) {
       const message = `site ${site} has no links to reach it by`;
       findings.missing(["spec", "connection"], message, `write a ProxyWANLink of site ${site}`);
     }
@@ -207,7 +229,7 @@ function sites(world: World): void {
   }
   const anchor = remoteClusters[0] ?? wanLinks[0];
   for (const hub of sdwan.topology.hubs) {
-    if (anchor === undefined || world.siteNames.includes(hub)) continue;
+    if (anchor === undefined || world.unsure || world.siteNames.includes(hub)) continue;
     world
       .on(anchor)
       .contradiction(["spec"], `sdwan.topology.hubs of the settings names ${hub}, which no resource describes`);

@@ -87,7 +87,7 @@ const LOSS_ERROR = 'a share such as "1%", or a number from 0 to 100';
  * Elsewhere this field was documented as a ratio and used in samples as percent.  With "%" it is plain; a bare number below
  * 1 is a ratio, another one percent (a limit of 100 % would be none), and a warning says how it was read (wan-consistency.ts).
  */
-const loss: z.ZodType<number, string | number> = z
+export const loss: z.ZodType<number, string | number> = z
   .union([z.number(), z.string().max(16)], { error: LOSS_ERROR })
   .transform((value, context): number => {
     const text = typeof value === "string" ? /^(\d{1,3}(?:\.\d{1,6})?) ?%$/.exec(value)?.[1] : undefined;

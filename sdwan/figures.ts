@@ -25,6 +25,10 @@ export interface PathFigures {
    * readings are new packets, which is what evidence is gathered from (sdwan/choose).  undefined: the windows must do.
    */
   readonly counted?: CountedPackets | undefined;
+  /** Differences that jitter is made of, in the same way: each is news of its own, while the smoothed figures lag. */
+  readonly varied?: Variations | undefined;
+  /** Probes that have no answer although it is late by now: lost, or about to come. */
+  readonly overdue?: number | undefined;
   /** Share of answers that came after a later one, and of those that came twice, in percent. */
   readonly reordered: number;
   readonly duplicated: number;
@@ -66,6 +70,19 @@ export interface CountedPackets {
   readonly out: PacketCount | undefined;
   readonly back: PacketCount | undefined;
   readonly round: PacketCount | undefined;
+}
+
+/** By direction; `round` where only round trips are seen. */
+export interface Variations {
+  readonly out: Varied | undefined;
+  readonly back: Varied | undefined;
+  readonly round: Varied | undefined;
+}
+
+/** Both grow.  `sum`: of absolute differences between the transit times of two packets, in milliseconds. */
+export interface Varied {
+  readonly of: number;
+  readonly sum: number;
 }
 
 /** Grows; a late answer may take a loss back. */

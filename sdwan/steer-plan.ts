@@ -118,7 +118,16 @@ export interface ChoiceSpec {
   readonly failover: boolean;
   /** Sent nowhere (unreachable) while no candidate is alive, rather than by the main table. */
   readonly killSwitch: boolean;
+  /** What leaves by a path that loses more goes by a second one, too; absent: it does not. */
+  readonly shield?: ShieldSpec;
 }
+export interface ShieldSpec {
+  /** Percent, from here to there. */
+  readonly loss: number;
+  /** Whether the second path may be a metered one. */
+  readonly metered: boolean;
+}
+
 /** A class of its own, as operators wrote it: not what a single link or the answers of a tunnel get. */
 export function isWholeClass({ id, policy }: Pick<ChoiceSpec, "id" | "policy">): boolean {
   return id.startsWith(`${policy}→`);
@@ -194,6 +203,31 @@ export interface ChoiceReport {
   /** Moves since the choice was first in the plan. */
   readonly moves: number;
   readonly candidates: readonly CandidateReport[];
+}
+
+/** A path that loses too much for a class, and the second one that carries copies. */
+export interface ShieldReport {
+  readonly choice: string;
+  readonly policy: string;
+  readonly path: string;
+  /** At the other end of both. */
+  readonly site: string;
+  /** Device that packets of the class leave by, when they take the path. */
+  readonly from: string;
+  /** Path id and device; undefined: none is fit. */
+  readonly second: string | undefined;
+  readonly to: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly why: string;
+}
+export interface ShieldChange {
+  readonly kind: "began" | "ended";
+  readonly choice: string;
+  readonly path: string;
+  readonly second: string;
+  readonly since: number;
+  readonly why: string;
 }
 
 /** One candidate as it was when the decision fell. */

@@ -36,8 +36,10 @@ export interface LinkSpec {
   /** An address, "none", or "auto": what DHCP, router advertisements or the operator put into the main table for this interface. */
   readonly gateway4: string;
   readonly gateway6: string;
-  /** What leaves for the internet by this link with a foreign source address gets the link's own. */
-  readonly masquerade: boolean;
+  /** What leaves for the internet by this link with a foreign source address gets the link's own; or of one family only. */
+  readonly masquerade: boolean | "ipv4" | "ipv6";
+  /** "2001:db8:1::/48": networks that the provider routes to this link; these sources leave as they are. */
+  readonly routedPrefixes?: readonly string[] | undefined;
   /** Public address and port when they are known beforehand (a static NAT in front). */
   readonly publicIp: string | undefined;
   /** undefined = what is measured. */
@@ -101,6 +103,8 @@ export interface LaneSpec {
     | { readonly kind: "link"; readonly link: string }
     /** Answers to flows that came in by a tunnel. */
     | { readonly kind: "back"; readonly ifname: string };
+  /** "0.0.0.0/0": what a kill switch refuses where nothing carries it, from before the first packet has the mark on. */
+  readonly refuses?: readonly string[] | undefined;
 }
 
 /** A traffic class: what belongs to it, tried in the order of the list; the first match decides, once per flow. */
@@ -112,6 +116,8 @@ export interface ClassSpec {
   readonly dscp: number | undefined;
   /** Weights by link for flows that are balanced; undefined = not balanced. */
   readonly balance: Readonly<Record<string, number>> | undefined;
+  /** Packets may come twice from other sites, and be sent twice (steer/shield-chains.ts); only with `dscp`. */
+  readonly shielded?: boolean;
 }
 
 /** All fields that are there must match; of the values of one field any.  An empty match is everything. */
@@ -144,8 +150,15 @@ export interface StunSpec {
 export interface RendezvousSpec {
   readonly local: string;
   readonly port: number;
-  /** Site → its overlay address and the key shared with it (hex, 32 octets). */
-  readonly sites: Readonly<Record<string, { readonly address: string; readonly key: string }>>;
+  /** Site → its overlay address and what is shared with it. */
+  readonly sites: Readonly<Record<string, RendezvousPeer>>;
+}
+export interface RendezvousPeer {
+  readonly address: string;
+  /** Hex, 32 octets. */
+  readonly key: string;
+  /** What it will be when the site has changed its pair of keys: either is heard, and the one that it speaks with answered. */
+  readonly nextKey?: string | undefined;
 }
 
 export interface LinkReport {
@@ -196,6 +209,8 @@ export interface TunnelReport {
   readonly found: "configured" | "called-us" | "mapped" | "predicted" | "birthday" | "host" | undefined;
   /** Milliseconds since the epoch. */
   readonly lastHandshake: number | undefined;
+  /** It was tried for a while, and none was ever completed with this peer; `why` says what is known of the reason. */
+  readonly unshaken?: boolean | undefined;
   readonly received: number;
   readonly sent: number;
   readonly mtu: number;

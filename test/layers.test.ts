@@ -90,6 +90,7 @@ const RULES: readonly { readonly where: RegExp; readonly allowed: readonly strin
       "proxy/",
       "resources/",
       "daemon/pulse/words.ts",
+      "daemon/pulse/steering.ts",
       "daemon/routing/words.ts",
       "daemon/routing/flags.ts",
       "daemon/wan-keys.ts",

@@ -45,6 +45,8 @@ const CONDITIONS: Readonly<Record<ConditionCode, string>> = {
     "a WAN link has no carrier, no address or no gateway; the message says which, and its classes go elsewhere",
   LINK_DEGRADED: "a WAN link works in part: one family of addresses, or its MTU, is missing",
   TUNNEL_DOWN: "a tunnel has no session for 15 seconds although its link is up",
+  TUNNEL_NO_HANDSHAKE:
+    "a tunnel has never had a session: the message says whether the other end calls, and with which key; compare `novactl wan keys` of both sites",
   TUNNEL_RELAYED: "a tunnel's packets go by way of another site, until a direct way is found",
   PATH_DEAD: "nothing comes back on a path any more; its classes have left it",
   PATH_BAD: "a path is alive and breaks what a policy or a link asks for; the message has the figure and the limit",
@@ -61,7 +63,7 @@ const REASONS: Readonly<Record<GateReason, string>> = {
   TOO_FEW_HEALTHY: "fewer endpoints behind it are healthy than `healthPolicy` asks for",
 };
 
-const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
+export const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: "done",
   failed: "degraded (`status`, `doctor`), not found, refused for another reason than the configuration",
   notRunning: "nothing answers on the admin socket",

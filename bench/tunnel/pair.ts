@@ -41,11 +41,14 @@ export interface PlanChange {
 }
 
 /**
- * wireguard-go, set up by hand, one route: what anybody would compare with.  `wide`: with the receive buffers that ours has,
- * so that what remains is what marks, rules and classification cost.
+ * wireguard-go, set up by hand, one route: what anybody would compare with.  "wide": with the receive buffers that ours has,
+ * so that what remains is what marks, rules and classification cost.  "router": on a host that also tracks connections and
+ * hides others behind its address, as any does that is the way to the internet, so that what remains is ours alone.
  */
-export async function barePair(wide = false): Promise<Pair> {
-  const hosts = wire(wide ? "w" : "b");
+export type Bare = "plain" | "wide" | "router";
+
+export async function barePair(kind: Bare): Promise<Pair> {
+  const hosts = wire(kind.slice(0, 1));
   const keys = hosts.map(() => newKey());
   const directory = mkdtempSync(join(tmpdir(), "nv-bench-"));
   for (const [index, host] of hosts.entries()) {
@@ -63,10 +66,11 @@ export async function barePair(wide = false): Promise<Pair> {
     const peer = ["peer", key.publicKey, "endpoint", `${other.wire}:51820`, "persistent-keepalive", "25"];
     run("wg", "set", host.ifname, ...peer, "allowed-ips", other.network);
     run("ip", "route", "add", other.network, "dev", host.ifname, "src", host.address);
+    if (kind === "router") for (const line of ROUTER) run("nft", line);
   }
   rmSync(directory, { recursive: true });
-  const pair = pairOf(wide ? "wireguard-go, wide" : "wireguard-go", hosts, []);
-  if (wide) for (const pid of pair.pids) widenSockets(pid, new Set());
+  const pair = pairOf(SUBJECTS[kind], hosts, []);
+  if (kind !== "plain") for (const pid of pair.pids) widenSockets(pid, new Set());
   return pair;
 }
 
@@ -118,6 +122,7 @@ interface Host {
   readonly wire: string;
   /** Of the site itself. */
   readonly address: string;
+  readonly overlay: string;
   readonly network: string;
 }
 
@@ -128,6 +133,7 @@ function wire(kind: string): readonly Host[] {
     ifname: `${kind === "n" ? "nv" : "wg"}${tag}${n}`,
     wire: `192.0.2.${n}`,
     address: `10.${n}.0.1`,
+    overlay: `10.255.${n}.1/32`,
     network: `10.${n}.0.0/24`,
   }));
   for (const { namespace } of hosts) createNamespace(namespace);
@@ -212,7 +218,7 @@ function planOf(own: Host, other: Host, privateKey: string, publicKey: string): 
             publicKey,
             presharedKey: undefined,
             endpoint: `${other.wire}:51820`,
-            allowedIps: [other.network],
+            allowedIps: [other.network, other.overlay],
             keepalive: 25,
             relay: undefined,
           },
@@ -221,7 +227,7 @@ function planOf(own: Host, other: Host, privateKey: string, publicKey: string): 
     ],
     lanes,
     classes,
-    overlay: [],
+    overlay: [own.overlay],
     prefixes: [own.network],
     privateKey,
     wireguard: "userspace",
@@ -252,5 +258,17 @@ const MATCHES: Readonly<Record<string, ClassMatch>> = {
   guests: { ...ANY, ports: [[5201, 5299]], protocols: ["tcp", "udp"] },
   infra: { ...ANY, protocols: ["icmp"] },
 };
+const SUBJECTS: Readonly<Record<Bare, string>> = {
+  plain: "wireguard-go",
+  wide: "wireguard-go, wide",
+  router: "wireguard-go, wide, router",
+};
+const ROUTER = [
+  "add table inet router",
+  "add chain inet router input { type filter hook input priority 0; }",
+  "add rule inet router input ct state established,related accept",
+  "add chain inet router srcnat { type nat hook postrouting priority 100; }",
+  'add rule inet router srcnat oifname "wan" fib saddr . oif type != local masquerade',
+];
 /** The same for both: a larger packet alone would win. */
 const MTU = 1420;

@@ -142,6 +142,7 @@ export type ConditionCode =
   | "LINK_DOWN"
   | "LINK_DEGRADED"
   | "TUNNEL_DOWN"
+  | "TUNNEL_NO_HANDSHAKE"
   | "TUNNEL_RELAYED"
   | "PATH_DEAD"
   | "PATH_BAD"
@@ -276,6 +277,8 @@ export interface ReloadRequest {
 }
 export interface ReloadAnswer {
   readonly changed: boolean;
+  /** What, a line each: settings, resources, and files that they name, such as keys. */
+  readonly changes: readonly string[];
   readonly generation: number;
   readonly hash: string;
   readonly warnings: readonly Problem[];

@@ -10,6 +10,7 @@ import type { WanBasis } from "../desired/wan-facts.ts";
 import type { Wan } from "../parts/wan.ts";
 import type { WanRecords } from "../parts/wan-records.ts";
 import { explain } from "../status/wan-explain.ts";
+import { withPath } from "../status/wan-flows.ts";
 import { wanStatus } from "../status/wan-status.ts";
 import type { PacketQuestion } from "../wan/words.ts";
 import type { Refusal } from "./api.ts";
@@ -48,7 +49,9 @@ export function wanActions({ wan, wanBasis, wanRecords, live }: WanActionParts):
     wan: () => wanStatus(wan),
     wanFlows: async (most) => {
       const answer = await wan.ask({ of: "flows", most });
-      return answer?.of === "flows" ? ok({ flows: answer.flows, more: answer.more }) : err(noWan(wan));
+      const { plan } = wan;
+      if (answer?.of !== "flows" || plan === undefined) return err(noWan(wan));
+      return ok({ flows: answer.flows.map((flow) => withPath(wan, plan, flow)), more: answer.more });
     },
     wanKeys: () => {
       const { settings, resources } = live.current;
@@ -82,7 +85,8 @@ export function wanActions({ wan, wanBasis, wanRecords, live }: WanActionParts):
       if (!preview.ok) return preview;
       const { settings, resources, warnings } = preview.value;
       const basis = wanBasis.preview(settings, resources);
-      const facts = basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels };
+      const facts =
+        basis === undefined ? undefined : { ...basis, links: wan.links, tunnels: wan.tunnels, proxied: wan.proxied };
       // Who holds which key changes no choice.
       const { plan } = wanPlans(settings, resources, { wan: facts, secrets: new Map() });
       if (plan === undefined) return err(bad("with these documents this site has no links"));

@@ -52,6 +52,8 @@ export interface WanLinkStatus {
   readonly reservedFor: readonly string[];
   /** Of the path to the internet by it. */
   readonly internet: "alive" | "dead" | "unknown";
+  /** Over it: all, those that are up, and the far ends of those that have never had a handshake ("madrid/isp1"). */
+  readonly tunnels: { readonly all: number; readonly up: number; readonly unshaken: readonly string[] };
 }
 
 export interface WanPathStatus {
@@ -90,6 +92,42 @@ export interface WanPolicyStatus {
   /** Weights by link, when flows are spread. */
   readonly balance: Readonly<Record<string, number>> | undefined;
   readonly choices: readonly WanChoiceStatus[];
+  /** undefined: the policy wants no loss shield. */
+  readonly shield: WanShieldStatus | undefined;
+  /** undefined: it does not ask what requests say. */
+  readonly requests: WanRequestsStatus | undefined;
+}
+export interface WanRequestsStatus {
+  readonly hosts: readonly string[];
+  readonly paths: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * "matching": data planes and rules know the class; "waiting": the rules do not yet; "none": no request that this host
+   * carries can be of it (there is no gateway, data planes are root, or other fields of the match exclude them).
+   */
+  readonly proxy: "matching" | "waiting" | "none";
+}
+export interface WanShieldStatus {
+  /** Percent; undefined: there is no other site. */
+  readonly aboveLoss: number | undefined;
+  /** Paths that lose more now. */
+  readonly active: readonly ActiveShield[];
+  /** Sent by second paths, and dropped here since the other one of the two had come; since the wan process began. */
+  readonly copies: Tally;
+  readonly duplicates: Tally;
+}
+export interface ActiveShield {
+  readonly choice: string;
+  readonly path: string;
+  /** undefined: none is fit, so nothing is copied. */
+  readonly second: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly why: string;
+}
+export interface Tally {
+  readonly packets: number;
+  readonly octets: number;
 }
 export interface WanChoiceStatus {
   readonly id: string;
@@ -99,8 +137,18 @@ export interface WanChoiceStatus {
   readonly report: ChoiceReport | undefined;
 }
 
+/** What carries a flow now: a class that moves takes its flows with it. */
+export interface FlowPath {
+  /** undefined: nothing is chosen, or it stays in this site. */
+  readonly path: string | undefined;
+  readonly link: string | undefined;
+  /** Device: a tunnel's, or the link's interface. */
+  readonly ifname: string | undefined;
+}
+export type WanFlow = FlowReport & FlowPath;
+
 export interface WanFlows {
-  readonly flows: readonly FlowReport[];
+  readonly flows: readonly WanFlow[];
   /** That were left out. */
   readonly more: number;
 }

@@ -20,6 +20,7 @@ import type { DesiredCondition } from "../desired/desired.ts";
 import type { Events } from "../events.ts";
 import type { Flags } from "../flags.ts";
 import { fieldChanges, sameContent } from "./canonical.ts";
+import { changesBetween, type SiteKeyFile } from "./changes.ts";
 import { type Edit, planApply, planDelete } from "./edit.ts";
 import type { Places } from "./places.ts";
 import { type Configuration, type NamedSettings, readConfiguration, readSettings } from "./read.ts";
@@ -32,6 +33,8 @@ export interface LiveParts {
   readonly wall: () => number;
   /** Another configuration is in force. */
   readonly changed: () => void;
+  /** Of the configuration in force; undefined: no tunnels.  Makes no key. */
+  readonly siteKey?: (current: KeyedConfiguration) => SiteKeyFile | undefined;
 }
 
 export class Live {
@@ -39,6 +42,8 @@ export class Live {
   readonly #boot: NamedSettings;
   #current: KeyedConfiguration;
   #restart: readonly string[] = [];
+  /** Public key that the site's file had at the last reload: what tunnels are about to have. */
+  #siteKey: string | undefined;
   generation = 1;
   loadedAt: number;
   problems: readonly Diagnostic[] = [];
@@ -79,9 +84,10 @@ export class Live {
       return err(invalid(read.error));
     }
     const { warnings, hash } = read.value;
-    const changed = !this.#same(read.value);
-    if (!dryRun) this.#accept(read.value, changed);
-    return ok({ changed, generation: this.generation, hash, warnings });
+    const changes = this.#changes(read.value);
+    const changed = changes.length > 0 || !sameContent(warnings, this.#current.warnings);
+    if (!dryRun) this.#accept(read.value, changed, changes);
+    return ok({ changed, changes, generation: this.generation, hash, warnings });
   }
 
   apply(source: string, documents: string, dryRun: boolean): Result<ApplyAnswer, Refusal> {
@@ -183,7 +189,7 @@ export class Live {
     changed();
   }
 
-  #accept(read: KeyedConfiguration, changed: boolean): void {
+  #accept(read: KeyedConfiguration, changed: boolean, changes: readonly string[]): void {
     this.reloads.accepted++;
     const recovered = this.problems.length > 0;
     this.problems = [];
@@ -195,7 +201,8 @@ export class Live {
       this.generation++;
       this.loadedAt = this.#parts.wall();
       const { hash } = read;
-      this.#parts.events.emit("config.loaded", { generation: this.generation, hash, files: read.files.length });
+      const files = read.files.length;
+      this.#parts.events.emit("config.loaded", { generation: this.generation, hash, files, changes });
     }
     this.#current = { ...read, settings };
     this.#age();
@@ -208,15 +215,12 @@ export class Live {
     for (const id of ids) if (!this.since.has(id)) this.since.set(id, this.loadedAt);
   }
 
-  #same(read: KeyedConfiguration): boolean {
-    const { hash, key, secrets, settings, warnings } = this.#current;
-    return (
-      read.hash === hash &&
-      read.key === key &&
-      sameContent([...read.secrets], [...secrets]) &&
-      sameContent(inForce(this.#boot, read.settings), settings) &&
-      sameContent(read.warnings, warnings)
-    );
+  #changes(read: KeyedConfiguration): readonly string[] {
+    const siteKey = this.#parts.siteKey?.(this.#current);
+    const known = siteKey && { ...siteKey, inForce: siteKey.inForce ?? this.#siteKey };
+    this.#siteKey = known?.onDisk ?? known?.inForce;
+    const settings = { before: this.#current.settings, after: inForce(this.#boot, read.settings) };
+    return changesBetween(this.#current, read, settings, known);
   }
 }
 

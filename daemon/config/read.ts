@@ -32,8 +32,8 @@ export function readConfiguration(places: Places, flags: Flags): Result<Configur
   const resourceDir = resourceDirOf(places, settings.value);
   const files = attempt(() => readResources(places, resourceDir));
   if (!files.ok) return files;
-  const { resources, diagnostics: own } = loadResources(files.value);
-  const diagnostics = inOrder([...own, ...together(settings.value, resources)]);
+  const { resources, diagnostics: own, refused } = loadResources(files.value);
+  const diagnostics = inOrder([...own, ...together(settings.value, resources, refused)]);
   if (diagnostics.some(isError)) return err(diagnostics);
   return ok({
     settings: settings.value,

@@ -3,9 +3,10 @@
  * pulse and the routing process shall do.  Pure: equal inputs, equal outputs, so that "what would happen if" is the same question.
  */
 
+import { createHash } from "node:crypto";
 import type { BfdPlan } from "../../netstack/bfd/plan.ts";
 import type { VipPlan } from "../../netstack/vip/plan.ts";
-import type { ProxyConfig } from "../../proxy/config.ts";
+import type { ClassConfig, ProxyConfig } from "../../proxy/config.ts";
 import type { Allocated } from "../../resources/allocate.ts";
 import type { ResourceSet } from "../../resources/kinds.ts";
 import type { Settings } from "../../resources/settings.ts";
@@ -52,7 +53,7 @@ export function desired(settings: Settings, resources: ResourceSet, allocated: A
   const wan = wanPlans(settings, resources, facts);
   const bfd = bfdPlan(settings, facts.secrets);
   return {
-    proxy: places.proxy,
+    proxy: classified(places.proxy, wan.classes),
     sockets: places.sockets,
     vips: plan,
     routing: routing.plan,
@@ -61,6 +62,13 @@ export function desired(settings: Settings, resources: ResourceSet, allocated: A
     wanHeld: wan.held,
     conditions: [...conditions, ...routing.conditions, ...wan.conditions],
   };
+}
+
+/** The version stands for the whole content. */
+function classified(proxy: ProxyConfig, classes: readonly ClassConfig[]): ProxyConfig {
+  if (classes.length === 0) return proxy;
+  const digest = createHash("sha256").update(JSON.stringify(classes)).digest("hex").slice(0, 16);
+  return { ...proxy, version: `${proxy.version}+${digest}`, classes };
 }
 
 /**

@@ -33,8 +33,13 @@ export interface WanFacts {
   /** By remote site: what it shares with us, hex, 32 octets.  A site whose public key is of no use has none. */
   readonly shared: ReadonlyMap<
     string,
-    /** `nextProbe`: with the key pair that the site is about to change to. */
-    { readonly probe: string; readonly nextProbe?: string | undefined; readonly rendezvous: string }
+    /** `next…`: with the key pair that the site is about to change to. */
+    {
+      readonly probe: string;
+      readonly nextProbe?: string | undefined;
+      readonly rendezvous: string;
+      readonly nextRendezvous?: string | undefined;
+    }
   >;
   /** Key of a lane (resources/wan-lanes.ts) → its value of the mark. */
   readonly marks: ReadonlyMap<string, number>;
@@ -44,6 +49,10 @@ export interface WanFacts {
   readonly tunnels: ReadonlyMap<string, TunnelReport>;
   /** Users of this host by name. */
   readonly users: ReadonlyMap<string, number>;
+  /** The user of data planes; undefined: root, whose other programs could not be told from them. */
+  readonly dataplaneUser: number | undefined;
+  /** Class → its token: what the ruleset in the kernel knows requests by. */
+  readonly proxied: ReadonlyMap<string, number>;
 }
 
 export function tunnelKey(ifname: string, site: string): string {

@@ -7,13 +7,14 @@ import type { Settings } from "../../resources/settings.ts";
 import { wanLayout } from "../../resources/wan-lanes.ts";
 import { allocateMarks, type KeptMark, marksFile } from "../../resources/wan-marks.ts";
 import { MOST_LANES } from "../../resources/wan-together.ts";
+import type { SiteKeyFile } from "../config/changes.ts";
 import type { Events } from "../events.ts";
 import { StateFile } from "../state-file.ts";
-import { type SiteKeys, sharedKey, siteKeys } from "../wan-keys.ts";
+import { keptKeys, type SiteKeys, sharedKey, siteKeys } from "../wan-keys.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { WanFacts } from "./facts.ts";
 
-export type FixedFacts = Pick<WanFacts, "keys" | "shared" | "marks" | "users">;
+export type FixedFacts = Pick<WanFacts, "keys" | "shared" | "marks" | "users" | "dataplaneUser">;
 
 export class WanBasis {
   readonly #state: string;
@@ -43,6 +44,21 @@ export class WanBasis {
   /** As `of`, but nothing is kept: the configuration is only asked about. */
   preview(settings: Settings, resources: ResourceSet): FixedFacts | undefined {
     return this.#make(settings, resources, false);
+  }
+
+  /** Of a configuration that is followed: what its tunnels have, and what the file has now.  undefined: it has no tunnels. */
+  siteKey(settings: Settings, resources: ResourceSet): SiteKeyFile | undefined {
+    const { links, remotes } = wanLayout(settings, resources).sites;
+    if (links.length === 0 || remotes.length === 0) return undefined;
+    const file = this.keyFile(settings);
+    const inForce = this.#made.get(resources)?.facts?.keys?.publicKey;
+    try {
+      return { file, inForce, onDisk: keptKeys(file)?.publicKey };
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // That it cannot be used is a condition; what tunnels have stays.
+      return { file, inForce, onDisk: inForce };
+    }
   }
 
   /** Makes them, when there are none. */
@@ -78,19 +94,24 @@ export class WanBasis {
       const own = { site, privateKey: keys.privateKey };
       const { publicKey, nextPublicKey } = cluster.spec.connection.tunnel.wireGuard;
       const peer = { site: name, publicKey };
-      const next =
-        nextPublicKey === undefined ? undefined : sharedKey("probe", own, { site: name, publicKey: nextPublicKey });
-      const nextProbe = next?.ok === true ? next.value : undefined;
+      const next = (what: "probe" | "rendezvous"): string | undefined => {
+        if (nextPublicKey === undefined) return undefined;
+        const key = sharedKey(what, own, { site: name, publicKey: nextPublicKey });
+        return key.ok ? key.value : undefined;
+      };
+      const [nextProbe, nextRendezvous] = [next("probe"), next("rendezvous")];
       const [probe, rendezvous] = [sharedKey("probe", own, peer), sharedKey("rendezvous", own, peer)];
       if (!probe.ok || !rendezvous.ok) return [];
-      return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value }] as const];
+      return [[name, { probe: probe.value, nextProbe, rendezvous: rendezvous.value, nextRendezvous }] as const];
     });
     const named = policies.some(({ spec }) => spec.match.users.some((each) => typeof each === "string"));
+    const passwd = named || resources.gateways.length > 0 ? readFileSync("/etc/passwd", "utf8") : "";
     return {
       keys,
       shared: new Map(shared),
       marks: new Map(marks.map(({ key, value }) => [key, value])),
-      users: named ? usersOf(readFileSync("/etc/passwd", "utf8")) : new Map(),
+      users: named ? usersOf(passwd) : new Map(),
+      dataplaneUser: dataplaneUser(settings, usersOf(passwd)),
     };
   }
 
@@ -103,6 +124,12 @@ export class WanBasis {
       return undefined;
     }
   }
+}
+
+/** One that does not exist is replaced by nobody (supervisor/children.ts). */
+function dataplaneUser({ dataplane }: Settings, users: ReadonlyMap<string, number>): number | undefined {
+  const user = users.get(dataplane.user) ?? users.get("nobody");
+  return user === 0 ? undefined : user;
 }
 
 /** Names and numbers of passwd(5). */

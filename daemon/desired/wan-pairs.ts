@@ -34,7 +34,10 @@ function worthHaving({ spec }: WanLink, { host }: RemoteLink): boolean {
 }
 
 export function internetPath(link: WanLink): string {
-  return `${link.metadata.name}>internet`;
+  return internetPathOf(link.metadata.name);
+}
+export function internetPathOf(link: string): string {
+  return `${link}>internet`;
 }
 
 /** Of a tunnel: metered ends are spared, then backup links. */

@@ -49,13 +49,10 @@ function choices(world: WanWorld): readonly ChoiceSpec[] {
   const { remotes } = layout.sites;
   const unmatched = remotes.map((remote) => {
     const candidates = siteCandidates(world, remote, undefined, NO_SLA);
-    return choice(
-      world,
-      { lane: DEFAULT_CLASS, what: { kind: "class", name: DEFAULT_CLASS } },
-      remote,
-      candidates,
-      PLAIN,
-    );
+    return choice(world, { lane: DEFAULT_CLASS, what: { kind: "class", name: DEFAULT_CLASS } }, remote, candidates, {
+      ...PLAIN,
+      killSwitch: isSpent(world, undefined),
+    });
   });
   const backs = world.layout.devices.flatMap(({ ifname }) => remotes.flatMap((remote) => back(world, ifname, remote)));
   return [...unmatched, ...steered(layout).flatMap((policy) => ofClass(world, policy)), ...backs];
@@ -66,12 +63,19 @@ function ofClass(world: WanWorld, policy: WanPolicy): readonly ChoiceSpec[] {
   const { name } = policy.metadata;
   const sla = policySla(policy);
   const { strategy, failover, killSwitch } = policy.spec.pathSelection;
-  const how: How = { policy: name, strategy, sla, failover, killSwitch };
+  const how: How = { policy: name, strategy, sla, failover, killSwitch: killSwitch || isSpent(world, policy) };
   const lane: LaneOf = { lane: name, what: { kind: "class", name } };
-  const own = sites.remotes.map((remote) =>
-    choice(world, lane, remote, siteCandidates(world, remote, policy, sla), how),
-  );
+  const own = sites.remotes.map((remote) => ({
+    ...choice(world, lane, remote, siteCandidates(world, remote, policy, sla), how),
+    ...shieldOf(policy),
+  }));
   return [...own, ...internet(world, policy, lane, how), ...pinned(world, policy, how)];
+}
+
+/** By paths of the class itself: flows that are bound to a link take the same ones. */
+function shieldOf({ spec: { pathSelection } }: WanPolicy): Pick<ChoiceSpec, "shield"> {
+  const { lossShield } = pathSelection;
+  return lossShield === undefined ? {} : { shield: { loss: lossShield.aboveLoss, metered: lossShield.metered } };
 }
 
 function internet(world: WanWorld, policy: WanPolicy, lane: LaneOf, how: How): readonly ChoiceSpec[] {
@@ -246,6 +250,11 @@ function twin({ layout, facts }: WanWorld, { device, remote }: Pair, dscp: numbe
   );
   const up = other !== undefined && facts.tunnels.get(tunnelKey(other.ifname, remote.name))?.state === "up";
   return up ? other.ifname : device.ifname;
+}
+
+/** All links that could carry it have spent their quotas: refused, or its last routes would go on spending. */
+function isSpent(world: WanWorld, policy: WanPolicy | undefined): boolean {
+  return usableLinks(world, policy).length === 0 && allowedLinks(world.layout.sites, policy).length > 0;
 }
 
 /** A link whose quota is spent is left to those that it is reserved for. */

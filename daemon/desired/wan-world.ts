@@ -12,6 +12,8 @@ export interface WanWorld {
   readonly facts: WanFacts;
   readonly secrets: ReadonlyMap<string, string>;
   readonly pairs: readonly Pair[];
+  /** This host has a gateway, whose requests may be of a class. */
+  readonly carriesRequests: boolean;
   /** Value of the mark. */
   readonly mark: (key: string) => number;
 }

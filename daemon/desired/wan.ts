@@ -4,6 +4,7 @@
  */
 import { formatIp, formatPrefix, isIpv4 } from "../../base/address.ts";
 import type { BfdSpec } from "../../netstack/bfd/plan.ts";
+import type { ClassConfig } from "../../proxy/config.ts";
 import type { ResourceSet, WanLink, WanPolicy } from "../../resources/kinds.ts";
 import type { Settings } from "../../resources/settings.ts";
 import { balancedLinks, breakoutOf, keyOf, type WanLayout, wanLayout } from "../../resources/wan-lanes.ts";
@@ -21,6 +22,7 @@ import type {
 } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { Facts } from "./facts.ts";
+import { classSpecs, requestClasses, requestConditions } from "./wan-classes.ts";
 import { gatewayText, type Pair, pairsOf } from "./wan-pairs.ts";
 import { bfdWishes } from "./wan-paths.ts";
 import { steerPlan } from "./wan-steer.ts";
@@ -37,10 +39,12 @@ export interface WanWish {
   /** Nothing can be planned, and what is there shall stay as it is. */
   readonly held: boolean;
   readonly bfd: readonly BfdSpec[];
+  /** What the data plane tells requests of a traffic class by. */
+  readonly classes: readonly ClassConfig[];
   readonly conditions: readonly DesiredCondition[];
 }
 
-const NOTHING: WanWish = { plan: undefined, held: false, bfd: [], conditions: [] };
+const NOTHING: WanWish = { plan: undefined, held: false, bfd: [], classes: [], conditions: [] };
 
 export function wanPlans(
   settings: Settings,
@@ -59,21 +63,24 @@ export function wanPlans(
     facts: wan,
     secrets,
     pairs: pairsOf(layout),
+    carriesRequests: resources.gateways.length > 0,
     mark: (key) => {
       const value = wan.marks.get(key);
       if (value === undefined) throw new TypeError(`no mark for ${key}`);
       return value;
     },
   };
+  const steer = steerPlan(world);
   return {
-    plan: { layout, underlay: underlayPlan(world, site), steer: steerPlan(world) },
+    plan: { layout, underlay: underlayPlan(world, site, steer), steer },
     held: false,
     bfd: bfdWishes(world),
-    conditions: conditionsOf(world),
+    classes: requestClasses(world),
+    conditions: [...conditionsOf(world), ...requestConditions(world)],
   };
 }
 
-function underlayPlan(world: WanWorld, site: string): UnderlayPlan {
+function underlayPlan(world: WanWorld, site: string, { choices }: SteerPlan): UnderlayPlan {
   const { settings, layout, facts } = world;
   const { sdwan } = settings;
   return {
@@ -82,9 +89,11 @@ function underlayPlan(world: WanWorld, site: string): UnderlayPlan {
     tunnels: tunnels(world),
     lanes: layout.lanes.map(({ key, what }): LaneSpec => {
       const mark = world.mark(key);
-      return { mark, table: tableOf(mark), what };
+      const table = tableOf(mark);
+      const refuses = choices.flatMap((each) => (each.killSwitch && each.table === table ? each.destinations : []));
+      return { mark, table, what, ...(refuses.length === 0 ? {} : { refuses }) };
     }),
-    classes: steered(layout).map((policy) => classSpec(world, policy)),
+    classes: classSpecs(world, (policy) => classSpec(world, policy)),
     overlay: overlayOf(settings),
     prefixes: sdwan.prefixes.map(formatPrefix),
     privateKey: facts.keys?.privateKey ?? "",
@@ -113,6 +122,7 @@ function linkSpec({ mark }: WanWorld, { metadata, spec }: WanLink): LinkSpec {
     gateway4: gatewayText(gateway),
     gateway6: gatewayText(gateway6),
     masquerade: spec.masquerade,
+    ...(spec.routedPrefixes.length === 0 ? {} : { routedPrefixes: spec.routedPrefixes.map(formatPrefix) }),
     publicIp: tunnelEndpoint.publicIP === undefined ? undefined : formatIp(tunnelEndpoint.publicIP),
     mtu: spec.mtu,
     quota: quota === undefined ? undefined : { octets: quota.size, resetDay: quota.resetDay },
@@ -200,6 +210,7 @@ function classSpec({ layout, facts, mark }: WanWorld, policy: WanPolicy): ClassS
       proxied: [],
     },
     dscp: pathSelection.dscpClass,
+    ...(pathSelection.lossShield === undefined ? {} : { shielded: true }),
     balance:
       balanced.length === 0
         ? undefined
@@ -212,8 +223,10 @@ const NOBODY = 4_294_967_294;
 function rendezvous({ settings, layout, facts }: WanWorld): RendezvousSpec | undefined {
   const { overlayCIDR, rendezvousPort } = settings.sdwan;
   const sites = layout.sites.remotes.flatMap(({ name, address, via }) => {
-    const key = facts.shared.get(name)?.rendezvous;
-    return key === undefined || via !== undefined ? [] : [[name, { address: formatIp(address), key }] as const];
+    const { rendezvous: key, nextRendezvous: nextKey } = facts.shared.get(name) ?? {};
+    return key === undefined || via !== undefined
+      ? []
+      : [[name, { address: formatIp(address), key, nextKey }] as const];
   });
   if (overlayCIDR === undefined || sites.length === 0) return undefined;
   return { local: formatIp(firstHost(overlayCIDR)), port: rendezvousPort, sites: Object.fromEntries(sites) };

@@ -3,11 +3,17 @@ import type { DoctorAnswer, DoctorCheck } from "../admin/api.ts";
 import { ownedThings } from "../leftovers.ts";
 import { type StatusParts, statusOf } from "../status/status.ts";
 import { failed, fine, hostChecks, processChecks, warned } from "./machine.ts";
-import { wanChecks } from "./wan.ts";
+import { tunnelChecks, wanChecks } from "./wan.ts";
 
 export function doctor(parts: StatusParts): DoctorAnswer {
   return {
-    checks: [...hostChecks(), ...processChecks(), ...wanChecks(parts.wan.plan), ...daemonChecks(parts)],
+    checks: [
+      ...hostChecks(),
+      ...processChecks(),
+      ...wanChecks(parts.wan.plan),
+      ...tunnelChecks(parts.wan.tunnels.values()),
+      ...daemonChecks(parts),
+    ],
     owned: ownedThings(parts.control.desired),
   };
 }

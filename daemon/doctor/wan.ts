@@ -1,8 +1,10 @@
 /** What links and tunnels need of this machine. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { TunnelReport } from "../../sdwan/underlay-plan.ts";
 import type { DoctorCheck } from "../admin/api.ts";
 import type { WanPlan } from "../desired/wan.ts";
+import { compareKeys } from "../status/wan-conditions.ts";
 import { failed, fine, warned } from "./machine.ts";
 
 export interface WanMachine {
@@ -25,6 +27,18 @@ export function wanChecks(plan: WanPlan | undefined, machine: WanMachine = thisM
     ...(v4 ? [forwarding(machine, "net.ipv4.ip_forward")] : []),
     ...(v6 ? [forwarding(machine, "net.ipv6.conf.all.forwarding")] : []),
   ];
+}
+
+/** Whether each tunnel has ever worked: the rest of this list can be right, and the keys wrong. */
+export function tunnelChecks(tunnels: Iterable<TunnelReport>): readonly DoctorCheck[] {
+  const all = [...tunnels];
+  const never = all.filter(({ unshaken }) => unshaken === true);
+  const name = "wan.handshakes";
+  if (all.length === 0) return [];
+  if (never.length === 0) return [fine(name, "no tunnel is without one")];
+  return never.map(({ link, site, remoteLink, why }) =>
+    failed(name, `${link}>${site}/${remoteLink}: ${why}`, compareKeys(site)),
+  );
 }
 
 function engine({ kernelWireguard, wireguardGo }: WanMachine, wanted: string): DoctorCheck {

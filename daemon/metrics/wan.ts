@@ -1,5 +1,5 @@
 /** Metrics of links, paths, tunnels and choices, under the names and labels that the seeds document. */
-import type { WanPathStatus, WanStatus } from "../admin/wan-api.ts";
+import type { WanPathStatus, WanPolicyStatus, WanStatus } from "../admin/wan-api.ts";
 import type { WanCounters } from "../parts/wan-counters.ts";
 import { counter, type Family, gauge, type Sample, sample } from "./exposition.ts";
 
@@ -10,7 +10,13 @@ export interface WanMeasured {
 
 export function wanFamilies({ status, counters }: WanMeasured): readonly Family[] {
   if (status.site === undefined) return [];
-  return [...pathFamilies(status), ...linkFamilies(status), ...tunnelFamilies(status), ...countFamilies(counters)];
+  return [
+    ...pathFamilies(status),
+    ...linkFamilies(status),
+    ...tunnelFamilies(status),
+    ...shieldFamilies(status),
+    ...countFamilies(counters),
+  ];
 }
 
 function pathFamilies(status: WanStatus): readonly Family[] {
@@ -135,6 +141,35 @@ function tunnelFamilies({ paths }: WanStatus): readonly Family[] {
       "novaedge_sdwan_tunnel_sent_bytes_total",
       "Octets sent by the tunnel.",
       each(({ sent }) => sent),
+    ),
+  ];
+}
+
+function shieldFamilies({ policies, site = "" }: WanStatus): readonly Family[] {
+  const each = (value: (shield: NonNullable<WanPolicyStatus["shield"]>) => number): readonly Sample[] =>
+    policies.flatMap(({ name, shield }) =>
+      shield === undefined ? [] : [sample({ policy: name, site }, value(shield))],
+    );
+  return [
+    gauge(
+      "novaedge_sdwan_shield_paths",
+      "Paths from which packets of the policy are copied to a second one now.",
+      each(({ active }) => active.filter(({ second }) => second !== undefined).length),
+    ),
+    counter(
+      "novaedge_sdwan_shield_copies_total",
+      "Packets of the policy that were sent by a second path, too.",
+      each(({ copies }) => copies.packets),
+    ),
+    counter(
+      "novaedge_sdwan_shield_copied_bytes_total",
+      "Octets of the policy's packets that were sent by a second path, too.",
+      each(({ copies }) => copies.octets),
+    ),
+    counter(
+      "novaedge_sdwan_shield_duplicates_total",
+      "Packets with the policy's code point that came by tunnels for the second time and were dropped.",
+      each(({ duplicates }) => duplicates.packets),
     ),
   ];
 }

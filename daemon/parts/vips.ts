@@ -186,6 +186,7 @@ export class Vips {
       case "choice":
       case "choice-gone":
       case "decision":
+      case "shields":
         return this.#parts.paths?.(message);
       case "pong":
         return;

@@ -6,7 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Level } from "../../base/log.ts";
 import { unreachable } from "../../base/result.ts";
 import { after, type Ms, seconds } from "../../base/unit.ts";
-import type { ChoiceReport, Decision, PathReport, SteerPlan } from "../../sdwan/steer-plan.ts";
+import type { ChoiceReport, Decision, PathReport, PathSpec, SteerPlan } from "../../sdwan/steer-plan.ts";
 import type { LinkReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import type { ProcessStatus } from "../admin/api.ts";
 import { sameContent } from "../config/canonical.ts";
@@ -21,6 +21,7 @@ import { Questions } from "./questions.ts";
 import { levelOf } from "./vips.ts";
 import { WanCounters } from "./wan-counters.ts";
 import type { WanRecords } from "./wan-records.ts";
+import { WanShields } from "./wan-shields.ts";
 
 export interface WanParts {
   readonly supervise: (received: (message: FromWan) => void, moved: (to: Phase) => void) => Supervised<ToWan, FromWan>;
@@ -28,6 +29,8 @@ export interface WanParts {
   readonly pulse: (message: ToPulse) => boolean;
   readonly clock: Clock;
   readonly events: Events;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
   readonly changed: () => void;
   /** Figures, to be kept for replays. */
   readonly records: Pick<WanRecords, "add" | "forget" | "flush">;
@@ -43,6 +46,9 @@ export class Wan {
   readonly tunnels = new Map<string, TunnelReport>();
   readonly paths = new Map<string, PathReport>();
   readonly choices = new Map<string, ChoiceReport>();
+  /** Class → token: what the ruleset in the kernel knows of the data plane's connections. */
+  proxied: ReadonlyMap<string, number> = new Map();
+  readonly shields: WanShields;
   #plan: WanPlan | undefined;
   /** `plan` is what control wants; before that it may be anything. */
   #wanted = false;
@@ -57,6 +63,7 @@ export class Wan {
 
   constructor(parts: WanParts) {
     this.#parts = parts;
+    this.shields = new WanShields(parts.events, (message) => this.tell(message), parts.wall);
     this.#questions = new Questions(parts.clock, (n, question) => this.tell({ kind: "ask", n, question }));
     this.#child = parts.supervise(
       (message) => this.#received(message),
@@ -127,6 +134,7 @@ export class Wan {
   /** Pulse has just begun and knows nothing, or it has what an earlier control wanted. */
   greet(adopted: boolean): void {
     this.#sentSteer = adopted ? undefined : NOTHING;
+    this.shields.forget();
     this.#steered();
   }
 
@@ -145,6 +153,8 @@ export class Wan {
         return this.#parts.changed();
       case "decision":
         return this.#decided(message.decision);
+      case "shields":
+        return this.shields.heard(message.shields, message.changes);
       default:
         unreachable(message);
     }
@@ -216,6 +226,8 @@ export class Wan {
     keep(this.choices, new Set(steer.choices.map(({ id }) => id)));
   }
   #forget(): void {
+    this.proxied = new Map();
+    this.shields.forget();
     for (const each of [this.links, this.tunnels, this.paths, this.choices]) each.clear();
   }
 
@@ -238,6 +250,7 @@ export class Wan {
     switch (message.kind) {
       case "hello":
         this.#push();
+        this.shields.order();
         this.#tellDead();
         return changed();
       case "link":
@@ -249,6 +262,12 @@ export class Wan {
         return this.#tunnelMoved(message.tunnel);
       case "tunnel-gone":
         this.tunnels.delete(tunnelKey(message.ifname, message.site));
+        return changed();
+      case "shield-counts":
+        this.shields.counts = message.counts;
+        return;
+      case "proxied":
+        this.proxied = new Map(Object.entries(message.classes));
         return changed();
       case "answer":
         return this.#questions.answered(message.n, message.answer);
@@ -290,9 +309,14 @@ export class Wan {
       };
       this.#parts.events.emit("wan.tunnel-moved", told, level);
     }
-    if (before === undefined || before.state !== state || before.via !== via || before.endpoint !== endpoint) {
-      this.#parts.changed();
+    // Whose keys do not fit is known some seconds later, by what the other end calls with.
+    const unshaken = report.unshaken === true && (before?.unshaken !== true || before.why !== why);
+    if (unshaken) {
+      const told = { code: "TUNNEL_NO_HANDSHAKE", tunnel: `${link}>${site}/${remoteLink}`, why };
+      this.#parts.events.emit("wan.tunnel-unshaken", told, "warn");
     }
+    const same = before?.state === state && before.via === via && before.endpoint === endpoint;
+    if (!same || unshaken || before.unshaken !== report.unshaken) this.#parts.changed();
   }
 
   #pathMoved(report: PathReport): void {
@@ -310,9 +334,7 @@ export class Wan {
       life.kind === "dead" ? "warn" : "info",
     );
     // Before anything is known nothing is to be reset.
-    if (path?.site === undefined && path !== undefined && life.kind !== "unknown") {
-      this.tell({ kind: "internet", link: path.link, alive: life.kind === "alive" });
-    }
+    if (path !== undefined && life.kind !== "unknown") this.#tellLife(path, life.kind === "alive");
     changed();
   }
 
@@ -325,12 +347,15 @@ export class Wan {
     if (before === undefined || words(before) !== words(report)) this.#parts.changed();
   }
 
-  /** A wan process that has just begun thinks that every link leads to the internet. */
+  /** A wan process that has just begun thinks that every link leads to the internet, and every tunnel to its site. */
   #tellDead(): void {
-    for (const { id, link, site } of this.#plan?.steer.paths ?? []) {
-      if (site !== undefined || this.paths.get(id)?.life.kind !== "dead") continue;
-      this.tell({ kind: "internet", link, alive: false });
+    for (const path of this.#plan?.steer.paths ?? []) {
+      if (this.paths.get(path.id)?.life.kind === "dead") this.#tellLife(path, false);
     }
+  }
+
+  #tellLife({ link, site, ifname }: PathSpec, alive: boolean): void {
+    this.tell(site === undefined ? { kind: "internet", link, alive } : { kind: "probed", ifname, site, alive });
   }
 
   #isBack(table: number): boolean {

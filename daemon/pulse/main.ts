@@ -98,7 +98,8 @@ class Pulse {
   }
 
   #tell(message: FromPulse): void {
-    this.#told.note(message);
+    // What has changed since is said once.
+    this.#told.note(message.kind === "shields" ? { ...message, changes: [] } : message);
     if (this.#channel === undefined) this.#early.push(message);
     else this.#channel.send(message);
     if (message.kind === "withdrawn" && this.#ending) this.#end(ORPHAN_HANDOVER);

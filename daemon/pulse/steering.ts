@@ -3,11 +3,12 @@
  * within one turn of the loop; control is told afterwards.  Nothing runs before there is a plan.
  */
 import { unreachable } from "../../base/result.ts";
-import { after, type Instant, type Ms, ms } from "../../base/unit.ts";
+import { after, earliest, type Instant, type Ms, ms } from "../../base/unit.ts";
 import type { BfdNews } from "../../netstack/bfd/driver/bfd-driver.ts";
 import type { Loop } from "../../netstack/kernel/loop.ts";
 import type { Moment } from "../../sdwan/choose/choice.ts";
 import { Chooser, type ChooserAction } from "../../sdwan/choose/chooser.ts";
+import { Shields } from "../../sdwan/choose/shield.ts";
 import { Prober } from "../../sdwan/probe/driver/prober.ts";
 import { Lanes } from "../../sdwan/steer/driver/lanes.ts";
 import type { CandidateSpec, SteerPlan } from "../../sdwan/steer-plan.ts";
@@ -23,6 +24,7 @@ export interface SteeringParts {
 export class Steering implements Disposable {
   readonly #parts: SteeringParts;
   readonly #chooser = new Chooser();
+  readonly #shields = new Shields();
   readonly #prober: Prober;
   #lanes: Lanes | undefined;
   #plan: SteerPlan = { paths: [], choices: [], reflectors: [] };
@@ -46,6 +48,8 @@ export class Steering implements Disposable {
       on: {
         life: (path, life) => {
           this.#perform(this.#chooser.life(path, life, this.#now()));
+          this.#shields.life(path, life);
+          this.#shield();
           this.#reportPath(path);
         },
         measured: (path) => {
@@ -71,15 +75,18 @@ export class Steering implements Disposable {
     const fresh = plan.choices.filter(({ id }) => !known.has(id));
     const actions = this.#chooser.plan(plan, this.#now());
     for (const [choice, path] of this.#lanes.find(fresh)) this.#chooser.adopt(choice, path);
+    this.#shields.plan(plan);
     this.#prober.plan(plan.paths, plan.reflectors);
     for (const { id } of plan.paths) {
       if (before.paths.some((each) => each.id === id)) continue;
       this.#perform(this.#chooser.life(id, this.#prober.life(id), this.#now()));
+      this.#shields.life(id, this.#prober.life(id));
     }
     this.#lanes.plan(plan.choices, (choice) => this.#chooser.carrierOf(choice));
     this.#perform(actions.filter(({ kind }) => kind !== "carry"));
     const paths = new Set(plan.paths.map(({ id }) => id));
     for (const { id } of before.paths) if (!paths.has(id)) tell({ kind: "path-gone", id });
+    this.#shield();
     this.report();
     this.#reportLater();
     this.#arm();
@@ -95,6 +102,8 @@ export class Steering implements Disposable {
   report(): void {
     for (const { id } of this.#plan.paths) this.#reportPath(id);
     for (const report of this.#chooser.reports(this.#now())) this.#parts.tell({ kind: "choice", report });
+    const shields = this.#shields.all;
+    if (shields.length > 0) this.#parts.tell({ kind: "shields", shields, changes: [] });
   }
 
   /** The routes of choices go, too; without it they stay and go on carrying traffic. */
@@ -154,18 +163,28 @@ export class Steering implements Disposable {
     this.#windowAt = at.now;
     for (const id of this.#measured) {
       const figures = this.#prober.figures(id);
-      if (figures !== undefined) this.#chooser.measured(id, figures, at.now);
+      if (figures === undefined) continue;
+      this.#chooser.measured(id, figures, at.now);
+      this.#shields.measured(id, figures, at.now);
     }
     this.#measured.clear();
     this.#perform(this.#chooser.evaluate(at));
+    this.#shield();
     for (const id of this.#chooser.doubtful()) this.#prober.doubt(id);
+    for (const id of this.#chooser.alarming()) this.#prober.alarm(id);
+    for (const id of this.#shields.doubtful()) this.#prober.doubt(id);
     this.#arm();
+  }
+
+  #shield(): void {
+    const news = this.#shields.evaluate(this.#now());
+    if (news !== undefined) this.#parts.tell({ kind: "shields", ...news });
   }
 
   /** For what time alone decides. */
   #arm(): void {
     const { loop } = this.#parts;
-    const due = this.#chooser.wakeAt;
+    const due = earliest(this.#chooser.wakeAt, this.#shields.wakeAt);
     if (due === this.#wakeAt) return;
     this.#waking?.[Symbol.dispose]();
     this.#wakeAt = due;
@@ -175,6 +194,7 @@ export class Steering implements Disposable {
     this.#waking = loop.wakeAt(due < soonest ? soonest : due, () => {
       this.#wakeAt = undefined;
       this.#perform(this.#chooser.evaluate(this.#now()));
+      this.#shield();
       this.#arm();
     });
   }

@@ -6,7 +6,14 @@ import { type About, gone, is } from "../../base/told.ts";
 import type { TraceLine } from "../../base/trace.ts";
 import type { BfdPlan, BfdReport } from "../../netstack/bfd/plan.ts";
 import type { VipNews, VipPlan } from "../../netstack/vip/plan.ts";
-import type { ChoiceReport, Decision, PathReport, SteerPlan } from "../../sdwan/steer-plan.ts";
+import type {
+  ChoiceReport,
+  Decision,
+  PathReport,
+  ShieldChange,
+  ShieldReport,
+  SteerPlan,
+} from "../../sdwan/steer-plan.ts";
 
 export type ToPulse =
   | { readonly kind: "plan"; readonly plan: VipPlan }
@@ -54,11 +61,13 @@ export type FromPulse =
   | { readonly kind: "choice-gone"; readonly id: string }
   /** After the `choice` that it led to. */
   | { readonly kind: "decision"; readonly decision: Decision }
+  /** All shields that there are, with what has changed; nothing when there was none and is none. */
+  | { readonly kind: "shields"; readonly shields: readonly ShieldReport[]; readonly changes: readonly ShieldChange[] }
   | { readonly kind: "trace"; readonly n: number; readonly line: TraceLine };
 
 export type FromPulseOnPaths = Extract<
   FromPulse,
-  { readonly kind: "path" | "path-gone" | "choice" | "choice-gone" | "decision" }
+  { readonly kind: "path" | "path-gone" | "choice" | "choice-gone" | "decision" | "shields" }
 >;
 
 /** What the next control must hear again. */
@@ -78,6 +87,8 @@ export function lastingOfPulse(message: FromPulse): About | undefined {
       return gone("path", message.id);
     case "choice-gone":
       return gone("choice", message.id);
+    case "shields":
+      return is("shields");
     case "hello":
     case "pong":
     case "event":

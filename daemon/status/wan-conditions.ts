@@ -4,6 +4,7 @@ import { after, type Instant, type Ms, seconds } from "../../base/unit.ts";
 import { isWholeClass } from "../../sdwan/steer-plan.ts";
 import type { TunnelReport } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "../desired/desired.ts";
+import { tunnelKey } from "../desired/facts.ts";
 import type { Wan } from "../parts/wan.ts";
 
 export class WanConditions {
@@ -36,7 +37,7 @@ export class WanConditions {
 
   #tunnels(wan: Wan, seen: Set<string>): readonly DesiredCondition[] {
     const out: DesiredCondition[] = [];
-    for (const [key, { link, site, remoteLink, dscp, state, via, why }] of described(wan)) {
+    for (const [key, { link, site, remoteLink, dscp, state, via, why, unshaken }] of described(wan)) {
       const subject = `tunnel/${link}>${site}/${remoteLink}${dscp === 0 ? "" : ` dscp ${dscp}`}`;
       if (state === "up") {
         if (via !== "direct") {
@@ -48,8 +49,12 @@ export class WanConditions {
       // A link that is down has its own condition.
       if (wan.links.get(link)?.state === "down") continue;
       seen.add(key);
-      if (this.#overdue(key, PATIENCE))
-        out.push({ code: "TUNNEL_DOWN", severity: "warning", subject, message: `${state}: ${why}` });
+      if (!this.#overdue(key, PATIENCE)) continue;
+      out.push(
+        unshaken === true
+          ? { code: "TUNNEL_NO_HANDSHAKE", severity: "warning", subject, message: `${why}; ${compareKeys(site)}` }
+          : { code: "TUNNEL_DOWN", severity: "warning", subject, message: `${state}: ${why}` },
+      );
     }
     return out;
   }
@@ -69,6 +74,11 @@ export class WanConditions {
 const PATIENCE = seconds(15);
 /** Windows that are bad now and then are what choices are for. */
 const BAD_FOR = seconds(5);
+
+/** What to do where no handshake was ever completed. */
+export function compareKeys(site: string): string {
+  return `compare novactl wan keys here and in ${site}: the public key that a site has must be the one that the other has of it`;
+}
 
 function described({ tunnels, plan }: Wan): readonly (readonly [string, Described])[] {
   const points = new Map(plan?.underlay.tunnels.map(({ ifname, dscp }) => [ifname, dscp]));
@@ -93,9 +103,11 @@ function links({ links: all, plan }: Wan): readonly DesiredCondition[] {
   });
 }
 
-function paths({ paths: all, plan, choices: made }: Wan): readonly DesiredCondition[] {
+function paths({ paths: all, plan, choices: made, tunnels }: Wan): readonly DesiredCondition[] {
   const written = new Set((plan?.steer.choices ?? []).filter(isWholeClass).map(({ id }) => id));
-  return (plan?.steer.paths ?? []).flatMap(({ id, usable }): readonly DesiredCondition[] => {
+  return (plan?.steer.paths ?? []).flatMap(({ id, usable, ifname, site }): readonly DesiredCondition[] => {
+    // That its tunnel has never worked says why, and has its own condition.
+    if (site !== undefined && tunnels.get(tunnelKey(ifname, site))?.unshaken === true) return [];
     const subject = `path/${id}`;
     const life = all.get(id)?.life;
     if (!usable || life === undefined) return [];

@@ -45,8 +45,8 @@ function because(spec: ChoiceSpec | undefined, why: string | undefined, destinat
   return spec.candidates.length === 0 ? "no path may carry it" : "not decided yet";
 }
 
-/** The longest network that has it. */
-function destinationOf({ underlay, steer }: WanPlan, written: string): string {
+/** A site, "internet" or "here": who has the longest network with this address. */
+export function destinationOf({ underlay, steer }: WanPlan, written: string): string {
   const ip = parseIp(written);
   if (!ip.ok) return INTERNET;
   const found: { readonly length: number; readonly place: string }[] = [];

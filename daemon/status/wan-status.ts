@@ -5,7 +5,10 @@ import type { WanLinkStatus, WanPathStatus, WanPolicyStatus, WanStatus, WanSumma
 import { tunnelKey } from "../desired/facts.ts";
 import type { WanPlan } from "../desired/wan.ts";
 import { internetPath, NO_SLA, type Pair, pairsOf, tightened } from "../desired/wan-pairs.ts";
+import { steered } from "../desired/wan-world.ts";
 import type { Wan } from "../parts/wan.ts";
+import { requestsStatus } from "./wan-requests.ts";
+import { shieldStatus } from "./wan-shield.ts";
 
 export function wanStatus(wan: Wan): WanStatus {
   const { plan } = wan;
@@ -34,10 +37,12 @@ export function wanSummary(wan: Wan): WanSummary | undefined {
   };
 }
 
-function linkStatuses({ links, paths }: Wan, { layout }: WanPlan): readonly WanLinkStatus[] {
+function linkStatuses({ links, paths, tunnels }: Wan, { layout }: WanPlan): readonly WanLinkStatus[] {
   return layout.sites.links.map((link) => {
     const { name } = link.metadata;
     const { interface: ifname, provider, role, quota, reservedFor } = link.spec;
+    const over = [...tunnels.values()].filter((each) => each.link === name);
+    const unshaken = over.flatMap((each) => (each.unshaken === true ? [`${each.site}/${each.remoteLink}`] : []));
     return {
       name,
       ifname,
@@ -47,6 +52,11 @@ function linkStatuses({ links, paths }: Wan, { layout }: WanPlan): readonly WanL
       quota,
       reservedFor,
       internet: paths.get(internetPath(link))?.life.kind ?? "unknown",
+      tunnels: {
+        all: over.length,
+        up: over.filter(({ state }) => state === "up").length,
+        unshaken: [...new Set(unshaken)],
+      },
     };
   });
 }
@@ -96,10 +106,11 @@ function keeps({ paths }: Wan, { id }: PathSpec, { maxLatency, maxJitter, maxPac
   );
 }
 
-function policyStatuses({ choices }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
+function policyStatuses({ choices, shields, proxied }: Wan, plan: WanPlan): readonly WanPolicyStatus[] {
   const { layout, underlay, steer } = plan;
   const marks = new Map(underlay.lanes.flatMap(({ mark, what }) => (what.kind === "class" ? [[what.name, mark]] : [])));
-  return [...underlay.classes.map(({ name }) => name), DEFAULT_CLASS].flatMap((name): readonly WanPolicyStatus[] => {
+  const names = new Set(steered(layout).map(({ metadata }) => metadata.name));
+  return [...names, DEFAULT_CLASS].flatMap((name): readonly WanPolicyStatus[] => {
     const mark = marks.get(name);
     if (mark === undefined) return [];
     const policy = layout.policies.find(({ metadata }) => metadata.name === name);
@@ -120,6 +131,8 @@ function policyStatuses({ choices }: Wan, plan: WanPlan): readonly WanPolicyStat
           table: choice.table,
           report: choices.get(choice.id),
         })),
+        shield: shieldStatus(shields, plan, name),
+        requests: policy === undefined ? undefined : requestsStatus(proxied, plan, policy),
       },
     ];
   });

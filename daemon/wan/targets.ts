@@ -1,5 +1,6 @@
 /** What measuring needs to know of the plan and the tunnels: whom to ask for path MTUs, and with whom to try bandwidth. */
-import { type Ip, parseIp } from "../../base/address.ts";
+import type { Ip } from "../../base/address.ts";
+import { parseEndpoint } from "../../base/endpoint.ts";
 import type { BandwidthDevice, BandwidthPlan } from "../../sdwan/link/driver/bandwidth.ts";
 import type { TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 
@@ -20,10 +21,10 @@ export function targetsOf(
   plan: Pick<UnderlayPlan, "links" | "stun">,
   ways: readonly Way[],
 ): ReadonlyMap<string, readonly Ip[]> {
-  const servers = plan.stun.servers.flatMap((each) => endpointOf(each) ?? []);
+  const servers = plan.stun.servers.flatMap((each) => addressIn(each) ?? []);
   return new Map(
     plan.links.map(({ name }) => {
-      const ends = ways.filter(({ link }) => link === name).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const ends = ways.filter(({ link }) => link === name).flatMap(({ endpoint }) => addressIn(endpoint) ?? []);
       // In the same order whatever came first, so that the same ones are asked.
       const sorted = [...new Set(ends)].sort((a, b) => (String(a) < String(b) ? -1 : 1));
       return [name, [...new Set([...sorted.slice(0, MOST - 1), ...servers])].slice(0, MOST)];
@@ -37,11 +38,10 @@ export function pathMtuOf(ends: readonly Ip[], known: (target: Ip) => number | u
   return found.length === 0 ? undefined : Math.min(...found);
 }
 
-/** "192.0.2.1:51820", "[2001:db8::1]:51820"; undefined of names. */
-export function endpointOf(text: string | undefined): Ip | undefined {
-  const host = text === undefined ? undefined : /^\[(.*)\]:\d+$|^([\d.]+):\d+$/.exec(text);
-  const parsed = parseIp(host?.[1] ?? host?.[2] ?? "");
-  return parsed.ok ? parsed.value : undefined;
+/** The address in "192.0.2.1:51820", "[2001:db8::1]:51820"; undefined of names. */
+export function addressIn(endpoint: string | undefined): Ip | undefined {
+  const read = parseEndpoint(endpoint ?? "");
+  return read.ok ? read.value.ip : undefined;
 }
 
 /** Trains go between overlay addresses, to the port after that of the rendezvous (before it, when that is the last). */

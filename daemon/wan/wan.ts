@@ -14,10 +14,11 @@ import { Timetable } from "../../sdwan/link/driver/timetable.ts";
 import { Traversal } from "../../sdwan/nat/driver/traversal.ts";
 import { Tunnels } from "../../sdwan/overlay/driver/tunnels.ts";
 import type { TunnelNews } from "../../sdwan/overlay/driver/words.ts";
+import type { ShieldCount } from "../../sdwan/steer/driver/shield-keeper.ts";
 import { Steering } from "../../sdwan/steer/driver/steering.ts";
 import type { NatReport, TunnelReport, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
 import { Outbox } from "./outbox.ts";
-import { bandwidthPlanOf, devicesOf, endpointOf, pathMtuOf, targetsOf, waysOf } from "./targets.ts";
+import { addressIn, bandwidthPlanOf, devicesOf, pathMtuOf, targetsOf, waysOf } from "./targets.ts";
 import type { FromWan, ToWan, WanAnswer, WanQuestion } from "./words.ts";
 
 export interface WanParts {
@@ -76,7 +77,14 @@ export class Wan implements Disposable {
         event,
       },
     });
-    this.#steering = new Steering({ loop, state, event });
+    const counted = (counts: readonly ShieldCount[]): void => parts.tell({ kind: "shield-counts", counts });
+    this.#steering = new Steering({
+      loop,
+      state,
+      event,
+      shieldCounts: counted,
+      proxied: (classes) => parts.tell({ kind: "proxied", classes }),
+    });
     this.#bandwidth = new Bandwidth(loop, { measured: (link, bits) => this.#links.measured(link, bits), event });
     this.#timetable = new Timetable(loop, wall, (link) => this.#measureSoon(link));
     this.#tunnels = new Tunnels({ loop, wall, runDirectory: run, tell: (news) => this.#tunnelNews(news) });
@@ -96,6 +104,10 @@ export class Wan implements Disposable {
       case "internet":
         this.#links.internet(command.link, command.alive);
         return this.#steering.internet(command.link, command.alive);
+      case "probed":
+        return this.#traversal.probed(command.ifname, command.site, command.alive);
+      case "shields":
+        return this.#steering.shields(command.orders);
       case "stop":
         return this.#stop(command.keep);
       case "ask":
@@ -216,7 +228,7 @@ export class Wan implements Disposable {
     const targets = targetsOf(plan, ways);
     if (this.#isNews("targets", [...targets])) this.#links.targets(targets);
     for (const { ifname, link } of plan.tunnels) {
-      const ends = ways.filter((each) => each.ifname === ifname).flatMap(({ endpoint }) => endpointOf(endpoint) ?? []);
+      const ends = ways.filter((each) => each.ifname === ifname).flatMap(({ endpoint }) => addressIn(endpoint) ?? []);
       const mtu = pathMtuOf(ends, (target: Ip) => this.#links.pathMtu(link, target));
       if (this.#pathMtus.get(ifname) === mtu) continue;
       this.#pathMtus.set(ifname, mtu);

@@ -11,23 +11,26 @@
  */
 import type { Ip } from "../../base/address.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Endpoint } from "../../base/endpoint.ts";
 import type { Log } from "../../base/log.ts";
 import type { Instant } from "../../base/unit.ts";
+
+export type { Endpoint };
 
 /** A file descriptor that the holder owns. */
 export type Fd = number;
 
-export interface Endpoint {
-  readonly ip: Ip;
-  /** 0–65535 */
-  readonly port: number;
-  /** Index of the interface of a link-local IPv6 address; absent for all others. */
-  readonly scope?: number;
-}
-
 /** A TCP socket for `connect` with everything set that has to be before: see `openTcp` in sockets.ts. */
 export interface Prepared {
   readonly socket: Fd;
+}
+
+/**
+ * IP_TOS or IPV6_TCLASS (DSCP << 2) of the handshake of a connection; what follows has 0.  So a packet that the kernel
+ * sends when no process owns the connection any more (its last acknowledgements) never carries it.
+ */
+export interface Tinted {
+  readonly handshake: number;
 }
 
 export interface Loop extends Clock, Disposable {
@@ -43,9 +46,9 @@ export interface Loop extends Clock, Disposable {
   accept(listener: Fd, on: Acceptor): Disposable;
   /**
    * Opens a TCP connection; `on.opened` or `on.closed` follows.  `from` binds the source address, or is a socket of the
-   * family of `to`, which becomes the loop's.
+   * family of `to`, which becomes the loop's, or says what the handshake carries.
    */
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream;
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared | Tinted): Stream;
   /** Takes a connected stream socket of any family. */
   adopt(fd: Fd, on: StreamHandler): Stream;
   /** Takes a datagram socket of any family (UDP, packet, raw, netlink); see sockets.ts for opening one. */

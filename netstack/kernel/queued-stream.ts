@@ -9,7 +9,7 @@
 import { ENOBUFS } from "./errno.ts";
 import type { Closed, Endpoint, Fd, Stream, StreamHandler } from "./loop.ts";
 import type { Memory } from "./memory.ts";
-import { nameOf, peerOf, unacknowledgedOf } from "./stream-socket.ts";
+import { nameOf, peerOf, setTrafficClass, unacknowledgedOf } from "./stream-socket.ts";
 
 export abstract class QueuedStream implements Stream {
   readonly fd: Fd;
@@ -25,6 +25,8 @@ export abstract class QueuedStream implements Stream {
   sealed = 0;
   readonly segments: number[] = [];
   why: Closed = FINISHED;
+  /** The family of a connection whose handshake has a traffic class of its own; 0: it has not. */
+  tinted: 0 | 4 | 6 = 0;
   protected readonly memory: Memory;
   private remoteKnown: Endpoint | undefined = undefined;
   private localKnown: Endpoint | undefined = undefined;
@@ -42,6 +44,13 @@ export abstract class QueuedStream implements Stream {
   abstract flush(): void;
   /** Puts the stream on its loop's list. */
   protected abstract enlist(): void;
+
+  /** The connection is there; nothing but its handshake has been sent. */
+  protected established(): void {
+    // It cannot fail for a reason that the first call, with another value, did not have.
+    if (this.tinted !== 0) setTrafficClass(this.fd, this.tinted === 4, 0);
+    this.handler.opened?.(this);
+  }
 
   touch(): void {
     if ((this.flags & (TOUCHED | GONE)) !== 0) return;

@@ -3,11 +3,11 @@ import { type Ipv4, isIpv4 } from "../../base/address.ts";
 import { setBlocking, setNonBlocking } from "./accepting.ts";
 import { EINPROGRESS } from "./errno.ts";
 import * as libc from "./libc.ts";
-import type { Endpoint, Fd, Prepared } from "./loop.ts";
+import type { Endpoint, Fd, Prepared, Tinted } from "./loop.ts";
 import { AF_INET, AF_INET6, decodeInet, encodeInet, SOCKADDR_MAX } from "./sockaddr.ts";
 
-/** A TCP socket for `connect`, without delay, bound to `from`, or the prepared one; or a negative errno. */
-export function socketFor(to: Endpoint, from: Endpoint | Prepared | undefined, nonBlocking: boolean): number {
+/** A TCP socket for `connect`, without delay, as `from` wants it or the prepared one; or a negative errno. */
+export function socketFor(to: Endpoint, from: Endpoint | Prepared | Tinted | undefined, nonBlocking: boolean): number {
   if (from !== undefined && "socket" in from) {
     setNoDelay(from.socket);
     if (nonBlocking) setNonBlocking(from.socket);
@@ -20,6 +20,12 @@ export function socketFor(to: Endpoint, from: Endpoint | Prepared | undefined, n
   if (fd < 0) return -libc.errno();
   libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, 4);
   if (from === undefined) return fd;
+  if ("handshake" in from) {
+    const errno = setTrafficClass(fd, v4, from.handshake);
+    if (errno === 0) return fd;
+    libc.close(fd);
+    return -errno;
+  }
   // The port is chosen at connect, so one source address serves more than 28,000 connections.
   if (from.port === 0) libc.setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, ONE, 4);
   const address = encodeInet(from);
@@ -27,6 +33,21 @@ export function socketFor(to: Endpoint, from: Endpoint | Prepared | undefined, n
   const errno = libc.errno();
   libc.close(fd);
   return -errno;
+}
+
+/** The family of a connection whose handshake is to be told from the rest; 0: it is not. */
+export function tintedFamily(to: Endpoint, from: Endpoint | Prepared | Tinted | undefined): 0 | 4 | 6 {
+  if (from === undefined || !("handshake" in from)) return 0;
+  return isIpv4(to.ip) ? 4 : 6;
+}
+
+/** IP_TOS or IPV6_TCLASS, DSCP << 2, of what the socket sends from now on: 0 or errno. */
+export function setTrafficClass(fd: Fd, v4: boolean, trafficClass: number): number {
+  intValue[0] = trafficClass;
+  const done = v4
+    ? libc.setsockopt(fd, IPPROTO_IP, IP_TOS, intOctets, 4)
+    : libc.setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, intOctets, 4);
+  return done === 0 ? 0 : libc.errno();
 }
 
 /** For listeners as well: accepted sockets inherit it.  Other families refuse it, which is as good. */
@@ -85,6 +106,8 @@ function name(call: (fd: number, at: Uint8Array, length: Uint32Array) => number,
 /** What getsockname and getpeername fill; each answer is taken out before the next is asked. */
 const nameBytes = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
+const intValue = new Int32Array(1);
+const intOctets = new Uint8Array(intValue.buffer);
 const outQueue = new Int32Array(1);
 const ioctl = libc.declare<(fd: Fd, request: number, value: Int32Array) => number>("int ioctl(int, ulong, void *)");
 const SIOCOUTQ = 0x5411;
@@ -97,6 +120,9 @@ const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
 const IPPROTO_IP = 0;
+const IP_TOS = 1;
+const IPPROTO_IPV6 = 41;
+const IPV6_TCLASS = 67;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;

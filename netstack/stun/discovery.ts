@@ -29,6 +29,9 @@ export class Discovery {
   readonly #servers: StunAddress[];
   #test: Test = "first";
   #transaction: Transaction;
+  /** Of both questions about filtering, the second, asked at the same time: silence is waited for once. */
+  #beside: Transaction | undefined;
+  #besideAnswered = false;
   #server: StunAddress;
   #first: StunAddress | undefined;
   #other: StunAddress | undefined;
@@ -56,7 +59,7 @@ export class Discovery {
     return this.#first;
   }
   get due(): Instant | undefined {
-    return this.#result === undefined ? earliest(this.#transaction.due, undefined) : undefined;
+    return this.#result === undefined ? earliest(this.#transaction.due, this.#beside?.due) : undefined;
   }
 
   wake(now: Instant): readonly Outgoing[] {
@@ -67,12 +70,21 @@ export class Discovery {
       if (next === "over") this.#silent(now);
       else out.push(next);
     }
+    const beside = this.#result === undefined ? this.#beside?.wake(now) : undefined;
+    if (beside === "over") this.#beside = undefined;
+    else if (beside !== undefined) out.push(beside);
     return out;
   }
 
   /** Whether the message belonged to this discovery. */
-  received(message: StunMessage, now: Instant): boolean {
-    if (this.#result !== undefined || !this.#transaction.answers(message)) return false;
+  received(message: StunMessage, from: StunAddress, now: Instant): boolean {
+    if (this.#result !== undefined) return false;
+    if (this.#beside?.answers(message, from) === true) {
+      this.#besideAnswered = message.class === "success" && message.mapped !== undefined;
+      this.#beside = undefined;
+      return true;
+    }
+    if (!this.#transaction.answers(message, from)) return false;
     if (message.class === "error" || message.mapped === undefined) this.#silent(now);
     else this.#answered(message.mapped, message, now);
     return true;
@@ -82,9 +94,14 @@ export class Discovery {
     const id = this.#spec.random();
     // That the server answers is known by then, and silence is what most gateways answer.
     const timing = change === undefined ? this.#timing : FILTER_TIMING;
-    return new Transaction({ to, id, bytes: encodeBindingRequest(id, { change }) }, timing, now);
+    return new Transaction(
+      { to, id, bytes: encodeBindingRequest(id, { change }), elsewhere: change !== undefined },
+      timing,
+      now,
+    );
   }
   #next(test: Test, to: StunAddress, now: Instant, change?: StunChange): void {
+    this.#beside = undefined;
     this.#test = test;
     this.#transaction = this.#ask(to, change, now);
   }
@@ -129,7 +146,12 @@ export class Discovery {
         return this.#next("first", server, now);
       }
       case "filter-both":
-        return this.#next("filter-port", this.#server, now, { ip: false, port: true });
+        if (this.#besideAnswered) this.#filtering = "address-dependent";
+        else if (this.#beside !== undefined) {
+          [this.#test, this.#transaction, this.#beside] = ["filter-port", this.#beside, undefined];
+          return;
+        } else this.#filtering = "address-and-port-dependent";
+        return this.#mapping(now);
       case "filter-port":
         this.#filtering = "address-and-port-dependent";
         return this.#mapping(now);
@@ -144,8 +166,11 @@ export class Discovery {
 
   #afterFirst(now: Instant): void {
     const free = this.#first !== undefined && same(this.#first, this.#spec.local);
-    if (this.#other !== undefined && this.#spec.filtering)
-      return this.#next("filter-both", this.#server, now, { ip: true, port: true });
+    if (this.#other !== undefined && this.#spec.filtering) {
+      this.#next("filter-both", this.#server, now, { ip: true, port: true });
+      this.#beside = this.#ask(this.#server, { ip: false, port: true }, now);
+      return;
+    }
     if (free) return this.#done("none", "the outside sees the port's own address");
     this.#mapping(now);
   }

@@ -65,7 +65,8 @@ export function decodeStun(bytes: Uint8Array): Result<StunMessage, StunMalformed
   if (type >= 0x4000 || cookie !== MAGIC_COOKIE) return err({ kind: "not-stun" });
   if (length % 4 !== 0 || HEADER + length !== bytes.length)
     return err({ kind: "length", says: length, have: bytes.length - HEADER });
-  const transaction = header.bytes(12).slice();
+  // A copy: what is given may be a Buffer, whose slices are not, in memory that is used again.
+  const transaction = Uint8Array.from(header.bytes(12));
   const found = attributesOf(bytes, transaction);
   if (!found.ok) return found;
   const { mapped, xorMapped, ...rest } = found.value;
@@ -179,7 +180,7 @@ function attributesOf(bytes: Uint8Array, transaction: Uint8Array): Result<Attrib
         break;
       case PROOF: {
         if (length !== 4 + MAC) return refused("length");
-        found.proof ??= { keyId: new Reader(value).u32(), mac: value.slice(4) };
+        found.proof ??= { keyId: new Reader(value).u32(), mac: Uint8Array.from(value.subarray(4)) };
         break;
       }
       case FINGERPRINT: {

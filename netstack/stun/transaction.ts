@@ -19,18 +19,26 @@ export class Transaction {
   readonly to: StunAddress;
   readonly id: Uint8Array;
   readonly #bytes: Uint8Array;
+  readonly #elsewhere: boolean;
   readonly #timing: Timing;
   #sent = 0;
   #due: Instant;
 
   constructor(
-    request: { readonly to: StunAddress; readonly id: Uint8Array; readonly bytes: Uint8Array },
+    request: {
+      readonly to: StunAddress;
+      readonly id: Uint8Array;
+      readonly bytes: Uint8Array;
+      /** RFC 5780 §7.2: a CHANGE-REQUEST is in it. */
+      readonly elsewhere: boolean;
+    },
     timing: Timing,
     now: Instant,
   ) {
     this.to = request.to;
     this.id = request.id;
     this.#bytes = request.bytes;
+    this.#elsewhere = request.elsewhere;
     this.#timing = timing;
     this.#due = now;
   }
@@ -48,8 +56,10 @@ export class Transaction {
     return { to: this.to, bytes: this.#bytes };
   }
 
-  answers(message: StunMessage): boolean {
+  /** Only whom was asked may answer, but where the server was told to answer from elsewhere. */
+  answers(message: StunMessage, from: StunAddress): boolean {
     if (message.class !== "success" && message.class !== "error") return false;
+    if (!this.#elsewhere && (from.ip !== this.to.ip || from.port !== this.to.port)) return false;
     return message.transaction.every((octet, index) => octet === this.id[index]);
   }
 }

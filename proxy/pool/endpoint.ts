@@ -1,21 +1,11 @@
 /** One server of a backend as this worker sees it: health, balance credit, idle connections, connections in use. */
-
 import { seconds } from "../../base/unit.ts";
 import type { Endpoint as Address } from "../../netstack/kernel/loop.ts";
 import type { Member } from "../balance/round-robin.ts";
+import type { TrafficClass } from "../classes.ts";
 import type { UpstreamCounters } from "../stats.ts";
 import { Timed, ticksOf, type Wheel } from "../wheel.ts";
-
-/** A kept connection as its pool sees it; the links belong to the endpoint. */
-export abstract class Pooled extends Timed {
-  newer: Pooled | undefined = undefined;
-  older: Pooled | undefined = undefined;
-  pooled = false;
-  /** The tick at which it became idle. */
-  idleAt = 0;
-  /** Closes the connection, which is not in the pool any more. */
-  abstract retire(): void;
-}
+import { Idle, type Pooled } from "./idle.ts";
 
 export class Endpoint extends Timed implements Member {
   /** "address:port" */
@@ -36,12 +26,10 @@ export class Endpoint extends Timed implements Member {
   skipped = false;
   /** Connections being opened or carrying an exchange. */
   active = 0;
-  idle = 0;
   /** Of active and idle together; 0 = no limit. */
   maxConnections = 0;
   #failures = 0;
-  #newest: Pooled | undefined = undefined;
-  #oldest: Pooled | undefined = undefined;
+  readonly #idle = new Idle();
 
   constructor(key: string, address: Address, weight: number, counters: UpstreamCounters) {
     super();
@@ -49,6 +37,11 @@ export class Endpoint extends Timed implements Member {
     this.address = address;
     this.weight = weight;
     this.counters = counters;
+  }
+
+  /** Kept connections that nobody uses. */
+  get idle(): number {
+    return this.#idle.count;
   }
 
   /** A request could be sent now: over an idle connection or a new one. */
@@ -76,42 +69,35 @@ export class Endpoint extends Timed implements Member {
     this.avoided = false;
   }
 
-  /** The connection idle for the shortest time: the most likely to be alive. */
-  take(): Pooled | undefined {
-    const newest = this.#newest;
-    if (newest !== undefined) {
-      this.remove(newest);
-      this.active++;
+  /**
+   * A kept connection of this class (undefined: of none), counted as active.  Without one, room is made for a new one
+   * where connections of other classes have taken it.
+   */
+  take(of: TrafficClass | undefined): Pooled | undefined {
+    const kept = this.#idle.take(of);
+    if (kept !== undefined) this.active++;
+    else if (this.maxConnections > 0 && this.active + this.idle >= this.maxConnections) {
+      this.trim(this.idle - 1, Number.POSITIVE_INFINITY);
     }
-    return newest;
+    return kept;
   }
   /** An active connection becomes idle. */
   put(connection: Pooled, tick: number): void {
     this.active--;
-    this.idle++;
-    connection.pooled = true;
-    connection.idleAt = tick;
-    connection.newer = undefined;
-    connection.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = connection;
-    else this.#newest.newer = connection;
-    this.#newest = connection;
+    this.#idle.put(connection, tick);
   }
   remove(connection: Pooled): void {
-    const { newer, older } = connection;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    connection.newer = connection.older = undefined;
-    connection.pooled = false;
-    this.idle--;
+    this.#idle.remove(connection);
+  }
+  /** Closes idle connections of classes that are no longer configured. */
+  retireGone(): void {
+    this.#idle.retireGone();
   }
   /** Closes the oldest idle connections until `keep` are left, only those idle since `tick` or before; returns the number closed. */
   trim(keep: number, tick: number): number {
     let closed = 0;
     while (this.idle > keep) {
-      const oldest = this.#oldest;
+      const oldest = this.#idle.oldest();
       if (oldest === undefined || oldest.idleAt > tick) break;
       this.remove(oldest);
       oldest.retire();

@@ -9,7 +9,8 @@ import type { CandidateReport, CandidateSpec, ChoiceReport, ChoiceSpec, Decision
 import { describeCandidate, describeDecision } from "./describe.ts";
 import { Judge } from "./judge.ts";
 import { judgeKey, type Path } from "./path.ts";
-import { badness, isLessBad, isWorthAMove, scoreOf } from "./score.ts";
+import { Relief } from "./relief.ts";
+import { type Badness, badness, isWorthAMove, scoreOf } from "./score.ts";
 
 export type Verdict = CandidateReport["verdict"];
 
@@ -48,6 +49,7 @@ export class Choice {
   #movedAt: Instant | undefined;
   #restUntil: Instant = instant(0);
   #restless = 0;
+  readonly #relief = new Relief();
   /** Bits per second that are taken to be its own. */
   #load = 0;
   #why = "nothing is measured yet";
@@ -112,6 +114,7 @@ export class Choice {
     const current = this.#candidates.find(({ spec }) => spec.path === this.#current);
     if (current === undefined) return this.#begin(at);
     if (current.verdict !== "unknown") this.#unknownSince = undefined;
+    if (current.verdict !== "bad") this.#relief.over();
     switch (current.verdict) {
       case "dead":
       case "unusable":
@@ -138,6 +141,15 @@ export class Choice {
       moves: this.#moves,
       candidates: this.#reports(at),
     };
+  }
+
+  /** Paths that a decision is about to fall on: what may be left, and where to. */
+  get alarming(): readonly string[] {
+    const current = this.#candidates.find(({ spec }) => spec.path === this.#current);
+    if (current === undefined || !(isSuspect(current) || this.#relief.isWaiting)) return [];
+    const others = this.#candidates.filter((each) => each !== current && each.path.life.kind === "alive");
+    const first = others.toSorted((a, b) => this.#compare(a, b, this.#spec.failover, current.path));
+    return [current, ...first.slice(0, MOST_ALARMING)].map(({ spec }) => spec.path);
   }
 
   /** Of all candidates: when it is another, a report has news beside figures. */
@@ -189,7 +201,9 @@ export class Choice {
       this.#candidates.filter(({ verdict }) => verdict === "good"),
       current.path,
     );
-    if (good !== undefined) return this.#move(good, "breach", at);
+    const away = good === undefined ? "stay" : this.#away(current, good, at);
+    if (good !== undefined && away === "go") return this.#move(good, "breach", at);
+    if (away === "wait") return undefined;
     const resting = this.#best(
       this.#candidates.filter((each) => this.#isRested(each, at)),
       current.path,
@@ -197,10 +211,16 @@ export class Choice {
     if (resting !== undefined) return this.#want(resting, "breach", at) ?? this.#stay(current, "least-bad", at);
     const { hold } = this.#spec;
     const least = this.#best(this.#candidates.filter(({ verdict }) => verdict === "bad"));
-    if (least !== undefined && least !== current && isLessBad(this.#badness(current), this.#badness(least), hold))
+    const [from, to] = [this.#badness(current), this.#badness(least ?? current)];
+    if (least !== undefined && least !== current && this.#relief.toBad(from, least.spec.path, to, hold, at.now))
       return this.#want(least, "least-bad", at) ?? this.#stay(current, "least-bad", at);
     this.#streak = 0;
     return this.#stay(current, "least-bad", at);
+  }
+
+  #away(current: Candidate, good: Candidate, { now }: Moment): ReturnType<Relief["toSuspect"]> {
+    if (!isSuspect(good)) return "go";
+    return this.#relief.toSuspect(this.#badness(current), this.#badness(good), this.#spec.hold, now);
   }
 
   /** In need it is taken before its rest is over, but not with its first answer. */
@@ -225,7 +245,7 @@ export class Choice {
     const { strategy, hold, failover } = this.#spec;
     // While the current one rests, the others need not be more trustworthy than that.
     const isFit = (each: Candidate): boolean =>
-      each.verdict === "good" || (current.verdict === "resting" && this.#isRested(each, at));
+      (each.verdict === "good" && !isSuspect(each)) || (current.verdict === "resting" && this.#isRested(each, at));
     const isAsked = ({ spec }: Candidate): boolean =>
       failover || spec.tier < current.spec.tier || spec.path === this.#home;
     const best = this.#best(this.#candidates.filter((each) => isFit(each) && isAsked(each)));
@@ -318,8 +338,8 @@ export class Choice {
     return best;
   }
 
-  #badness({ path, spec }: Candidate): number {
-    return badness(path, spec.sla ?? this.#spec.sla);
+  #badness({ path, judge, spec }: Candidate): Badness {
+    return badness(path, judge, spec.sla ?? this.#spec.sla);
   }
 
   #compare(a: Candidate, b: Candidate, failover: boolean, failing: Path | undefined): number {
@@ -328,9 +348,10 @@ export class Choice {
     const life = Number(b.path.life.kind === "alive") - Number(a.path.life.kind === "alive");
     if (life !== 0) return life;
     if (a.verdict === "bad") {
-      const less = this.#badness(a) - this.#badness(b);
+      const less = this.#badness(a).value - this.#badness(b).value;
       if (less !== 0) return less;
     }
+    if (failing !== undefined && isSuspect(a) !== isSuspect(b)) return isSuspect(a) ? 1 : -1;
     if (a.spec.tier !== b.spec.tier) return a.spec.tier - b.spec.tier;
     const fate = failing === undefined ? 0 : a.path.shares(failing) - b.path.shares(failing);
     if (fate !== 0) return fate;
@@ -360,10 +381,16 @@ function verdictOf({ path, judge }: Candidate, now: Instant): Verdict {
   return judge.isProven || path.isProven(now) ? judge.standing : "unknown";
 }
 
+/** Good as far as is known, but something is on its way. */
+function isSuspect({ path, judge }: Candidate): boolean {
+  return judge.doubtful || (path.figures?.overdue ?? 0) > 0;
+}
+
 const TRUST: Readonly<Record<Verdict, number>> = { good: 0, resting: 1, bad: 2, unknown: 3, dead: 4, unusable: 5 };
 /** So long the others may take to be measured, too. */
 const SETTLE = ms(1000);
 const NEEDED_REST = ms(5000);
+const MOST_ALARMING = 3;
 const UNKNOWN_PATIENCE = ms(10_000);
 /** Rests without a move after which the next one is the first again. */
 const CALM = 4;

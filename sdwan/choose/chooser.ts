@@ -98,6 +98,12 @@ export class Chooser {
   *doubtful(): Iterable<string> {
     for (const [id, path] of this.#paths) if (path.doubtful) yield id;
   }
+  /** Paths that a decision is about to fall on. */
+  alarming(): ReadonlySet<string> {
+    const out = new Set<string>();
+    for (const { alarming } of this.#choices.values()) for (const id of alarming) out.add(id);
+    return out;
+  }
   carrierOf(choice: string): CandidateSpec | undefined {
     return this.#choices.get(choice)?.carrier;
   }

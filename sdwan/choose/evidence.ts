@@ -1,9 +1,10 @@
 /**
  * Evidence that a figure is over its limit, gathered window by window (cumulative sums: E. S. Page, Biometrika 41, 1954).
- * What is far over its limit is sure after two windows; what is a little over takes as long as its own noise makes
- * necessary; what hovers just under never gets there, however often chance lifts single windows above.
+ * What is far over its limit is sure after two windows, a loss after four; what is a little over takes as long as its own
+ * noise makes necessary; what hovers just under never gets there, however often chance lifts single windows above.
  */
-import type { PacketCount } from "../figures.ts";
+import type { LossEstimate, PacketCount } from "../figures.ts";
+import { lossOf } from "../probe/loss.ts";
 import { Noise } from "./level.ts";
 
 /** How far what was seen goes towards a breach: 0 nothing, 1 and more enough. */
@@ -83,6 +84,8 @@ export class LossEvidence implements Evidence {
   #bursts = 1;
   #newOf = 0;
   #newLost = 0;
+  #midOf = 0;
+  #midLost = 0;
   #slowOf = 0;
   #slowLost = 0;
   /** Packets since the last loss. */
@@ -112,6 +115,8 @@ export class LossEvidence implements Evidence {
     if (this.#kept * this.#limit > LOSS.forget) this.#slowOf = this.#slowLost = 0;
     this.#newOf += of - this.#newOf / NEW;
     this.#newLost = Math.max(0, this.#newLost + lost - this.#newLost / NEW);
+    this.#midOf += of - this.#midOf / MID;
+    this.#midLost = Math.max(0, this.#midLost + lost - this.#midLost / MID);
     this.#slowOf += of - this.#slowOf / SLOW;
     const most = Math.max(LOSS.mostInSlow * this.#limit * of, LOSS.leastInSlow);
     this.#slowLost = Math.max(0, this.#slowLost + Math.min(lost, most) - this.#slowLost / SLOW);
@@ -130,6 +135,10 @@ export class LossEvidence implements Evidence {
   /** Percent, over the newest second or so of losses. */
   get rate(): number {
     return this.#newOf === 0 ? 0 : (100 * this.#newLost) / this.#newOf;
+  }
+  /** Over some seconds, with how sure it is; undefined: nothing was counted. */
+  get range(): LossEstimate | undefined {
+    return lossOf(this.#midLost / this.#dispersion, this.#midOf / this.#dispersion);
   }
   /** Percent, over half a minute, or since losses ceased. */
   get usual(): number {
@@ -183,6 +192,7 @@ function likelihood(lost: number, of: number, limit: number): number {
 const SLOW = 300;
 const SLOW_LEAST = 50;
 const NEW = 10;
+const MID = 40;
 const LEVEL = {
   /** Standard deviations per window that are forgiven: what the limit itself would gather. */
   slack: 0.75,
@@ -207,7 +217,7 @@ const LOSS = {
    */
   enough: 8,
   above: 2,
-  mostGain: 2.7,
+  mostGain: 2.3,
   cut: 3,
   slowEnough: 12,
   /** Of one window, in what the limit allows it, and in packets: bursts are the sums' to judge. */

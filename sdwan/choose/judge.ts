@@ -4,9 +4,11 @@
  * twice as long with each relapse.  Whether it is alive at all is decided before (life.ts).
  */
 import { after, type Instant, type Ms, ms, since } from "../../base/unit.ts";
-import type { PathFigures } from "../figures.ts";
+import type { LossEstimate, PathFigures, Varied } from "../figures.ts";
+import { worse } from "../probe/loss.ts";
 import type { Hold, Sla } from "../steer-plan.ts";
 import { LevelEvidence, LossEvidence, lossStrength, OF_JITTER, OF_LATENCY } from "./evidence.ts";
+import { VariationEvidence } from "./variation.ts";
 
 export type Standing = "good" | "bad" | "resting";
 
@@ -48,6 +50,10 @@ export class Judge {
   /** Something goes towards a breach: worth measuring fast. */
   get doubtful(): boolean {
     return this.#standing === "good" && (this.#windows !== 0 || this.#gathered.strongest > DOUBT);
+  }
+  /** Of the worse direction, lately; undefined: packets are not counted. */
+  get lost(): LossEstimate | undefined {
+    return this.#gathered.range;
   }
   /** When it will be good if nothing breaks the SLA before. */
   get goodAt(): Instant | undefined {
@@ -185,6 +191,8 @@ export const BUILT_IN_LOSS = 2;
 class Gathered {
   readonly #latency: LevelEvidence | undefined;
   readonly #jitter: LevelEvidence | undefined;
+  /** Of each direction, and of round trips: where differences are counted. */
+  readonly #varied: readonly VariationEvidence[];
   readonly #mos: LevelEvidence | undefined;
   readonly #out: LossEvidence;
   readonly #back: LossEvidence;
@@ -194,6 +202,7 @@ class Gathered {
   constructor({ maxLatency, maxJitter, minMos }: Sla, lossLimit: number) {
     this.#latency = maxLatency === undefined ? undefined : new LevelEvidence(maxLatency, OF_LATENCY);
     this.#jitter = maxJitter === undefined ? undefined : new LevelEvidence(maxJitter, OF_JITTER);
+    this.#varied = maxJitter === undefined ? [] : WAYS.map(() => new VariationEvidence(maxJitter));
     this.#mos = minMos === undefined ? undefined : new LevelEvidence(-minMos, OF_JITTER);
     this.#out = new LossEvidence(lossLimit);
     this.#back = new LossEvidence(lossLimit);
@@ -221,8 +230,10 @@ class Gathered {
     }
     const jitter = maxJitter === undefined ? undefined : jitterOf(figures);
     if (maxJitter !== undefined && jitter !== undefined) {
-      this.#jitter?.observe(jitter);
-      weigh(this.#jitter?.strength ?? 0, () => ({ kind: "jitter", value: jitter, limit: maxJitter }));
+      const found = this.#vary(figures);
+      if (found === undefined) this.#jitter?.observe(jitter);
+      const { strength, value } = found ?? { strength: this.#jitter?.strength ?? 0, value: jitter };
+      weigh(strength, () => ({ kind: "jitter", value, limit: maxJitter }));
     }
     if (minMos !== undefined && mos !== undefined) {
       this.#mos?.observe(-mos);
@@ -240,6 +251,26 @@ class Gathered {
       { percent: this.#round.usual, direction: "" },
     ] as const;
     return ways.reduce((worst, each) => (each.percent > worst.percent ? each : worst));
+  }
+
+  get range(): LossEstimate | undefined {
+    return worse(worse(this.#out.range, this.#back.range), this.#round.range);
+  }
+
+  /** undefined: differences are not counted. */
+  #vary({ varied }: PathFigures): { readonly strength: number; readonly value: number } | undefined {
+    if (varied === undefined) return undefined;
+    // Where the directions are told apart, the sum of them tells nothing more.
+    const isApart = varied.out !== undefined || varied.back !== undefined;
+    let worst: VariationEvidence | undefined;
+    for (const [index, way] of WAYS.entries()) {
+      const evidence = this.#varied[index];
+      const total: Varied | undefined = isApart && way === "round" ? undefined : varied[way];
+      if (evidence === undefined || total === undefined) continue;
+      evidence.observe(total);
+      if (worst === undefined || evidence.strength > worst.strength) worst = evidence;
+    }
+    return worst;
   }
 
   get #worst(): Lost {
@@ -274,6 +305,7 @@ function bits(word: number): number {
 const NO_LOSS = { percent: 0 };
 const ROOM = 0.95;
 const DOUBT = 0.3;
+const WAYS = ["out", "back", "round"] as const;
 /** Bits of a word. */
 const MOST_WINDOWS = 30;
 /** A path that was good for so many of its longest rests is forgiven. */

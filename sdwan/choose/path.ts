@@ -47,8 +47,7 @@ export class Path {
 
   /** How many ends it has in common with another. */
   shares({ spec }: Path): number {
-    const far = farEnd(this.spec);
-    return Number(this.spec.link === spec.link) + Number(far !== undefined && far === farEnd(spec));
+    return sharedEnds(this.spec, spec);
   }
 
   probed(life: PathLife): void {
@@ -128,6 +127,12 @@ export class Path {
     this.#usedAt = figures.at;
     this.used += (figures.bitsOut - this.used) * weight;
   }
+}
+
+/** How many ends two paths have in common. */
+export function sharedEnds(a: PathSpec, b: PathSpec): number {
+  const far = farEnd(a);
+  return Number(a.link === b.link) + Number(far !== undefined && far === farEnd(b));
 }
 
 /** "berlin/isp2" of "isp1>berlin/isp2"; the internet is no end that could fail. */

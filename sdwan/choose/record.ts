@@ -3,7 +3,7 @@
  * where nothing does.  Numbers stand in a fixed order; an older program's lines are read as long as their version is.
  */
 import { err, ok, type Result } from "../../base/result.ts";
-import type { CountedPackets, LossEstimate, PacketCount, PathFigures, PathLife } from "../figures.ts";
+import type { CountedPackets, LossEstimate, PacketCount, PathFigures, PathLife, Varied } from "../figures.ts";
 
 /** A path as it was at one time. */
 export interface Recorded {
@@ -105,6 +105,7 @@ function numbersOf(of: PathFigures): Numbers {
     of.mos,
     of.bitsOut,
     of.bitsBack,
+    ...[of.varied?.out, of.varied?.back, of.varied?.round].flatMap((each) => [each?.of, each?.sum]),
   ];
   return numbers.map((each) => (each === undefined ? null : Number(each.toFixed(3))));
 }
@@ -119,6 +120,8 @@ function figuresOf(numbers: Numbers, at: number): PathFigures {
   const [loss, lossOut, lossBack, lossRecent] = [loss4(all(4)), loss4(all(4)), loss4(all(4)), loss4(all(4))];
   const [out, back, round] = [count2(all(2)), count2(all(2)), count2(all(2))];
   const [reordered = 0, duplicated = 0, mos, bitsOut = 0, bitsBack = 0] = all(5);
+  const [variedOut, variedBack, variedRound] = [varied2(all(2)), varied2(all(2)), varied2(all(2))];
+  const isVaried = variedOut !== undefined || variedBack !== undefined || variedRound !== undefined;
   return {
     at,
     rtt: rtt === undefined ? undefined : filled(rtt, recent ?? 0),
@@ -130,6 +133,7 @@ function figuresOf(numbers: Numbers, at: number): PathFigures {
     lossBack,
     lossRecent,
     counted: out === undefined && back === undefined && round === undefined ? undefined : { out, back, round },
+    varied: isVaried ? { out: variedOut, back: variedBack, round: variedRound } : undefined,
     reordered,
     duplicated,
     mos,
@@ -152,6 +156,10 @@ function count2([of, lost]: readonly (number | undefined)[]): PacketCount | unde
   return of === undefined ? undefined : { of, lost: lost ?? 0 };
 }
 
+function varied2([of, sum]: readonly (number | undefined)[]): Varied | undefined {
+  return of === undefined ? undefined : { of, sum: sum ?? 0 };
+}
+
 function lifeOf(kind: unknown, why: unknown): PathLife | undefined {
   if (kind === "alive") return { kind };
   if ((kind === "dead" || kind === "unknown") && typeof why === "string") return { kind, why };
@@ -160,7 +168,9 @@ function lifeOf(kind: unknown, why: unknown): PathLife | undefined {
 
 function isNumbers(value: unknown): value is Numbers {
   return (
-    Array.isArray(value) && value.length === LENGTH && value.every((each) => each === null || typeof each === "number")
+    Array.isArray(value) &&
+    (value.length === LENGTH || value.length === EARLIER_LENGTH) &&
+    value.every((each) => each === null || typeof each === "number")
   );
 }
 
@@ -175,5 +185,7 @@ function parse(line: string): unknown {
 }
 
 const VERSION = 1;
-const LENGTH = 5 + 3 + 16 + 6 + 5;
+/** Before differences were kept. */
+const EARLIER_LENGTH = 5 + 3 + 16 + 6 + 5;
+const LENGTH = EARLIER_LENGTH + 6;
 const EVERY = 60_000;

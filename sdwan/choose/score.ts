@@ -1,7 +1,7 @@
 /** What the strategies compare, smaller is better, and when one path is so much better that a move is worth it. */
 import type { Instant } from "../../base/unit.ts";
 import type { CandidateSpec, Hold, Sla, Strategy } from "../steer-plan.ts";
-import { BUILT_IN_LOSS, jitterOf, worstLoss } from "./judge.ts";
+import { BUILT_IN_LOSS, type Judge, jitterOf, worstLoss } from "./judge.ts";
 import type { Path } from "./path.ts";
 
 /** `moving`: bits per second that come along with the choice if it is not on this path yet. */
@@ -49,28 +49,33 @@ export function isWorthAMove(
   }
 }
 
+/** In units of the limit; `low` and `high`: what it may be. */
+export interface Badness {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /**
  * How bad a path is that keeps no SLA: its worst figure in units of the limit.  Smaller is better; a path that is hardly
  * usable (half of it lost) is worse than any that is slow.
  */
-export function badness({ figures }: Path, sla: Sla): number {
-  if (figures === undefined) return 0;
+export function badness({ figures }: Path, { lost }: Judge, sla: Sla): Badness {
+  if (figures === undefined) return { value: 0, low: 0, high: Number.POSITIVE_INFINITY };
   const { maxLatency, maxJitter, minMos, maxPacketLoss = BUILT_IN_LOSS } = sla;
-  const jitter = jitterOf(figures);
-  const lost = Math.max(worstLoss(figures).percent, figures.lossRecent?.low ?? 0);
-  return Math.max(
-    lost / Math.max(maxPacketLoss, LEAST_LIMIT),
-    maxLatency === undefined || figures.rtt === undefined
-      ? 0
-      : figures.rtt.smoothed / Math.max(maxLatency, LEAST_LIMIT),
-    maxJitter === undefined || jitter === undefined ? 0 : jitter / Math.max(maxJitter, LEAST_LIMIT),
+  const per = (value: number, limit: number | undefined): number =>
+    limit === undefined ? 0 : value / Math.max(limit, LEAST_LIMIT);
+  const levels = Math.max(
+    per(figures.rtt?.smoothed ?? 0, maxLatency),
+    per(jitterOf(figures) ?? 0, maxJitter),
     minMos === undefined ? 0 : minMos / Math.max(figures.mos ?? 1, 1),
   );
-}
-
-/** The least bad is left for a better one only if that is better by a quarter at least: bad figures are noisy. */
-export function isLessBad(from: number, to: number, { marginPercent }: Hold): boolean {
-  return to < from * (1 - Math.max(marginPercent, LEAST_GAIN) / 100);
+  const { percent, low, high } = lost ?? { low: 0, high: 100, ...worstLoss(figures) };
+  return {
+    value: Math.max(per(percent, maxPacketLoss), levels),
+    low: Math.max(per(low, maxPacketLoss), levels * (1 - LEVEL_NOISE)),
+    high: Math.max(per(high, maxPacketLoss), levels * (1 + LEVEL_NOISE)),
+  };
 }
 
 function share(of: number, { marginPercent }: Hold): number {
@@ -78,4 +83,5 @@ function share(of: number, { marginPercent }: Hold): number {
 }
 
 const LEAST_LIMIT = 0.1;
-const LEAST_GAIN = 25;
+/** Of what is smoothed. */
+const LEVEL_NOISE = 0.15;

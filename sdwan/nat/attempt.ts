@@ -4,18 +4,22 @@
  * connectivity checks, without its roles.  Sans-IO; 6 seconds, then it has failed.
  *
  * A NAT whose mapping depends on the destination is "hard": the port that it will use is not known.  If it counts ports up,
- * the next ones are tried (prediction).  If not, and the other side is easy, the hard end opens many ports towards the easy
+ * the next ones are tried (prediction).  Two that count: each try of one end takes the next port there and names one of the
+ * other's, so both must name each other in the same try.  How many ports others took meanwhile is not known; so one end
+ * tries each next port and the other one every second: whatever the two shifts come to, s together, the tries number s + 1
+ * of the latter meet.  If one does not count, and the other side is easy, the hard end opens many ports towards the easy
  * one, which tries ports at random until one of them is open (birthday): with 256 open ports, half of all attempts need
  * less than 180 tries.  Bounded, for a gateway's table of flows is a thing of its owner: 256 ports, 1,024 tries.
  *
  * The other end may lie about where it is, and a check may be an old one that a stranger says again: each place is sent
  * 30 checks at most, and a place that is known by a check alone a few.
  */
+import { formatEndpoint } from "../../base/endpoint.ts";
 import { after, earliest, type Instant, ms } from "../../base/unit.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
 import type { TunnelReport } from "../underlay-plan.ts";
-import { endpointOf, MOST_STEP, type OfferedCandidate } from "./offer.ts";
+import { MOST_STEP, type OfferedCandidate } from "./offer.ts";
 
 export type Found = NonNullable<TunnelReport["found"]>;
 
@@ -29,6 +33,10 @@ export interface AttemptSpec {
   };
   /** In [0, 1). */
   readonly random: () => number;
+  /** Where WireGuard calls the other end: kept, if it answers. */
+  readonly current?: StunAddress | undefined;
+  /** Of two ends that both count ports up, one names every second port. */
+  readonly leaps?: boolean;
   /** false: the device must keep its port, since another peer would lose it; true by default. */
   readonly mayMove?: boolean;
   /** Ports of this host that are not free. */
@@ -80,8 +88,9 @@ export class Attempt {
     const mapped = theirs.candidates.find(({ kind }) => kind === "mapped")?.at;
     const [hardHere, hardThere] = [isHard(own.mapping), isHard(theirs.mapping)];
     if (mapped !== undefined && theirs.step !== undefined && hardThere) {
+      const leaps = hardHere && spec.leaps === true;
       for (let index = 1; index <= PREDICTED; index++) {
-        const port = mapped.port + theirs.step * index;
+        const port = mapped.port + theirs.step * (leaps ? 2 * index - 1 : index);
         if (port > 0 && port < 65_536)
           this.#add({ to: { ip: mapped.ip, port }, fromPort: localPort, found: "predicted", left: MOST_CHECKS });
       }
@@ -135,16 +144,19 @@ export class Attempt {
     if (this.#result !== undefined) return;
     const known = this.#targets.find((each) => same(each, { to, fromPort }));
     const way: Way = { endpoint: to, localPort: fromPort, found: known?.found ?? this.#guessedOf(fromPort) };
-    if (this.#way !== undefined && RANK[this.#way.found] <= RANK[way.found]) return;
+    if (this.#way !== undefined && this.#rank(this.#way) <= this.#rank(way)) return;
     this.#way = way;
-    // A nearer way may answer a moment later.
-    this.#takeAt = after(now, RANK[way.found] === 0 ? ms(0) : WAIT_FOR_BETTER);
+    // A better way may answer a moment later.
+    const isBest = this.#targets.every(({ to: endpoint, found }) => this.#rank({ endpoint, found }) >= this.#rank(way));
+    this.#takeAt = after(now, isBest ? ms(0) : WAIT_FOR_BETTER);
   }
 
   /** The other end's check reached us: where it came from is worth a check at once. */
   asked(from: StunAddress, port: number, now: Instant): void {
     if (this.#result !== undefined) return;
-    const found = this.#sprayFrom.includes(port) || this.#guessAt?.ip === from.ip ? "birthday" : "mapped";
+    const drawn = this.#sprayFrom.includes(port) || this.#guessAt?.ip === from.ip;
+    const { mapping, step } = this.#spec.theirs;
+    const found = drawn ? "birthday" : isHard(mapping) && step !== undefined ? "predicted" : "mapped";
     const isStranger = !this.#spec.theirs.candidates.some(({ at }) => at.ip === from.ip);
     if (isStranger && this.#strangers >= MOST_STRANGERS) return;
     const left = isStranger ? STRANGER_CHECKS : MOST_CHECKS;
@@ -182,6 +194,12 @@ export class Attempt {
     return ports.map((port) => ({ to: { ip, port }, fromPort: this.#spec.localPort }));
   }
 
+  /** What is called already is changed for nothing; else what an operator said, and what is near. */
+  #rank({ endpoint, found }: Pick<Way, "endpoint" | "found">): number {
+    const { current } = this.#spec;
+    return current?.ip === endpoint.ip && current.port === endpoint.port ? -1 : RANK[found];
+  }
+
   #guessedOf(fromPort: number): Found {
     return fromPort !== this.#spec.localPort || this.#guessAt !== undefined ? "birthday" : "mapped";
   }
@@ -191,16 +209,22 @@ export function isHard(mapping: Mapping): boolean {
   return mapping === "address-dependent" || mapping === "address-and-port-dependent";
 }
 
-/** The distance between outside ports, if it is the same all the time and small. */
+/** By how much outside ports go up (or down) from one to the next; others may have taken some between. */
 export function stepOf(ports: readonly number[]): number | undefined {
-  const steps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0));
-  const [step] = steps;
-  if (step === undefined || step === 0 || Math.abs(step) > MOST_STEP) return undefined;
-  return steps.every((each) => each === step) ? step : undefined;
+  const gaps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0));
+  const [first] = gaps;
+  if (first === undefined || gaps.some((gap) => gap === 0 || gap > 0 !== first > 0 || Math.abs(gap) > MOST_GAP))
+    return undefined;
+  const step = gaps.map(Math.abs).reduce(divisor);
+  return step > MOST_STEP ? undefined : step * Math.sign(first);
+}
+
+function divisor(a: number, b: number): number {
+  return b === 0 ? a : divisor(b, a % b);
 }
 
 function same(a: Check, b: Check): boolean {
-  return a.fromPort === b.fromPort && endpointOf(a.to) === endpointOf(b.to);
+  return a.fromPort === b.fromPort && formatEndpoint(a.to) === formatEndpoint(b.to);
 }
 
 function portsAtRandom(
@@ -216,14 +240,13 @@ function portsAtRandom(
   return [...ports];
 }
 
-/** What is nearer is better. */
 const RANK: Readonly<Record<Found, number>> = {
-  host: 0,
-  configured: 1,
-  mapped: 1,
-  "called-us": 1,
-  predicted: 2,
-  birthday: 3,
+  configured: 0,
+  host: 1,
+  mapped: 2,
+  "called-us": 2,
+  predicted: 3,
+  birthday: 4,
 };
 const DURATION = ms(6000);
 const ROUND = ms(100);
@@ -235,7 +258,10 @@ const STRANGER_CHECKS = 8;
 const MOST_CANDIDATES = 8;
 const TICK = ms(10);
 const WAIT_FOR_BETTER = ms(50);
-const PREDICTED = 20;
+/** Other devices of the link look for ways at the same time, and take ports of the same count. */
+const PREDICTED = 40;
+/** More ports than are taken by others between two questions to STUN servers; further apart is chance. */
+const MOST_GAP = 64;
 const OPENED = 256;
 const SPRAY_TOGETHER = 8;
 const SPRAY_AGAIN = ms(2000);

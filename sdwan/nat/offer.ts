@@ -3,7 +3,7 @@
  * whether the direct way works already.  JSON in an authenticated datagram (driver/rendezvous.ts), at most 1,200 octets.
  * Pure; what cannot be read is refused by name, and nothing is read before its authenticity is known.
  */
-import { formatIp, hostAndPort, isIpv4, parseIp } from "../../base/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../base/endpoint.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { StunAddress } from "../../netstack/stun/packet.ts";
 import type { Mapping } from "../../netstack/stun/plan.ts";
@@ -44,26 +44,13 @@ export interface OfferedCandidate {
   readonly kind: "host" | "mapped" | "configured";
 }
 
-export function endpointOf({ ip, port }: StunAddress): string {
-  return hostAndPort(formatIp(ip), port);
-}
-
-/** "192.0.2.1:51820", "[2001:db8::1]:51820" */
-export function parseEndpoint(text: string): StunAddress | undefined {
-  const [, host6, host4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})$/.exec(text) ?? [];
-  const ip = parseIp(host6 ?? host4 ?? "");
-  const port = Number(digits);
-  if (!ip.ok || isIpv4(ip.value) !== (host4 !== undefined) || !(port >= 1 && port <= 65_535)) return undefined;
-  return { ip: ip.value, port };
-}
-
 export function writeOffer(offer: Offer): string {
   return JSON.stringify({
     ...offer,
     tunnels: offer.tunnels.map((tunnel) => ({
       ...tunnel,
-      seen: tunnel.seen === undefined ? undefined : endpointOf(tunnel.seen),
-      candidates: tunnel.candidates.map(({ at, kind }) => [endpointOf(at), kind]),
+      seen: tunnel.seen === undefined ? undefined : formatEndpoint(tunnel.seen),
+      candidates: tunnel.candidates.map(({ at, kind }) => [formatEndpoint(at), kind]),
     })),
   });
 }
@@ -120,17 +107,22 @@ function tunnelOf(value: unknown): OfferedTunnel | undefined {
   if (!Array.isArray(candidates) || candidates.length > MOST_CANDIDATES) return undefined;
   const read = candidates.map(candidateOf).filter((each) => each !== undefined);
   if (read.length < candidates.length) return undefined;
-  const at = typeof seen === "string" ? parseEndpoint(seen) : undefined;
+  const at = seen === undefined ? undefined : addressOf(seen);
   if (seen !== undefined && at === undefined) return undefined;
   const callable = read.filter((each) => isCallable(each.at));
   return { link, peerLink, dscp, candidates: callable, mapping: known, step, attempt, direct, seen: at };
 }
 
 function candidateOf(value: unknown): OfferedCandidate | undefined {
-  if (!Array.isArray(value) || value.length !== 2 || typeof value[0] !== "string") return undefined;
-  const at = parseEndpoint(value[0]);
+  if (!Array.isArray(value) || value.length !== 2) return undefined;
+  const at = addressOf(value[0]);
   const kind = KINDS.find((each) => each === value[1]);
   return at === undefined || kind === undefined ? undefined : { at, kind };
+}
+
+function addressOf(value: unknown): StunAddress | undefined {
+  const read = typeof value === "string" ? parseEndpoint(value) : undefined;
+  return read?.ok === true ? read.value : undefined;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

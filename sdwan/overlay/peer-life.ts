@@ -22,6 +22,10 @@ export interface PeerLife {
   readonly since: number;
   /** The direct way works: handshakes are young enough that packets pass. */
   readonly direct: boolean;
+  /** It was tried for a while, and no handshake has been completed since the peer is there: keys, or a way that is shut. */
+  readonly unshaken: boolean;
+  /** What its own calls say about that. */
+  readonly called: string | undefined;
   /** In the order of trying: what NAT traversal found last, what is configured. */
   readonly discovered: Candidate | undefined;
   readonly configured: readonly string[];
@@ -62,6 +66,8 @@ export function beginLife(now: number): PeerLife {
     why: "not looked at yet",
     since: now,
     direct: false,
+    unshaken: false,
+    called: undefined,
     discovered: undefined,
     configured: [],
     trying: undefined,
@@ -75,13 +81,14 @@ export function look(before: PeerLife, sight: PeerSight): readonly [PeerLife, Pe
   const life = { ...known, heard: listen(known, peer, now) };
   const { heard } = life;
   if (obstacle !== undefined)
-    return [turned({ ...life, direct: false, trying: undefined }, "down", obstacle, now), NONE];
-  if (peer === undefined) return [turned({ ...life, direct: false }, "connecting", "being set up", now), NONE];
+    return [turned({ ...life, ...SHAKEN, direct: false, trying: undefined }, "down", obstacle, now), NONE];
+  if (peer === undefined)
+    return [turned({ ...life, ...SHAKEN, direct: false }, "connecting", "being set up", now), NONE];
   const young = isYoung(peer.lastHandshake, now);
   const stuck = now - heard.at > SILENCE && peer.sent - heard.sent > UNANSWERED;
   if (young && !stuck) {
     const why = `handshake with ${peer.endpoint ?? "the peer"}`;
-    return [turned({ ...life, direct: true, trying: undefined }, "up", why, now), NONE];
+    return [turned({ ...life, ...SHAKEN, direct: true, trying: undefined }, "up", why, now), NONE];
   }
   return call({ ...life, direct: false }, sight, peer);
 }
@@ -131,8 +138,11 @@ export function restOf(life: PeerLife, now: number): number {
 function call(life: PeerLife, sight: PeerSight, peer: WireguardPeer): readonly [PeerLife, PeerOrders] {
   const { now, patient } = sight;
   const trying = life.trying ?? { since: now, nextAt: now, turn: 0, renewals: 0 };
-  const [state, why] = described(life, peer, now - trying.since);
-  const told = turned(life, state, why, now);
+  const tried = now - trying.since;
+  const unshaken = peer.lastHandshake === undefined && tried >= HESITATION;
+  const known = { ...life, unshaken, called: unshaken ? life.called : undefined };
+  const [state, why] = described(known, peer, tried);
+  const told = turned(known, state, why, now);
   if (now >= trying.nextAt) {
     const ways = waysOf(life, peer);
     const next = { ...trying, nextAt: now + TURN, turn: trying.turn + 1 };
@@ -169,8 +179,12 @@ function waysOf(life: PeerLife, peer: WireguardPeer): readonly string[] {
 function described(life: PeerLife, peer: WireguardPeer, tried: number): readonly [TunnelReport["state"], string] {
   const state = tried < PATIENCE ? "connecting" : "down";
   const { endpoint } = peer;
-  if (endpoint === undefined && waysOf(life, peer).length === 0)
-    return [state, "no endpoint: the peer must call, or be found"];
+  const nowhere = endpoint === undefined && waysOf(life, peer).length === 0;
+  if (nowhere && life.called === undefined) return [state, "no endpoint: the peer must call, or be found"];
+  if (life.unshaken) {
+    const said = life.called ?? "no call of it was heard; UDP is shut, or the keys do not fit";
+    return [state, `no handshake with ${endpoint ?? "the peer"} was ever completed: ${said}`];
+  }
   if (peer.lastHandshake === undefined) return [state, `no handshake with ${endpoint ?? "the peer"} yet`];
   return [state, `nothing comes back from ${endpoint ?? "the peer"}`];
 }
@@ -189,6 +203,7 @@ function turned(life: PeerLife, state: PeerLife["state"], why: string, now: numb
   return { ...life, state, why, since: life.state === state ? life.since : now };
 }
 
+const SHAKEN = { unshaken: false, called: undefined } as const;
 const NONE: PeerOrders = { moveTo: undefined, renew: false, anew: false, resolve: false };
 /** WireGuard's REJECT_AFTER_TIME: with a session this old nothing passes. */
 const REJECT_AFTER = 180_000;
@@ -196,6 +211,8 @@ const REJECT_AFTER = 180_000;
 const SILENCE = 15_000;
 /** More than keepalives (32 each 25 s) and calls (148 each 5 s) come to meanwhile: data that asks for an answer. */
 const UNANSWERED = 1_000;
+/** WireGuard's first call, and the second one 5 s later, have had their time. */
+const HESITATION = 6_000;
 const TURN = 10_000;
 const CHANCE = 15_000;
 const PATIENCE = 30_000;

@@ -5,6 +5,7 @@
 import type { Instant } from "../../base/unit.ts";
 import type { LossEstimate } from "../figures.ts";
 import { lossOf } from "./loss.ts";
+import { RECENT } from "./spread.ts";
 
 export interface Probe {
   readonly number: number;
@@ -123,6 +124,16 @@ export class History {
   rtts(): readonly number[] {
     const out: number[] = [];
     for (const { rtt } of this.#probes) if (rtt !== undefined) out.push(rtt);
+    return out;
+  }
+
+  /** As many as `recent` is made of, the newest first. */
+  newestRtts(): readonly number[] {
+    const out: number[] = [];
+    for (let index = this.#probes.length - 1; index >= 0 && out.length < RECENT; index--) {
+      const rtt = this.#probes[index]?.rtt;
+      if (rtt !== undefined) out.push(rtt);
+    }
     return out;
   }
 

@@ -3,10 +3,15 @@
  * worth: doubts are paid from it, and when it is empty the pace is what the budget refills.  In no hour more is spent
  * than the budget, since the bucket's content and the refill together are the budget.
  */
-import { after, type Instant, type Ms, ms, since } from "../../base/unit.ts";
+import { after, type Instant, instant, type Ms, ms, since } from "../../base/unit.ts";
 import type { Pace } from "../steer-plan.ts";
 
-export type Urgency = "calm" | "doubt" | "idle";
+/** `alarm`: in doubt, and somebody is about to decide. */
+export type Urgency = "calm" | "doubt" | "alarm" | "idle";
+
+export function isUrgent(urgency: Urgency): boolean {
+  return urgency === "doubt" || urgency === "alarm";
+}
 
 export class Pacer {
   #pace: Pace;
@@ -32,7 +37,7 @@ export class Pacer {
 
   /** Between two probes, as long as it is like this. */
   interval(urgency: Urgency): Ms {
-    return ms(Math.max(this.#wanted(urgency), urgency === "doubt" ? 0 : this.#cost / this.#refill));
+    return ms(Math.max(this.#wanted(urgency), isUrgent(urgency) ? 0 : this.#cost / this.#refill));
   }
 
   /** What this costs per hour, and never more than the budget. */
@@ -43,10 +48,19 @@ export class Pacer {
   /** When the probe after one at `last` is due. */
   next(last: Instant, urgency: Urgency, now: Instant): Instant {
     this.#fill(now);
-    const due = after(last, this.interval(urgency));
+    const due = this.#aligned(after(last, this.interval(urgency)), urgency);
     if (this.#octets >= this.#cost) return due;
     const paid = after(now, ms((this.#cost - this.#octets) / this.#refill));
     return paid > due ? paid : due;
+  }
+
+  /** Several paths wake the process together, a few times in an interval; in doubt each is as fast as it can be. */
+  #aligned(due: Instant, urgency: Urgency): Instant {
+    const wanted = this.#wanted(urgency);
+    // What the budget slows down is not hurried.
+    if (isUrgent(urgency) || this.interval(urgency) > wanted) return due;
+    const grain = Math.min(wanted / SLOTS, MOST_GRAIN);
+    return instant(Math.round(due / grain) * grain);
   }
 
   /** A probe is sent now. */
@@ -58,6 +72,7 @@ export class Pacer {
   #wanted(urgency: Urgency): number {
     const { interval, inDoubt } = this.#pace;
     if (urgency === "doubt") return Math.min(interval, inDoubt);
+    if (urgency === "alarm") return Math.min(interval, Math.max(inDoubt / ALARM, FASTEST));
     return urgency === "idle" ? Math.max(interval, Math.min(interval * IDLE, MOST_IDLE)) : interval;
   }
 
@@ -76,5 +91,11 @@ export class Pacer {
 
 const HOUR = 3_600_000;
 const SAVED = 1 / 20;
+/** So many times as often as in doubt, and in milliseconds. */
+const ALARM = 5;
+const FASTEST = 10;
 const IDLE = 4;
 const MOST_IDLE = 10_000;
+/** Of an interval, in which paths over the same link are told apart. */
+export const SLOTS = 4;
+const MOST_GRAIN = 25;

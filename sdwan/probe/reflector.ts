@@ -18,7 +18,7 @@ import {
   type SenderPacket,
 } from "./packet.ts";
 import { ReplayWindow } from "./replay.ts";
-import { reflect } from "./tlv.ts";
+import { asksForCounters, reflect } from "./tlv.ts";
 
 export interface Arrival {
   /** Address and port, as one key. */
@@ -97,6 +97,11 @@ export class Reflector {
     for (const { sessions } of this.#peers.values()) count += sessions.size;
     return count;
   }
+}
+
+/** The sender wants to know what its device's counters say. */
+export function wantsCounters({ request }: Accepted): boolean {
+  return asksForCounters(request.subarray(BASE));
 }
 
 /** `at` is T3; the counters are those of the device, read just before; undefined: it carries other peers, too. */

@@ -11,7 +11,7 @@ import type { Pace } from "../steer-plan.ts";
 import { Delay } from "./delay.ts";
 import type { Probe } from "./history.ts";
 import { Life } from "./life.ts";
-import { Pacer, type Urgency } from "./pace.ts";
+import { isUrgent, Pacer, type Urgency } from "./pace.ts";
 import type { Sample } from "./traffic.ts";
 import { type Answer, Windows } from "./windows.ts";
 
@@ -25,8 +25,10 @@ export interface SenderConfig {
 }
 
 export type SenderAction =
-  /** `broad`: of several that could answer, ask all. */
-  | { readonly kind: "ask"; readonly number: number; readonly broad: boolean }
+  /**
+   * `broad`: of several that could answer, ask all.  `counts`: the packet counters of both ends are worth their cost with this one.
+   */
+  | { readonly kind: "ask"; readonly number: number; readonly broad: boolean; readonly counts: boolean }
   | { readonly kind: "life"; readonly life: PathLife }
   | { readonly kind: "measured" };
 
@@ -41,7 +43,15 @@ export class Sender {
   #doubtUntil: Instant;
   /** A while after the newest answer: what has to prove that it lives again is asked fast. */
   #heardUntil: Instant;
+  #alarmUntil: Instant;
+  /** When the newest that counts as missed was sent. */
+  #missedAt: Instant | undefined;
   #busyAt: Instant;
+  #countedAt: Instant;
+  /** Neither answered nor lost for good, in the order of asking. */
+  #open: Probe[] = [];
+  /** Something has come since it was last measured anew: what was asked before was asked of nothing. */
+  #isUp = false;
   /** Asked since the path is unknown: a path that never answers is not asked fast for ever. */
   #tries = 0;
   sent = 0;
@@ -55,7 +65,9 @@ export class Sender {
     this.#lastSent = after(now, ms(-config.pace.interval));
     this.#doubtUntil = now;
     this.#heardUntil = now;
+    this.#alarmUntil = now;
     this.#busyAt = now;
+    this.#countedAt = now;
   }
 
   get life(): PathLife {
@@ -67,6 +79,12 @@ export class Sender {
     this.#pacer.change(config.pace, config.cost, now);
   }
 
+  /** A verdict is near, and each probe counts towards it. */
+  alarm(now: Instant): void {
+    this.#alarmUntil = after(now, ALARM);
+    this.doubt(now);
+  }
+
   /** Between two probes, and what they cost, as it is now. */
   pace(now: Instant): { readonly interval: number; readonly octetsPerHour: number } {
     const urgency = this.#urgency(now);
@@ -75,7 +93,8 @@ export class Sender {
 
   nextWake(now: Instant): Instant {
     let next: Instant = this.#pacer.next(this.#lastSent, this.#urgency(now), now);
-    for (const probe of this.#open()) {
+    for (const probe of this.#open) {
+      if (probe.answered || probe.told) continue;
       const due = probe.missed ? probe.lostAt : probe.suspected ? probe.deadlineAt : probe.suspectAt;
       next = earliest(next, due) ?? next;
     }
@@ -102,8 +121,9 @@ export class Sender {
     const before = this.life;
     const late = answer.arrivedAt > probe.deadlineAt;
     this.#heardUntil = after(now, DOUBT);
+    this.#isUp = true;
     this.answers++;
-    this.#windows.answered(probe, answer, this.#config.pace.alpha);
+    this.#windows.answered(probe, answer, this.#config.pace);
     this.#life.answer(answer.number, late);
     if (late || (answer.rtt !== undefined && this.#delay.isOdd(answer.rtt))) this.doubt(now);
     if (answer.rtt !== undefined) this.#delay.add(answer.rtt);
@@ -127,7 +147,8 @@ export class Sender {
   /** Octets that the device has carried so far. */
   carried(out: number, back: number, now: Instant): void {
     const bits = this.#windows.carried(out, back, now);
-    const own = (this.#config.cost * 4000) / this.#pacer.interval(this.#urgency(now));
+    // The other end asks as often, and is answered.
+    const own = (this.#config.cost * 8000) / this.#pacer.interval(this.#urgency(now));
     if (bits > own + IDLE_BITS) this.#busyAt = now;
   }
 
@@ -143,6 +164,7 @@ export class Sender {
   /** What was under way is not waited for, and the path has to prove itself anew. */
   interrupt(why: string): readonly SenderAction[] {
     this.#windows.interrupt();
+    this.#isUp = false;
     this.#life.forget(why);
     this.#tries = 0;
     return [{ kind: "life", life: this.life }];
@@ -156,23 +178,30 @@ export class Sender {
 
   /** `at` of the wall clock; undefined: nothing is known yet. */
   figures(now: Instant, at: number): PathFigures | undefined {
-    return this.#windows.figures(now, at);
+    const figures = this.#windows.figures(now, at);
+    if (figures === undefined) return undefined;
+    let overdue = 0;
+    for (const { answered, told, abandoned, deadlineAt } of this.#open)
+      if (!answered && !told && !abandoned && deadlineAt <= now) overdue++;
+    return { ...figures, overdue };
   }
 
   #conclude(now: Instant, actions: SenderAction[]): void {
     const before = this.life;
     let told = false;
-    for (const probe of this.#open()) {
+    this.#open = this.#open.filter((each) => !each.answered && !each.told);
+    for (const probe of this.#open) {
       if (!probe.suspected && now >= probe.suspectAt) {
         probe.suspected = true;
         this.doubt(now);
       }
       if (!probe.missed && now >= probe.deadlineAt) {
         probe.missed = true;
-        this.#life.miss(probe.number, this.#deadAfter());
+        this.#miss(probe, now);
       }
       if (probe.missed && now >= probe.lostAt) {
-        this.#windows.lost(probe);
+        if (probe.abandoned) probe.told = true;
+        else this.#windows.lost(probe);
         told = true;
       }
     }
@@ -182,6 +211,15 @@ export class Sender {
     // What the counters missed meanwhile the outage has told already.
     this.recount();
     actions.push({ kind: "life", life: this.life });
+  }
+
+  /** Misses that count for death are as far apart as in doubt: in an alarm a burst of losses would be one. */
+  #miss({ number, sentAt }: Probe, now: Instant): void {
+    if (this.life.kind === "alive") this.alarm(now);
+    const { inDoubt } = this.#config.pace;
+    if (this.#missedAt !== undefined && since(this.#missedAt, sentAt) < inDoubt * APART) return;
+    this.#missedAt = sentAt;
+    this.#life.miss(number, this.#deadAfter());
   }
 
   /** On a path that loses some all the time, so many in a row are no sign of death yet: by chance once in a hundred million. */
@@ -197,7 +235,7 @@ export class Sender {
     const deadlineAt = after(now, deadline);
     const grace = ms(Math.max(GRACE, this.#delay.smoothed ?? 0));
     const number = this.#number++;
-    this.#windows.history.add({
+    const probe: Probe = {
       number,
       sentAt: now,
       suspectAt: after(now, this.#delay.suspicion(this.#config.pace.interval)),
@@ -207,32 +245,24 @@ export class Sender {
       missed: false,
       told: false,
       answered: false,
-      abandoned: false,
+      abandoned: !this.#isUp,
       outage: this.life.kind === "dead",
       rtt: undefined,
       reflector: undefined,
       epoch: 0,
       disordered: false,
       copies: 0,
-    });
-    const broad = this.#urgency(now) === "doubt" || this.life.kind !== "alive";
+    };
+    this.#windows.history.add(probe);
+    this.#open.push(probe);
+    const broad = isUrgent(this.#urgency(now)) || this.life.kind !== "alive";
     this.#pacer.spend(broad ? this.#config.targets : 1, now);
     this.#lastSent = now;
     this.#tries++;
     this.sent++;
-    actions.push({ kind: "ask", number, broad });
-  }
-
-  /** Not answered, and not lost for good; the newest of the window. */
-  #open(): readonly Probe[] {
-    const { probes } = this.#windows.history;
-    let from = probes.length;
-    // Deadlines may fall with the round trip, but what is told is told in order of a few.
-    for (let passed = 0; from > 0 && passed < SETTLED; from--) {
-      const probe = probes[from - 1];
-      passed = probe === undefined || probe.answered || probe.told ? passed + 1 : 0;
-    }
-    return probes.slice(from).filter(({ answered, told }) => !answered && !told);
+    const counts = since(this.#busyAt, now) <= BUSY || since(this.#countedAt, now) >= COUNTED_EVERY;
+    if (counts) this.#countedAt = now;
+    actions.push({ kind: "ask", number, broad, counts });
   }
 
   #urgency(now: Instant): Urgency {
@@ -240,22 +270,28 @@ export class Sender {
     const isHeard = now < this.#heardUntil;
     if (kind === "dead") return isHeard ? "doubt" : "calm";
     if (kind === "unknown") return isHeard || this.#tries < TRIES ? "doubt" : "calm";
+    if (now < this.#alarmUntil) return "alarm";
     if (now < this.#doubtUntil) return "doubt";
     return since(this.#busyAt, now) > (this.#config.metered ? IDLE_METERED : IDLE) ? "idle" : "calm";
   }
 }
 
 const DOUBT = ms(1000);
+const ALARM = ms(1000);
+const APART = 0.9;
 const TRIES = 20;
 /** From a probe's deadline until it is lost. */
 const GRACE = 200;
-const SETTLED = 64;
 /** Percent, surely lost. */
 const LOSS_IN_DOUBT = 0.2;
 const IDLE = ms(300_000);
 const IDLE_METERED = ms(10_000);
 /** Beyond the probes: a BFD session at its fastest stays below. */
 const IDLE_BITS = 16_000;
+/** Since the device carried something. */
+const BUSY = ms(1000);
+/** Of a device that carries nothing: soon enough to see that it does. */
+const COUNTED_EVERY = ms(190);
 const CHANCE = 1e-8;
 const MOST_USUAL = 0.5;
 const MOST_MORE = 5;

@@ -5,14 +5,18 @@ import type { Spread } from "../figures.ts";
 export function spreadOf(samples: readonly number[], smoothed: number): Spread | undefined {
   if (samples.length === 0) return undefined;
   const sorted = Float64Array.from(samples).sort();
-  const newest = Float64Array.from(samples.slice(-RECENT)).sort();
   return {
     smoothed,
     least: sorted[0] ?? 0,
     median: quantile(sorted, 0.5),
     p95: quantile(sorted, 0.95),
-    recent: quantile(newest, 0.5),
+    recent: recentOf(samples.slice(-RECENT)) ?? 0,
   };
+}
+
+/** Median of the few newest; undefined: there are none. */
+export function recentOf(newest: readonly number[]): number | undefined {
+  return newest.length === 0 ? undefined : quantile(Float64Array.from(newest).sort(), 0.5);
 }
 
 /** The nearest rank. */
@@ -20,4 +24,4 @@ function quantile(sorted: Float64Array, q: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? 0;
 }
 
-const RECENT = 5;
+export const RECENT = 5;

@@ -9,6 +9,7 @@ import {
   type Counters,
   decodeReflected as decodeTlvs,
   encodeCounters,
+  encodePadding,
   type Refused as TlvRefused,
 } from "./tlv.ts";
 
@@ -49,15 +50,19 @@ export class StampSession {
     this.#session = session;
   }
 
-  /** `at` is T1, as late before sending as can be. */
-  packet(number: number, at: Reading, sentPackets: number): Uint8Array {
+  /** `at` is T1, as late before sending as can be; `sentPackets` undefined: counters are not asked for. */
+  packet(number: number, at: Reading, sentPackets: number | undefined): Uint8Array {
     this.#newest = number;
     this.#sent.set(number, { written: at.wall, wall: at.wall, boot: at.boot });
     this.#sent.delete(number - REMEMBERED);
     const sequence = number % 2 ** 32;
-    const counters = { senderTx: sentPackets % 2 ** 32, reflectorRx: 0, reflectorTx: 0 };
-    const tlvs = encodeCounters(counters, sequence, this.#seal);
+    const tlvs = sentPackets === undefined ? encodePadding() : this.#counters(sentPackets, sequence);
     return encodeSender({ sequence, at: at.wall, estimate: OWN_ESTIMATE, session: this.#session }, this.#seal, tlvs);
+  }
+
+  #counters(sentPackets: number, sequence: number): Uint8Array {
+    const counters = { senderTx: sentPackets % 2 ** 32, reflectorRx: 0, reflectorTx: 0 };
+    return encodeCounters(counters, sequence, this.#seal);
   }
 
   /** It goes now, by the wall clock: what sealing it took is no part of the round trip, though T1 was written before. */

@@ -41,6 +41,17 @@ export function encodeCounters(counters: Counters, sequence: number, seal: Seal)
   return bytes;
 }
 
+/** As many octets that say nothing (RFC 8972 §4.1), and hence need no proof. */
+export function encodePadding(): Uint8Array {
+  return PADDED;
+}
+
+/** Whether the sender of these TLVs wants to know counters: whoever answers need not read them otherwise. */
+export function asksForCounters(bytes: Uint8Array): boolean {
+  const parsed = parse(bytes);
+  return parsed.ok && parsed.value.some(({ type }) => type === DIRECT_MEASUREMENT);
+}
+
 /** What a sender makes of TLVs that came back to it. */
 export function decodeReflected(bytes: Uint8Array, sequence: number, seal: Seal): Result<Extensions, Refused> {
   const parsed = parse(bytes);
@@ -139,4 +150,13 @@ const INTEGRITY = 0x20;
 const PADDING = 1;
 const DIRECT_MEASUREMENT = 5;
 const HMAC_TLV = 8;
+const PADDED: Uint8Array = padding();
+function padding(): Uint8Array {
+  const bytes = new Uint8Array(COUNTERS);
+  new Writer(bytes)
+    .u8(UNRECOGNISED)
+    .u8(PADDING)
+    .u16(COUNTERS - HEADER);
+  return bytes;
+}
 const LENGTHS: Readonly<Record<number, number>> = { [DIRECT_MEASUREMENT]: 12, [HMAC_TLV]: HMAC };

@@ -61,16 +61,20 @@ export class Traffic {
 
   /** What was lost over the last `window` before `now`; undefined: fewer packets than `least` were sent. */
   loss(now: Instant, window: Ms, least: number): LossEstimate | undefined {
-    const from = this.#points.findIndex(({ at }) => since(at, now) <= window);
-    if (from < 0) return undefined;
+    const points = this.#points;
+    const last = points.at(-1);
+    if (last === undefined || since(last.at, now) > window) return undefined;
+    // Asked at each probe, mostly on paths that carry nothing: the whole is looked at first.
+    if (last.sent - (points[0]?.sent ?? 0) < least) return undefined;
+    let from = points.length - 1;
+    while (from > 0 && since(points[from - 1]?.at ?? now, now) <= window) from--;
     // The sample before begins the window: otherwise its first packets were nobody's.
-    const points = this.#points.slice(Math.max(0, from - 1));
-    const [first, last] = [points[0], points.at(-1)];
-    if (first === undefined || last === undefined) return undefined;
+    if (from > 0) from--;
+    const first = points[from] ?? last;
     const of = last.sent - first.sent;
-    if (of < least || points.length < 2) return undefined;
+    if (of < least || points.length - from < 2) return undefined;
     const rate = of / Math.max(1, since(first.at, last.at));
-    const { slope, error } = line(points.map(({ sent, received, held }) => [sent, sent - received + rate * held]));
+    const { slope, error } = line(points, from, rate);
     // Less than the samples' own noise is none.
     const lost = slope < Z * error ? 0 : Math.round(slope * of);
     return lossOf(lost, of, Z * error);
@@ -115,16 +119,29 @@ interface Point {
   readonly received: number;
 }
 
-/** Least squares, and the standard error of the slope. */
-function line(points: readonly (readonly [number, number])[]): { readonly slope: number; readonly error: number } {
-  const n = points.length;
-  const mean = (index: 0 | 1): number => points.reduce((sum, point) => sum + point[index], 0) / n;
-  const [mx, my] = [mean(0), mean(1)];
+/** Least squares of what is missing over what was sent, and the standard error of the slope. */
+function line(
+  points: readonly Point[],
+  from: number,
+  rate: number,
+): { readonly slope: number; readonly error: number } {
+  const n = points.length - from;
+  const missing = ({ sent, received, held }: Point): number => sent - received + rate * held;
+  let [mx, my] = [0, 0];
+  for (let index = from; index < points.length; index++) {
+    const point = points[index];
+    if (point === undefined) continue;
+    mx += point.sent / n;
+    my += missing(point) / n;
+  }
   let [xx, xy, yy] = [0, 0, 0];
-  for (const [x, y] of points) {
-    xx += (x - mx) ** 2;
-    xy += (x - mx) * (y - my);
-    yy += (y - my) ** 2;
+  for (let index = from; index < points.length; index++) {
+    const point = points[index];
+    if (point === undefined) continue;
+    const [x, y] = [point.sent - mx, missing(point) - my];
+    xx += x * x;
+    xy += x * y;
+    yy += y * y;
   }
   if (xx === 0) return { slope: 0, error: 0 };
   const slope = xy / xx;

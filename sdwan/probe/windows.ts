@@ -3,13 +3,14 @@
  * the counters that they carried.  Sans-IO, and without an opinion: whether the path lives is the sender's to say.
  */
 import { type Instant, type Ms, ms, since } from "../../base/unit.ts";
-import type { LossEstimate, PathFigures } from "../figures.ts";
+import type { LossEstimate, PathFigures, Spread } from "../figures.ts";
+import type { Pace } from "../steer-plan.ts";
 import { History, type Probe } from "./history.ts";
 import { Jitter } from "./jitter.ts";
 import { bothWays, worse } from "./loss.ts";
 import { mosOf } from "./mos.ts";
 import { Rate } from "./rate.ts";
-import { spreadOf } from "./spread.ts";
+import { recentOf, spreadOf } from "./spread.ts";
 import { type Sample, Traffic } from "./traffic.ts";
 
 export interface Answer {
@@ -30,14 +31,16 @@ export class Windows {
   readonly #traffic = { out: new Traffic(), back: new Traffic() };
   readonly #rate = new Rate();
   #smoothed: number | undefined;
+  #sorted: Spread | undefined;
+  /** Since it was sorted. */
+  #newRtts = 0;
   #newestAnswer = -1;
   #transit: Transit | undefined;
   #reflector: { number: number; count: number; epoch: number } | undefined;
   /** Probes whose fate was told. */
   readonly #told = { of: 0, lost: 0 };
 
-  /** `alpha` is the weight of the newest. */
-  answered(probe: Probe, answer: Answer, alpha: number): void {
+  answered(probe: Probe, answer: Answer, { alpha, interval }: Pick<Pace, "alpha" | "interval">): void {
     if (probe.told && !probe.abandoned) this.#told.lost--;
     else this.#told.of++;
     probe.abandoned = false;
@@ -46,8 +49,9 @@ export class Windows {
     probe.disordered = answer.number < this.#newestAnswer;
     this.#newestAnswer = Math.max(this.#newestAnswer, answer.number);
     this.#count(probe, answer);
-    this.#vary(answer);
+    this.#vary(answer, probe.sentAt, ms(Math.min(interval, SPACING) * SLACK));
     if (answer.rtt === undefined) return;
+    this.#newRtts++;
     this.#smoothed = this.#smoothed === undefined ? answer.rtt : this.#smoothed + alpha * (answer.rtt - this.#smoothed);
   }
 
@@ -87,6 +91,7 @@ export class Windows {
     this.history.forgetDelays();
     this.#jitter.round.restart();
     this.#smoothed = undefined;
+    this.#sorted = undefined;
   }
 
   /** Of the newest half second or so, the worse direction; undefined: too little traffic. */
@@ -105,7 +110,7 @@ export class Windows {
     const out = surer(this.#traffic.out.loss(now, span, ENOUGH), probes.out);
     const back = surer(this.#traffic.back.loss(now, span, ENOUGH), probes.back);
     const both = out === undefined || back === undefined ? undefined : bothWays(out, back);
-    const rtt = this.#smoothed === undefined ? undefined : spreadOf(this.history.rtts(), this.#smoothed);
+    const rtt = this.#smoothed === undefined ? undefined : this.#spread(this.#smoothed);
     const [jitterOut, jitterBack, round] = [this.#jitter.out.value, this.#jitter.back.value, this.#jitter.round.value];
     const jitter = jitterOut === undefined ? (round ?? 0) / 2 : Math.max(jitterOut, jitterBack ?? 0);
     const lost = worse(out, back)?.percent ?? loss.percent;
@@ -120,6 +125,7 @@ export class Windows {
       lossBack: back,
       lossRecent: this.recentTraffic(now) ?? this.history.loss(now, RECENT_PROBES),
       counted: { out: this.#traffic.out.total, back: this.#traffic.back.total, round: { ...this.#told } },
+      varied: { out: this.#jitter.out.total, back: this.#jitter.back.total, round: this.#jitter.round.total },
       ...this.history.disorder(),
       mos: rtt === undefined ? undefined : mosOf(rtt.smoothed / 2, jitter, lost),
       bitsOut: this.#rate.now.out,
@@ -127,8 +133,19 @@ export class Windows {
     };
   }
 
-  #vary({ rtt, out, back }: Answer): void {
-    if (rtt !== undefined) this.#jitter.round.add(rtt);
+  /** What is rare in a window (quantiles) is sorted out anew when a sixteenth of it is; the newest are always. */
+  #spread(smoothed: number): Spread | undefined {
+    const { probes } = this.history;
+    if (this.#sorted === undefined || this.#newRtts > probes.length / 16) {
+      this.#sorted = spreadOf(this.history.rtts(), smoothed);
+      this.#newRtts = 0;
+      return this.#sorted;
+    }
+    return { ...this.#sorted, smoothed, recent: recentOf(this.history.newestRtts()) ?? this.#sorted.recent };
+  }
+
+  #vary({ rtt, out, back }: Answer, sentAt: Instant, spacing: Ms): void {
+    if (rtt !== undefined) this.#jitter.round.add(rtt, sentAt, spacing);
     const was = this.#transit;
     this.#transit = out === undefined || back === undefined ? undefined : { out, back };
     const isComparable = was !== undefined && this.#transit !== undefined && !isClock(was, this.#transit);
@@ -137,8 +154,8 @@ export class Windows {
       this.#jitter.back.restart();
     }
     if (this.#transit === undefined) return;
-    this.#jitter.out.add(this.#transit.out);
-    this.#jitter.back.add(this.#transit.back);
+    this.#jitter.out.add(this.#transit.out, sentAt, spacing);
+    this.#jitter.back.add(this.#transit.back, sentAt, spacing);
   }
 
   /** A reflector that has forgotten us begins to count anew. */
@@ -180,5 +197,8 @@ const RECENT_PROBES = 20;
 /** Packets that make a share of them worth telling. */
 const ENOUGH = 100;
 const CLOCK_STEP = 20;
+/** Of packets that are compared for jitter: no more than what is usual between two while all is well. */
+const SPACING = 50;
+const SLACK = 0.8;
 /** Packets that overtake each other on the way. */
 const DISORDER = 8;

@@ -1,4 +1,5 @@
 /** Chains that say which class a flow is of, and write values into connections and packets.  Pure. */
+import { apart, NOWHERE } from "./alone.ts";
 import { matchLines } from "./match.ts";
 import { shares } from "./shares.ts";
 import { braces } from "./spans.ts";
@@ -69,7 +70,9 @@ function flowChains(writing: Writing): readonly Chain[] {
               (line) => `${line} goto dscp_${dscp}`,
             ),
       );
-      return [{ name: `enter_${link.mark}`, rules }];
+      return [
+        { name: `enter_${link.mark}`, rules: rules.length === 0 ? [] : [...NOWHERE, ...apart(writing), ...rules] },
+      ];
     }),
     ...[...new Set(classes.flatMap(({ dscp }) => (dscp === undefined ? [] : [dscp])))].map((dscp) => ({
       name: `dscp_${dscp}`,

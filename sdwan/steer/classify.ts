@@ -122,7 +122,12 @@ const LOOKS: readonly Look[] = [
     );
   },
   ({ dscp }, question) => number("DSCP", dscp, question.dscp),
-  ({ proxied }, question) => number("the proxy's token", proxied, question.dscp),
+  ({ proxied }, { dscp = 0 }) =>
+    proxied.length === 0
+      ? undefined
+      : proxied.includes(dscp)
+        ? { kind: true, why: "a request that the proxy carries" }
+        : { kind: false, why: "only what the proxy carries is looked at" },
   ({ interfaces }, { ifname }) =>
     interfaces.length === 0
       ? undefined

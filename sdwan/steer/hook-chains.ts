@@ -1,37 +1,44 @@
-/** Chains that the kernel calls: where packets come in, leave, and are left alone.  Pure. */
-import { formatPrefix } from "../../base/address.ts";
-import { overlayPeers } from "./lanes.ts";
+/**
+ * Chains that the kernel calls: where packets come in, leave, and are left alone.  Pure.
+ *
+ * Every packet of this host passes them, a tunnel's twice: inside and outside.  So what is true of most packets is asked
+ * first, by numbers rather than names and sets, and what only a flow's first packet can need is asked of that alone.
+ */
+import { apart, BETWEEN, between } from "./alone.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
+import { sourceNat } from "./source-nat.ts";
 import { braces, numberSet } from "./spans.ts";
 import { type Chain, remark, type Writing } from "./writing.ts";
-
-/**
- * Socket priority of segments that make a client look at a connection again (nudge.ts).  They are of no flow that the
- * kernel tracks: it would take them for a new one in the opposite direction, and drop them.
- */
-export const NUDGE_PRIORITY = 0x6e76_0001;
-const NUDGE_CLASS = "6e76:0001";
 
 export function hookChains(writing: Writing): readonly Chain[] {
   const { links, tunnels } = writing.plan;
   const devices = writing.devices;
   const marked = `${writing.masked("meta mark")} != 0 accept`;
-  const shielded = links.filter(({ masquerade }) => masquerade).map(({ ifname }) => ifname);
   const pinned = writing.lanes.pinned.length > 0;
+  const outer = tunnels.filter(({ dscp }) => dscp !== 0);
+  const ports = [...new Set(outer.map(({ listenPort }) => listenPort))];
   return [
-    {
-      name: "untracked",
-      hook: "type filter hook output priority raw; policy accept;",
-      rules: [`meta priority ${NUDGE_CLASS} notrack`],
-    },
+    ...asChain(BETWEEN, between(writing)),
+    ...ports.map(
+      (port): Chain => ({
+        name: `outer_${port}`,
+        rules: outer
+          .filter(({ listenPort }) => listenPort === port)
+          .flatMap(({ mark, dscp }) =>
+            remark(dscp).map((set) => `${writing.masked("meta mark")} == ${writing.bits(mark)} ${set}`),
+          ),
+      }),
+    ),
+    ...asChain(
+      "clamp",
+      devices.length === 0 ? [] : ["oifname", "iifname"].map((field) => `${field} ${interfaceSet(devices)} ${CLAMP}`),
+    ),
     {
       name: "prerouting",
       hook: "type filter hook prerouting priority mangle; policy accept;",
       rules: [
-        'iifname "lo" accept',
         marked,
-        ...NOWHERE,
-        ...between(writing),
+        "iiftype loopback accept",
         "ct direction original goto original_in",
         "ct direction reply goto reply_in",
       ],
@@ -40,11 +47,9 @@ export function hookChains(writing: Writing): readonly Chain[] {
       name: "output",
       hook: "type route hook output priority mangle; policy accept;",
       rules: [
-        'oifname "lo" accept',
         marked,
-        ...NOWHERE,
-        ...DHCP,
-        ...between(writing),
+        "oiftype loopback accept",
+        ...apart(writing),
         "ct direction original jump original_out",
         "ct direction reply jump reply_out",
         ...cleared(writing),
@@ -54,16 +59,14 @@ export function hookChains(writing: Writing): readonly Chain[] {
       name: "postrouting",
       hook: "type filter hook postrouting priority mangle; policy accept;",
       rules: [
-        ...tunnels
-          .filter(({ dscp }) => dscp !== 0)
-          .flatMap(({ mark, listenPort, dscp }) =>
-            remark(dscp).map(
-              (set) => `${writing.masked("meta mark")} == ${writing.bits(mark)} udp sport ${listenPort} ${set}`,
-            ),
-          ),
-        ...(devices.length === 0
+        ...(ports.length === 0
           ? []
-          : ["oifname", "iifname"].map((field) => `${field} ${interfaceSet(devices)} ${CLAMP}`)),
+          : [
+              `${writing.masked("meta mark")} != 0 udp sport vmap ${braces(
+                ports.map((port) => `${port} : goto outer_${port}`),
+              )}`,
+            ]),
+        ...(devices.length === 0 ? [] : [`${SYN} jump clamp`]),
         ...(pinned
           ? [
               `ct direction original ct state new oifname vmap ${braces(
@@ -76,8 +79,7 @@ export function hookChains(writing: Writing): readonly Chain[] {
     {
       name: "srcnat",
       hook: "type nat hook postrouting priority srcnat + 10; policy accept;",
-      rules:
-        shielded.length === 0 ? [] : [`oifname ${interfaceSet(shielded)} fib saddr . oif type != local masquerade`],
+      rules: sourceNat(links),
     },
   ];
 }
@@ -94,29 +96,11 @@ function cleared(writing: Writing): readonly string[] {
   });
 }
 
-/** Probes, BFD and messages between sites. */
-function between(writing: Writing): readonly string[] {
-  const own = writing.lanes.overlay;
-  const peers = overlayPeers(writing.plan);
-  const pair = (ip: string, here: readonly string[], there: readonly string[]): readonly string[] =>
-    here.length === 0 || there.length === 0
-      ? []
-      : [
-          `meta l4proto udp ${ip} saddr ${braces(here)} ${ip} daddr ${braces(there)} accept`,
-          `meta l4proto udp ${ip} saddr ${braces(there)} ${ip} daddr ${braces(here)} accept`,
-        ];
-  return [
-    ...pair("ip", own.v4.map(formatPrefix), peers.v4.map(formatPrefix)),
-    ...pair("ip6", own.v6.map(formatPrefix), peers.v6.map(formatPrefix)),
-  ];
+function asChain(name: string, rules: readonly string[]): readonly Chain[] {
+  return rules.length === 0 ? [] : [{ name, rules }];
 }
 
-/** Link-local, multicast, broadcast: where no routing table leads. */
-const NOWHERE = [
-  "ip daddr { 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 } accept",
-  "ip6 daddr { fe80::/10, ff00::/8 } accept",
-];
+/** Segments that say a maximum. */
+const SYN = "tcp flags & (syn | rst) == syn";
 /** To the smaller MTU of the two ways, that to the receiver and that back; never upwards. */
-const CLAMP = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
-/** A client of ours has to reach the server of the link that it asks on. */
-const DHCP = ["udp sport . udp dport { 68 . 67, 546 . 547 } accept"];
+const CLAMP = "tcp option maxseg size set rt mtu";

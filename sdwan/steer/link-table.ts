@@ -2,8 +2,20 @@
  * The routing table of a WAN link: its own networks, a default route by its gateway, and below it the refusal of all
  * else, so that what is bound to the link never leaves by another way.  Pure.
  */
-import { bitsOf, type Ip, ipv4, ipv6, isIpv4, isLinkLocal, masked, type Prefix, parseIp } from "../../base/address.ts";
-import type { LinkFacts } from "./part.ts";
+import {
+  bitsOf,
+  type Ip,
+  ipv4,
+  ipv6,
+  isIpv4,
+  isLinkLocal,
+  masked,
+  type Prefix,
+  parseIp,
+  parsePrefix,
+} from "../../base/address.ts";
+import { LANE_METRIC } from "./lane-routes.ts";
+import type { LinkFacts, SteeringPlan } from "./part.ts";
 
 /** Metric of the refusal: after everything that anybody may put into the table. */
 export const LAST = 0xffff_fffe;
@@ -49,6 +61,29 @@ export function wantedRoutes(
     gateway === undefined ? [] : [{ ...route, destination, metric, gateway: gatewayOf(gateway) }],
   );
   return [...networks.values(), ...defaults, ...refusals];
+}
+
+/**
+ * The refusals of kill switches, as whoever chooses ways writes them into the tables of lanes: it comes later than the
+ * first packet may, and takes them over.  Only what is missing is put there; what is too much is that one's to remove.
+ */
+export function refusalsOf(lanes: SteeringPlan["lanes"]): readonly LinkRoute[] {
+  return lanes.flatMap(({ table, refuses = [] }) =>
+    refuses.map((text): LinkRoute => {
+      const parsed = parsePrefix(text);
+      if (!parsed.ok) throw new TypeError(`not a prefix: ${text}`);
+      const { ip, length } = parsed.value;
+      const destination = { ip: masked(ip, length), length };
+      return {
+        table,
+        destination,
+        metric: LANE_METRIC.refusal,
+        type: "unreachable",
+        gateway: undefined,
+        oif: undefined,
+      };
+    }),
+  );
 }
 
 export interface RouteChanges {

@@ -10,6 +10,13 @@ import { checksum } from "../../netstack/wire/checksum.ts";
 import { Writer } from "../../netstack/wire/cursor.ts";
 import { encodeIpv6, IPV6_HEADER } from "../../netstack/wire/ipv6.ts";
 
+/**
+ * Socket priority of such segments, as a number and as nftables writes it.  They are of no flow that the kernel tracks: it
+ * would take them for a new one in the opposite direction, and drop them (driver/untracked.ts keeps them out of it).
+ */
+export const NUDGE_PRIORITY = 0x6e76_0001;
+export const NUDGE_CLASS = "6e76:0001";
+
 export interface NudgeEnds {
   readonly from: Ip;
   readonly fromPort: number;

@@ -12,6 +12,7 @@
 import { classChains, hostSets } from "./class-chains.ts";
 import { hookChains } from "./hook-chains.ts";
 import type { MarkLayout, SteeringPlan } from "./part.ts";
+import { shieldChains, shieldObjects } from "./shield-chains.ts";
 import { DEAD_SET, wayChains } from "./way-chains.ts";
 import { type Chain, Writing } from "./writing.ts";
 
@@ -34,8 +35,9 @@ export function rulesetOf(plan: SteeringPlan, mark: MarkLayout, near: readonly s
         `set ${v4} { type ipv4_addr; flags timeout; }`,
         `set ${v6} { type ipv6_addr; flags timeout; }`,
       ]),
+      ...shieldObjects(writing),
     ],
-    chains: [...classChains(writing), ...wayChains(writing), ...hookChains(writing)],
+    chains: [...classChains(writing), ...wayChains(writing), ...hookChains(writing), ...shieldChains(writing)],
     living: [DEAD_SET, ...hosts.flatMap(({ v4, v6 }) => [v4, v6])],
   };
 }

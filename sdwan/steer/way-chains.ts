@@ -1,6 +1,9 @@
 /** Chains for the two directions of flows, by the devices that packets come and go by.  Pure. */
+import { apart, DHCP, DHCP_ANSWER, NOBODY, NOWHERE } from "./alone.ts";
 import { type Lanes, remoteNetworks } from "./lanes.ts";
 import { interfaceSet, interfaceText } from "./match.ts";
+import { wayBack } from "./shield-chains.ts";
+import { isBare } from "./source-nat.ts";
 import { braces, networksOf } from "./spans.ts";
 import { type ByValue, type Chain, to, type Writing } from "./writing.ts";
 
@@ -16,26 +19,43 @@ function deviceChains(writing: Writing): readonly Chain[] {
   const { links, tunnels } = writing.plan;
   const theirs = [...writing.lanes.forward.keys()];
   return [
-    ...links.map((link): Chain => {
+    ...links.flatMap((link): readonly Chain[] => {
       const own = writing.lanes.link.get(link.name);
-      return {
-        name: `from_link_${link.mark}`,
-        rules: [
-          ...(own === undefined ? [] : [`${writing.none("ct mark")} ct state new jump set_${own}`]),
-          `goto enter_${link.mark}`,
-        ],
-      };
+      const enter = `goto enter_${link.mark}`;
+      if (own === undefined) return [{ name: `from_link_${link.mark}`, rules: [enter] }];
+      return [
+        {
+          name: `from_link_${link.mark}`,
+          rules: [`${writing.none("ct mark")} ct state new goto met_${link.mark}`, enter],
+        },
+        {
+          name: `met_${link.mark}`,
+          rules: [
+            ...NOWHERE,
+            ...apart(writing),
+            // What is answered to these is left alone.
+            ...[...NOBODY, DHCP_ANSWER].map((source) => `${source} ${enter}`),
+            `jump set_${own}`,
+            enter,
+          ],
+        },
+      ];
     }),
     ...tunnels.flatMap((tunnel, index): readonly Chain[] => {
       const back = writing.lanes.back.get(tunnel.ifname);
       if (back === undefined) return [];
+      const near = networksOf(writing.plan.prefixes);
       return [
         {
           name: `from_tunnel_${index}`,
           rules: [
+            ...to(near, "accept").map((line) => `${writing.masked("ct mark")} == ${writing.bits(back)} ${line}`),
+            ...NOWHERE,
+            ...apart(writing),
             ...(theirs.length === 0 ? [] : [`${writing.one("ct mark", theirs)} return`]),
-            `jump set_${back}`,
-            ...to(networksOf(writing.plan.prefixes), "accept"),
+            ...NOBODY.map((source) => `${source} accept`),
+            ...wayBack(writing, back),
+            ...to(near, "accept"),
             "fib daddr type local accept",
             `fib daddr oifname ${interfaceSet(writing.devices)} goto transit`,
           ],
@@ -70,10 +90,7 @@ function directionChains(writing: Writing): readonly Chain[] {
   const backward = [...writing.lanes.link.values(), ...writing.lanes.back.values()].map(
     (value) => [value, `goto go_${value}`] as const,
   );
-  const remarked =
-    links.length === 0
-      ? []
-      : writing.vmap(remarkOnReturn(writing), "ct mark", `iifname ${interfaceSet(links.map(({ ifname }) => ifname))} `);
+  const returning = remarkOnReturn(writing);
   const entrances = [
     ...writing.doors.map(({ ifname, mark }) => `${interfaceText(ifname)} : goto from_link_${mark}`),
     ...tunnels.flatMap(({ ifname }, index) =>
@@ -103,6 +120,8 @@ function directionChains(writing: Writing): readonly Chain[] {
     {
       name: "arriving",
       rules: [
+        ...NOWHERE,
+        ...apart(writing),
         "fib daddr type { local, broadcast, multicast, anycast } return",
         ...near,
         ...(devices.length === 0 ? [] : [`fib daddr oifname ${interfaceSet(devices)} goto fresh`]),
@@ -118,8 +137,21 @@ function directionChains(writing: Writing): readonly Chain[] {
         ...writing.vmap(forward, "ct mark"),
       ],
     },
-    { name: "leaving", rules: [...near, "goto fresh"] },
-    { name: "reply_in", rules: [...remarked, ...writing.vmap(backward, "ct mark")] },
+    { name: "leaving", rules: [...NOWHERE, DHCP, ...near, "goto fresh"] },
+    ...returning.map(({ dscp }) => ({
+      name: `home_${dscp}`,
+      rules: [`iifname ${interfaceSet(links.map(({ ifname }) => ifname))} goto dscp_${dscp}`],
+    })),
+    {
+      name: "reply_in",
+      rules: writing.vmap(
+        [
+          ...returning.flatMap(({ dscp, values }) => values.map((value): ByValue => [value, `goto home_${dscp}`])),
+          ...backward,
+        ],
+        "ct mark",
+      ),
+    },
     { name: "reply_out", rules: writing.vmap(backward, "ct mark") },
   ];
 }
@@ -130,7 +162,7 @@ function directionChains(writing: Writing): readonly Chain[] {
  * source address.  Where a link does not hide sources, the destination tells.
  */
 function refusal(writing: Writing): readonly Chain[] {
-  const bare = new Set(writing.plan.links.filter(({ masquerade }) => !masquerade).map(({ name }) => name));
+  const bare = new Set(writing.plan.links.filter(isBare).map(({ name }) => name));
   const open = writing.lanes.pinned.filter(({ link }) => bare.has(link)).map(({ value }) => value);
   return [
     {
@@ -146,11 +178,16 @@ function refusal(writing: Writing): readonly Chain[] {
   ];
 }
 
-function remarkOnReturn(writing: Writing): readonly ByValue[] {
-  return [...writing.lanes.forward.keys()].flatMap((value) => {
-    const dscp = writing.lanes.dscp.get(value);
-    return dscp === undefined ? [] : [[value, `goto dscp_${dscp}`] as const];
-  });
+/** Answers that come by a WAN link get the code point of their class: values by code point. */
+function remarkOnReturn({
+  plan,
+  lanes,
+}: Writing): readonly { readonly dscp: number; readonly values: readonly number[] }[] {
+  if (plan.links.length === 0) return [];
+  return [...new Set(lanes.dscp.values())].map((dscp) => ({
+    dscp,
+    values: [...lanes.dscp].flatMap(([value, code]) => (code === dscp ? [value] : [])),
+  }));
 }
 
 /** A modem's own page, a provider's resolver on the wire: by another link they are not there. */

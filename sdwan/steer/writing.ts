@@ -25,6 +25,8 @@ export class Writing {
   readonly near: Networks;
   /** WAN links and tunnels. */
   readonly devices: readonly string[];
+  /** Code points of the classes that may be shielded against loss. */
+  readonly shielded: readonly number[];
   readonly #any: string;
 
   constructor(plan: SteeringPlan, mark: MarkLayout, near: readonly string[]) {
@@ -36,6 +38,8 @@ export class Writing {
       ({ ifname }, index) => plan.links.findIndex((each) => each.ifname === ifname) === index,
     );
     this.devices = [...plan.links, ...plan.tunnels].map(({ ifname }) => ifname);
+    const codes = plan.classes.flatMap(({ shielded, dscp }) => (shielded === true && dscp !== undefined ? [dscp] : []));
+    this.shielded = [...new Set(codes)];
     this.#any = `0x${mark.mask.toString(16).padStart(8, "0")}`;
   }
 

@@ -179,7 +179,7 @@ describe("novactl apply, diff, delete, reload", () => {
     expect((await daemon.novactl(["delete", "vip", "edge"])).out).toBe("ProxyVIP/edge deleted\n");
   });
   it("reload", async () => {
-    expect((await daemon.novactl(["reload"])).out).toBe("changed: generation 4 (ef) in force\n");
+    expect((await daemon.novactl(["reload"])).out).toBe("changed: generation 4 (ef) in force\n  secret in /etc/psk\n");
   });
   it("without files", async () => {
     expect((await daemon.novactl(["apply"])).exit).toBe(EXIT.usage);

@@ -203,7 +203,11 @@ const ANSWERS: AdminActions = {
         generation: 4,
       },
     }),
-  reload: () => Promise.resolve({ ok: true, value: { changed: true, generation: 4, hash: "ef", warnings: [] } }),
+  reload: () =>
+    Promise.resolve({
+      ok: true,
+      value: { changed: true, changes: ["secret in /etc/psk"], generation: 4, hash: "ef", warnings: [] },
+    }),
   doctor: () =>
     Promise.resolve({
       checks: [

@@ -4,6 +4,7 @@ import { err, ok } from "../../base/result.ts";
 import { EXIT } from "../../cli/command.ts";
 import { leftOver } from "../../cli/doctor.ts";
 import type { PacketQuestion } from "../../daemon/wan/words.ts";
+import { tunnelReports } from "../daemon/desired/wan-world.ts";
 import { WAN_ANSWERS, WAN_STATUS } from "../daemon/wan-answers.ts";
 import { FakeDaemon, STATUS } from "./terminal.ts";
 
@@ -25,7 +26,9 @@ describe("novactl wan", () => {
     expect(first).toContain("endpoint-independent");
     expect(first).toContain("95 Mbit/s");
     expect(second).toContain("1.4 GiB of 954 MiB");
-    expect(second?.at(-1)).toBe("no IPv6");
+    expect(first).toContain("2/2");
+    expect(second).toContain("1/2");
+    expect(second?.at(-1)).toBe("no IPv6; never a handshake with madrid/isp1: compare novactl wan keys of both sites");
   });
   it("paths: life, figures with how many packets a loss is made of, who relays; of one site or link", async () => {
     const { out } = await daemon.novactl(["wan", "paths"]);
@@ -39,6 +42,16 @@ describe("novactl wan", () => {
     expect(wide).toContain("auth=2");
     expect(wide).toContain("4.77 MiB");
   });
+  it("a path whose tunnel never worked says that, rather than which probes it lost", async () => {
+    const [, dead, ...rest] = WAN_STATUS.paths;
+    const [tunnel] = tunnelReports({ unshaken: true, why: "madrid calls with the public key K, not P" }).values();
+    if (dead === undefined || tunnel === undefined) throw new TypeError("no path");
+    await using here = await new FakeDaemon({
+      wan: () => ({ ...WAN_STATUS, paths: [{ ...dead, tunnel }, ...rest] }),
+    }).listen();
+    const [, first] = lines((await here.novactl(["wan", "paths"])).out).map(columns);
+    expect(first?.at(-1)).toBe("madrid calls with the public key K, not P; compare novactl wan keys of both sites");
+  });
   it("policies: what each destination takes now, and why", async () => {
     const { out } = await daemon.novactl(["wan", "policies"]);
     const [, first, second] = lines(out).map(columns);
@@ -47,6 +60,21 @@ describe("novactl wan", () => {
     );
     expect(second).toContain("internet");
   });
+  it("policies: what they ask of requests, and whether the proxy knows", async () => {
+    const { out } = await daemon.novactl(["wan", "policies"]);
+    const from = lines(out).findIndex((line) => line.startsWith("REQUESTS OF"));
+    expect(columns(lines(out)[from + 1])).toEqual(["voice", "-", "/calls", "X-Kind: speech", "matching"]);
+  });
+  it("policies: which paths are shielded against loss, what it costs, and where nothing helps", async () => {
+    const { out } = await daemon.novactl(["wan", "policies"]);
+    const from = lines(out).findIndex((line) => line.startsWith("SHIELD OF"));
+    const [first, second] = lines(out)
+      .slice(from + 1)
+      .map(columns);
+    expect(first?.slice(0, 6)).toEqual(["voice", "1%", "1200", "234 KiB", "1100", "shielded"]);
+    expect(first).toEqual(expect.arrayContaining(["isp1>madrid/isp1", "5.1 % lost there, over 1 %"]));
+    expect(second).toEqual(expect.arrayContaining(["needed", "9.0 % lost there, over 1 %; no second path lives"]));
+  });
   it("flows, with what was left out", async () => {
     const { out, err: said } = await daemon.novactl(["wan", "flows"]);
     expect(columns(lines(out)[1])).toEqual([
@@ -54,7 +82,9 @@ describe("novactl wan", () => {
       "10.1.0.5:4000",
       "10.2.0.9:5060",
       "voice",
-      "-",
+      "isp1>madrid/isp1",
+      "isp1",
+      "nv-isp1-0",
       "4",
       "10",
       "1.95 KiB",

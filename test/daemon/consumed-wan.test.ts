@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { documentSchema } from "../../resources/kinds.ts";
 import type { Kind } from "../../resources/names.ts";
 import { sdwanSettings } from "../../resources/sdwan.ts";
-import { link, linkReport, policy, remote, tunnelReports, wanted } from "./desired/wan-world.ts";
+import { link, linkReport, policy, remote, tokensOf, tunnelReports, wanted } from "./desired/wan-world.ts";
 import { at, leaves, type Path, places, replaced } from "./leaves.ts";
 import type { Document } from "./world.ts";
 
@@ -36,6 +36,7 @@ const DOCUMENTS: readonly Document[] = [
     gateway: "192.0.2.1",
     gateway6: "2001:db8::1",
     masquerade: true,
+    routedPrefixes: ["2001:db8:7::/48"],
     mtu: 1500,
     quota: { size: "20G", resetDay: 3 },
     reservedFor: ["voice"],
@@ -96,6 +97,7 @@ const DOCUMENTS: readonly Document[] = [
       breakout: "local",
       killSwitch: false,
       balance: true,
+      lossShield: { aboveLoss: "1%", metered: false },
     },
     {
       priority: 50,
@@ -111,6 +113,12 @@ const DOCUMENTS: readonly Document[] = [
     },
   ),
   policy("own", { sla: { class: "video" } }, { priority: 40, match: { users: ["backup"] } }),
+  policy("api", {}, { priority: 30, match: { paths: ["/api"], headers: { "X-Tenant": "blue" } } }),
+  {
+    kind: "ProxyGateway",
+    metadata: { name: "web" },
+    spec: { listeners: [{ name: "web", port: 80, protocol: "HTTP" }] },
+  },
 ];
 /** A directory that every site reads: each is described, its own reader too. */
 const MESH: readonly Document[] = [
@@ -183,7 +191,8 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
   "ProxyWANLink spec.weight": [300],
   "ProxyWANLink spec.gateway": ["192.0.2.9", "auto"],
   "ProxyWANLink spec.gateway6": ["none"],
-  "ProxyWANLink spec.masquerade": [false],
+  "ProxyWANLink spec.masquerade": [false, "ipv4"],
+  "ProxyWANLink spec.routedPrefixes[]": ["2001:db8:8::/48"],
   "ProxyWANLink spec.mtu": [1400],
   "ProxyWANLink spec.metered": [true],
   "ProxyWANLink spec.quota.size": ["30G"],
@@ -196,6 +205,8 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
   "ProxyWANLink spec.bandwidthTest.window": ["01:00-02:00"],
   "ProxyWANPolicy metadata.name": ["speech"],
   "ProxyWANPolicy spec.match.hosts[]": ["*.example.org"],
+  "ProxyWANPolicy spec.match.paths[]": ["/images"],
+  "ProxyWANPolicy spec.match.headers.*": ["red"],
   "ProxyWANPolicy spec.match.sources[]": ["10.1.1.0/24"],
   "ProxyWANPolicy spec.match.destinations[]": ["10.2.1.0/24"],
   "ProxyWANPolicy spec.match.protocols[]": ["tcp", 17],
@@ -215,6 +226,8 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
   "ProxyWANPolicy spec.pathSelection.breakout": ["none"],
   "ProxyWANPolicy spec.pathSelection.killSwitch": [true],
   "ProxyWANPolicy spec.pathSelection.balance": [false],
+  "ProxyWANPolicy spec.pathSelection.lossShield.aboveLoss": ["3%"],
+  "ProxyWANPolicy spec.pathSelection.lossShield.metered": [true],
   "ProxyWANPolicy spec.priority": [10],
   "NovaEdgeRemoteCluster spec.clusterName": ["linz"],
   "NovaEdgeRemoteCluster spec.connection.tunnel.relay": ["wien", "madrid"],
@@ -280,7 +293,12 @@ function shown(documents: readonly Document[], sdwan: object): string | undefine
   try {
     const facts = { links: new Map(links.map((each) => [each.name, each])), tunnels };
     const { wish, marks } = wanted({ documents, settings: { sdwan }, facts });
-    return JSON.stringify([wish.plan?.underlay, wish.plan?.steer, wish.bfd, wish.conditions, marks]);
+    const told = [wish.plan?.underlay, wish.plan?.steer, wish.bfd, wish.conditions, marks];
+    const proxied = tokensOf(wish);
+    if (proxied.size === 0) return JSON.stringify(told);
+    // The rules are in the kernel: now the data plane is told.
+    const { classes } = wanted({ documents, settings: { sdwan }, facts: { ...facts, proxied } }).wish;
+    return JSON.stringify([...told, classes]);
   } catch (error) {
     if (error instanceof TypeError && error.message.includes("error: ")) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 /** What doctor says of a machine that shall join sites. */
 import { describe, expect, it } from "vitest";
-import { type WanMachine, wanChecks } from "../../daemon/doctor/wan.ts";
-import { link, type WantedFrom, wanted } from "./desired/wan-world.ts";
+import { tunnelChecks, type WanMachine, wanChecks } from "../../daemon/doctor/wan.ts";
+import { link, tunnelReports, type WantedFrom, wanted } from "./desired/wan-world.ts";
 
 const machine: WanMachine = { sysctl: () => "1\n", kernelWireguard: true, wireguardGo: false };
 const verdicts = (own: Partial<WanMachine>, from: WantedFrom = {}): readonly string[] =>
@@ -20,6 +20,24 @@ describe("doctor: links and tunnels", () => {
     expect(verdicts({ kernelWireguard: false })).toContain("error wan.wireguard");
     expect(verdicts({}, userspace)).toContain("error wan.wireguard");
     expect(verdicts({ wireguardGo: true }, userspace)).toContain("ok wan.wireguard");
+  });
+  it("tunnels that never had a handshake: why, and which keys to compare", () => {
+    expect(tunnelChecks([])).toEqual([]);
+    const [up, never] = [
+      ...tunnelReports(
+        {},
+        { ifname: "nv-isp1-1", unshaken: true, state: "down", why: "b calls with the public key K" },
+      ).values(),
+    ];
+    if (up === undefined || never === undefined) throw new TypeError("two reports");
+    expect(tunnelChecks([up])).toMatchObject([{ verdict: "ok", name: "wan.handshakes" }]);
+    const [check] = tunnelChecks([up, never]);
+    expect(check).toMatchObject({
+      verdict: "error",
+      name: "wan.handshakes",
+      hint: expect.stringContaining("novactl wan keys"),
+    });
+    expect(check?.message).toContain("b calls with the public key K");
   });
   it("forwarding, of the families that the site has networks of", () => {
     expect(verdicts({ sysctl: () => "0\n" })).toContain("warning sysctl.net.ipv4.ip_forward");

@@ -80,6 +80,7 @@ export const WAN_STATUS: WanStatus = {
       quota: undefined,
       reservedFor: [],
       internet: "alive",
+      tunnels: { all: 2, up: 2, unshaken: [] },
     },
     {
       name: "isp2",
@@ -90,6 +91,7 @@ export const WAN_STATUS: WanStatus = {
       quota: { size: 1_000_000_000, resetDay: 1 },
       reservedFor: ["voice"],
       internet: "unknown",
+      tunnels: { all: 2, up: 1, unshaken: ["madrid/isp1"] },
     },
   ],
   paths: [
@@ -142,6 +144,22 @@ export const WAN_STATUS: WanStatus = {
         },
         { id: "voice→internet", site: undefined, table: 11_004, report: undefined },
       ],
+      shield: {
+        aboveLoss: 1,
+        active: [
+          { choice: "voice→madrid", path: well, second: dead, since: 0, why: "5.1 % lost there, over 1 %" },
+          {
+            choice: "voice→madrid",
+            path: dead,
+            second: undefined,
+            since: 0,
+            why: "9.0 % lost there, over 1 %; no second path lives",
+          },
+        ],
+        copies: { packets: 1_200, octets: 240_000 },
+        duplicates: { packets: 1_100, octets: 220_000 },
+      },
+      requests: { hosts: [], paths: ["/calls"], headers: { "X-Kind": "speech" }, proxy: "matching" },
     },
   ],
 };
@@ -157,7 +175,9 @@ export const WAN_ANSWERS: WanActions = {
           destination: "10.2.0.9:5060",
           mark: 4,
           class: "voice",
-          link: undefined,
+          path: "isp1>madrid/isp1",
+          link: "isp1",
+          ifname: "nv-isp1-0",
           packets: 10,
           octets: 2_000,
         },

@@ -13,8 +13,10 @@ import type {
   Loop,
   LoopStats,
   Pool,
+  Prepared,
   Stream,
   StreamHandler,
+  Tinted,
 } from "../../netstack/kernel/loop.ts";
 
 export class FakeLoop implements Loop {
@@ -69,8 +71,9 @@ export class FakeLoop implements Loop {
       },
     };
   }
-  connect(to: Endpoint, on: StreamHandler): Stream {
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared | Tinted): Stream {
     const stream = new FakeStream(this, on, to);
+    if (from !== undefined && "handshake" in from) stream.handshake = from.handshake;
     this.dialled.push(stream);
     return stream;
   }
@@ -175,6 +178,8 @@ export class FakeStream implements Stream {
   handler: StreamHandler;
   readonly remote: Endpoint | undefined;
   readonly local: Endpoint | undefined = undefined;
+  /** Traffic class that the connection begins with. */
+  handshake: number | undefined = undefined;
   finSent = false;
   aborted = false;
   paused = false;

@@ -11,6 +11,7 @@ const problems = (documents: readonly Document[], settings: object = SETTINGS): 
   findings(documents, settings).problems;
 const warnings = (documents: readonly Document[], settings: object = SETTINGS): readonly string[] =>
   findings(documents, settings).warnings;
+const { sdwan: SETTINGS_SDWAN } = SETTINGS as { readonly sdwan: object };
 const berlin = (name: string, spec: object = {}): Document => link("berlin", name, spec);
 
 describe("values", () => {
@@ -120,8 +121,6 @@ describe("one resource", () => {
     const told = problems([{ ...hub, spec }]).join("\n");
     expect(told).toContain("spec.connection.controllerEndpoint is known, but not supported in this version");
     expect(told).toContain("spec.connection.mode: Direct is known, but not supported");
-    const paths = policy("p", {}, { match: { paths: ["/api"] } });
-    expect(problems([...DOCUMENTS, paths]).join("\n")).toContain("hint: use hosts, destinations or ports");
     const near = policy("p", {}, { match: { source: [] } });
     expect(problems([...DOCUMENTS, near]).join("\n")).toContain('did you mean "sources"?');
   });
@@ -130,6 +129,53 @@ describe("one resource", () => {
 describe("all of them together", () => {
   it("what is well is accepted without a word", () => {
     expect(findings(DOCUMENTS, SETTINGS)).toMatchObject({ problems: [], warnings: [] });
+  });
+  describe("what is refused is named once, where it is", () => {
+    const others: readonly Document[] = [
+      berlin("isp1", { reservedFor: ["voice"] }),
+      link("madrid", "isp1"),
+      link("madrid", "isp2"),
+      remote("oslo", { relay: "madrid" }),
+      policy("voice"),
+      policy("web", { breakout: "madrid", links: ["isp1"] }),
+    ];
+    const hubs = { sdwan: { ...SETTINGS_SDWAN, topology: { kind: "hub-and-spoke", hubs: ["madrid"] } } };
+    it("a site whose document is wrong: nobody says that there is none", () => {
+      const wrong = remote("madrid", {}, { overlayCIDR: "no prefix" });
+      for (const settings of [SETTINGS, hubs]) {
+        const [only, ...more] = problems([...others, wrong], settings);
+        expect(only).toContain("overlayCIDR");
+        expect(more).toEqual([]);
+      }
+      const unknown = { ...remote("madrid"), kind: "NovaEdgeRemoteClutser" };
+      expect(problems([...others, unknown])).toEqual([expect.stringContaining("unknown kind")]);
+    });
+    it("a link, and a policy, that others name", () => {
+      const wrong = [berlin("isp1", { bandwidth: "much" }), policy("voice", { strategy: "best" })];
+      const rest = others.filter((_, index) => index !== 0 && index !== 4);
+      const found = findings([...rest, ...wrong, berlin("isp2", { reservedFor: ["voice"] })], SETTINGS);
+      // Madrid is really not there.
+      const left = found.problems.filter((each) => !/bandwidth|strategy|there is no site madrid/.test(each));
+      expect(left).toEqual([]);
+      expect(found.problems.some((each) => each.includes("there is no site madrid"))).toBe(true);
+      expect(found.warnings).toEqual([]);
+    });
+    it("a file that is no YAML may have anything: its error says that, and nobody else speaks of what is not there", () => {
+      const broken = { file: "madrid.yaml", content: "kind: NovaEdgeRemoteCluster\n spec: {\n" };
+      const [only, ...more] = findings(others, SETTINGS, [broken]).problems;
+      expect(only).toMatch(/^madrid\.yaml:.*\n {2}hint: .*what other files refer to is not looked at/);
+      expect(more).toEqual([]);
+      expect(problems(others).length).toBeGreaterThan(2);
+    });
+    it("a typing error is one still, beside what is refused", () => {
+      const wrong = remote("madrid", {}, { overlayCIDR: "no prefix" });
+      const found = problems([
+        ...others,
+        { ...link("madrid", "isp3"), spec: { ...link("madrid", "isp3").spec, site: "madird" } },
+        wrong,
+      ]);
+      expect(found).toEqual(expect.arrayContaining([expect.stringContaining("there is no site madird")]));
+    });
   });
   it.each([
     [
@@ -192,6 +238,35 @@ describe("all of them together", () => {
         policy("p", { dscpClass: "EF" }),
       ],
       "port 67944 of tunnel nv-isp1-0-46 is no port",
+    ],
+    [
+      "a loss shield without a code point",
+      [berlin("isp1"), policy("p", { lossShield: {} })],
+      "a loss shield needs a code point of the class",
+    ],
+    [
+      "a loss shield for what has none",
+      [berlin("isp1"), policy("p", { lossShield: {}, dscpClass: "BE" })],
+      "packets with the code point BE cannot be shielded",
+    ],
+    [
+      "a loss shield for everything",
+      [berlin("isp1"), policy("p", { lossShield: { aboveLoss: "0%" }, dscpClass: "EF" })],
+      'a share from "0.1%" to "50%"',
+    ],
+    [
+      "loss shields that the other site cannot tell apart",
+      [
+        berlin("isp1"),
+        policy("p", { lossShield: {}, dscpClass: "EF" }),
+        policy("q", { lossShield: {}, dscpClass: "VA" }),
+      ],
+      "the other site cannot tell VA from EF of p",
+    ],
+    [
+      "a code point of shielded packets",
+      [berlin("isp1"), policy("p", { lossShield: {}, dscpClass: "EF" }), policy("q", { dscpClass: 45 })],
+      "shielded packets carry code points 45 and 47, which q uses",
     ],
     [
       "a ninth link",

@@ -19,18 +19,20 @@ export interface WanScene extends AsyncDisposable {
   start(site: number): Edge;
 }
 
-export async function openWan(options: Omit<WanSites, "count"> = {}): Promise<WanScene> {
+/** `count`: sites; two unless it is said. */
+export async function openWan(written: Partial<WanSites> = {}): Promise<WanScene> {
+  const options: WanSites = { count: 2, ...written };
   const folder = mkdtempSync(join(tmpdir(), "novaedge-wan-"));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   try {
-    const lab = stack.use(await buildLab(sites({ ...options, count: 2 })));
+    const lab = stack.use(await buildLab(sites(options)));
     for (const [name, delay] of [
       ["e1-wan1", 3],
       ["e1-wan2", 8],
     ] as const)
       await lab.link(name).impair({ forward: { delay }, backward: { delay } });
-    writeSites(folder, { ...options, count: 2 });
+    writeSites(folder, options);
     return {
       lab,
       folder,

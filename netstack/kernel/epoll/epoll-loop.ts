@@ -15,10 +15,11 @@ import type {
   Prepared,
   Stream,
   StreamHandler,
+  Tinted,
 } from "../loop.ts";
 import { type Mapping, mapAnonymous, unmap } from "../mapping.ts";
 import { CONNECTING } from "../queued-stream.ts";
-import { setNoDelay, socketFor } from "../stream-socket.ts";
+import { setNoDelay, socketFor, tintedFamily } from "../stream-socket.ts";
 import { type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import { EpollDatagrams } from "./epoll-datagrams.ts";
 import { EpollListener, EpollWatch, PART, type Part } from "./epoll-parts.ts";
@@ -57,9 +58,10 @@ export class EpollLoop extends TurningLoop<EpollStream> implements Loop {
     return this.admit((slot) => new EpollDatagrams(this, fd, on, slot));
   }
 
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream {
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared | Tinted): Stream {
     const fd = socketFor(to, from, true);
     const stream = this.stream(fd, on, CONNECTING);
+    stream.tinted = tintedFamily(to, from);
     if (fd >= 0) stream.start(to);
     else stream.fail(-fd);
     return stream;

@@ -127,7 +127,7 @@ export class EpollStream extends QueuedStream {
     else if ((this.flags & (ABORTING | BROKEN)) === 0) {
       if ((events & EPOLLIN) !== 0) this.flags |= READABLE;
       if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.flags |= HUNG | READABLE;
-      this.handler.opened?.(this);
+      this.established();
     }
     this.touch();
   }

@@ -8,6 +8,7 @@ import { hex } from "../../../base/octets.ts";
 import type { Result } from "../../../base/result.ts";
 import type { Malformed } from "./attribute.ts";
 import { ENOENT, NETLINK_NETFILTER, NetlinkClient } from "./client.ts";
+import { decodeCounter, encodeListCounters, type NamedCounter, NFT_LIST_OBJECTS } from "./nftables-counters.ts";
 import {
   type Change,
   decodeElements,
@@ -93,6 +94,11 @@ export class SetSocket implements Disposable {
   /** Of one table; others may have tens of thousands. */
   rules(family: Family, table: string): readonly RuleHead[] {
     return this.#list("list rules", NFT_LIST_RULES, encodeListRules(family, table), decodeRule);
+  }
+
+  /** Empty when there is no such table. */
+  counters(family: Family, table: string): readonly NamedCounter[] {
+    return this.#list("list counters", NFT_LIST_OBJECTS, encodeListCounters(family, table), decodeCounter);
   }
 
   [Symbol.dispose](): void {

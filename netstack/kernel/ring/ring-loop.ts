@@ -14,9 +14,10 @@ import type {
   Prepared,
   Stream,
   StreamHandler,
+  Tinted,
 } from "../loop.ts";
 import { CONNECTING, GONE } from "../queued-stream.ts";
-import { setNoDelay, socketFor } from "../stream-socket.ts";
+import { setNoDelay, socketFor, tintedFamily } from "../stream-socket.ts";
 import { grown, type LoopSizes, TurningLoop } from "../turning-loop.ts";
 import * as abi from "./abi.ts";
 import { Buffers } from "./buffers.ts";
@@ -77,9 +78,10 @@ export class RingLoop extends TurningLoop<RingStream> implements Loop {
     return this.admit((slot) => new RingDatagrams(this, fd, on, slot));
   }
 
-  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared): Stream {
+  connect(to: Endpoint, on: StreamHandler, from?: Endpoint | Prepared | Tinted): Stream {
     const fd = socketFor(to, from, false);
     const stream = this.stream(fd, on, CONNECTING);
+    stream.tinted = tintedFamily(to, from);
     if (fd >= 0) stream.connect(to);
     else stream.fail(-fd);
     return stream;

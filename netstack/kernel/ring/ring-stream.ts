@@ -149,7 +149,7 @@ export class RingStream extends QueuedStream {
     this.flags &= ~CONNECTING;
     if (this.left()) return;
     if (result < 0) this.fail(-result);
-    else if ((this.flags & LEAVING) === 0) this.handler.opened?.(this);
+    else if ((this.flags & LEAVING) === 0) this.established();
     this.touch();
   }
 

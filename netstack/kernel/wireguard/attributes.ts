@@ -7,6 +7,7 @@
  * addresses may go on in the next one; a change is written in several that do no harm when only the first ones arrive.
  */
 import { formatPrefix, type Ip, ipOfOctets, isIpv4, masked, octetsOfIp, parsePrefix } from "../../../base/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 import { join } from "../../../base/octets.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { WireguardChange, WireguardPeer, WireguardPeerChange, WireguardState } from "../../../base/wireguard.ts";
@@ -22,7 +23,6 @@ import {
 } from "../netlink/attribute.ts";
 import { LITTLE, u16, view } from "../netlink/octets.ts";
 import { AF_INET, AF_INET6, decodeInet, encodeInet } from "../sockaddr.ts";
-import { formatEndpoint, parseEndpoint } from "./endpoint.ts";
 import { KEY_LENGTH, keyOfOctets, octetsOfKey } from "./key.ts";
 
 /** For a dump of one device. */

@@ -4,9 +4,9 @@
  * update_only (see attributes.ts for why nothing is replaced).
  */
 import { formatPrefix, parsePrefix } from "../../../base/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 import { err, ok, type Result } from "../../../base/result.ts";
 import type { WireguardChange, WireguardPeer, WireguardState } from "../../../base/wireguard.ts";
-import { formatEndpoint, parseEndpoint } from "./endpoint.ts";
 import { hexOfKey, KEY_LENGTH, keyOfOctets } from "./key.ts";
 
 export const GET = "get=1\n\n";

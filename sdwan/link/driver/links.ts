@@ -8,6 +8,7 @@ import { after, type Instant, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { LinkReport, LinkSpec } from "../../underlay-plan.ts";
 import * as machine from "../link.ts";
+import type { Seen } from "../seen.ts";
 import { Interfaces } from "./interfaces.ts";
 import { Memory } from "./memory.ts";
 import { type MtuTask, PathMtus } from "./path-mtus.ts";
@@ -46,6 +47,8 @@ export class Links implements Disposable {
   #interfaces: Interfaces | undefined;
   #counting: Disposable | undefined;
   #savedAt = 0;
+  #again: Disposable | undefined;
+  #lastFault = "";
 
   constructor(parts: LinksParts) {
     this.#parts = parts;
@@ -110,6 +113,7 @@ export class Links implements Disposable {
 
   [Symbol.dispose](): void {
     for (const followed of this.#links.values()) followed.alarm?.[Symbol.dispose]();
+    this.#again?.[Symbol.dispose]();
     this.#counting?.[Symbol.dispose]();
     this.#counting = undefined;
     this.#memory.save();
@@ -130,7 +134,7 @@ export class Links implements Disposable {
 
   #follow(spec: LinkSpec): void {
     const { loop, wall, on } = this.#parts;
-    const link = machine.linkOf(spec, this.#interfaces?.see(spec.ifname), loop.now());
+    const link = machine.linkOf(spec, this.#see(spec.ifname)?.seen, loop.now());
     const earlier = this.#memory.sinceOf(spec.name, link.state);
     const followed: Followed = {
       link,
@@ -152,9 +156,33 @@ export class Links implements Disposable {
     for (const followed of this.#links.values()) {
       const { ifname } = followed.link.spec;
       if (ifnames !== "all" && !ifnames.has(ifname)) continue;
-      this.#feed(followed, { kind: "seen", seen: this.#interfaces?.see(ifname) });
+      const looked = this.#see(ifname);
+      if (looked !== undefined) this.#feed(followed, { kind: "seen", seen: looked.seen });
     }
     this.#measure();
+    if (this.#again === undefined) this.#lastFault = "";
+  }
+
+  /** undefined: the kernel did not say; what was seen last stands until it does. */
+  #see(ifname: string): { readonly seen: Seen | undefined } | undefined {
+    return this.#attempt(() => ({ seen: this.#interfaces?.see(ifname) }));
+  }
+
+  #attempt<T>(ask: () => T): T | undefined {
+    try {
+      return ask();
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      const { code, message: why } = cause;
+      const { loop, on } = this.#parts;
+      if (why !== this.#lastFault) on.event("wan.links-unread", { code, why, level: "warn" });
+      this.#lastFault = why;
+      this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => {
+        this.#again = undefined;
+        this.#look("all");
+      });
+      return undefined;
+    }
   }
 
   #feed(followed: Followed, event: machine.LinkEvent): void {
@@ -240,7 +268,7 @@ export class Links implements Disposable {
     if (this.#links.size === 0) return this.#memory.save();
     for (const followed of this.#links.values()) {
       const { spec, seen } = followed.link;
-      const octets = seen === undefined ? undefined : this.#interfaces?.octets(seen.index);
+      const octets = seen === undefined ? undefined : this.#attempt(() => this.#interfaces?.octets(seen.index));
       if (seen !== undefined && octets !== undefined)
         this.#memory.count(spec.name, seen.index, octets, spec.quota?.resetDay ?? 1, wall());
       const spent = spec.quota !== undefined && this.#memory.usedBy(spec.name) >= spec.quota.octets;
@@ -310,6 +338,7 @@ function wayOf({ addresses, gateway4, gateway6 }: LinkFacts): string {
   return JSON.stringify([addresses, gateway4, gateway6]);
 }
 
+const RETRY = seconds(1);
 const COUNT_EVERY = seconds(10);
 /** The kernel goes on counting without us: only a crash of the host loses what was not saved. */
 const SAVE_EVERY = seconds(60);

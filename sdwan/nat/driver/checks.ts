@@ -3,6 +3,7 @@
  * An answer goes to whoever asked with a right proof, and to nobody else.
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
+import { formatEndpoint } from "../../../base/endpoint.ts";
 import { sameSecret } from "../../../base/octets.ts";
 import {
   encodeBindingRequest,
@@ -12,7 +13,6 @@ import {
   type StunProof,
 } from "../../../netstack/stun/packet.ts";
 import type { Check } from "../attempt.ts";
-import { endpointOf } from "../offer.ts";
 
 export interface Pending<T> {
   readonly whose: T;
@@ -23,18 +23,20 @@ export class Checks<T> {
   readonly #site: string;
   /** By key id. */
   readonly #keys = new Map<number, { readonly site: string; readonly key: Buffer }>();
+  /** The one that each site has, as far as is known. */
   readonly #ids = new Map<string, number>();
   /** Transaction → what it is for; the oldest go first. */
   readonly #pending = new Map<string, Pending<T>>();
 
-  /** `keys`: site → hex. */
-  constructor(site: string, keys: Readonly<Record<string, string>>) {
+  /** `nextKey`: what a site is about to change to; used as soon as the site has used it. */
+  constructor(
+    site: string,
+    keys: Readonly<Record<string, { readonly key: string; readonly nextKey?: string | undefined }>>,
+  ) {
     this.#site = site;
-    for (const [name, text] of Object.entries(keys)) {
-      const key = Buffer.from(text, "hex");
-      const id = createHash("sha256").update("novaedge check").update(key).digest().readUInt32BE(0);
-      this.#keys.set(id, { site: name, key });
-      this.#ids.set(name, id);
+    for (const [name, { key, nextKey }] of Object.entries(keys)) {
+      if (nextKey !== undefined) this.#let(name, nextKey);
+      this.#ids.set(name, this.#let(name, key));
     }
   }
 
@@ -60,7 +62,8 @@ export class Checks<T> {
     const known = proof === undefined ? undefined : this.#keys.get(proof.keyId);
     if (message.class !== "request" || proof === undefined || known === undefined) return undefined;
     if (!isRight(proof, macOf(known.key, `request ${known.site}`, transaction))) return undefined;
-    const mac = macOf(known.key, `answer ${this.#site} ${endpointOf(from)}`, transaction);
+    this.#ids.set(known.site, proof.keyId);
+    const mac = macOf(known.key, `answer ${this.#site} ${formatEndpoint(from)}`, transaction);
     return { site: known.site, answer: encodeBindingSuccess(transaction, from, { keyId: proof.keyId, mac }) };
   }
 
@@ -72,10 +75,18 @@ export class Checks<T> {
     const known = proof === undefined ? undefined : this.#keys.get(proof.keyId);
     if (message.class !== "success" || pending === undefined || proof === undefined || known === undefined)
       return undefined;
-    if (mapped === undefined || endpointOf(from) !== endpointOf(pending.check.to)) return undefined;
-    if (!isRight(proof, macOf(known.key, `answer ${known.site} ${endpointOf(mapped)}`, transaction))) return undefined;
+    if (mapped === undefined || formatEndpoint(from) !== formatEndpoint(pending.check.to)) return undefined;
+    if (!isRight(proof, macOf(known.key, `answer ${known.site} ${formatEndpoint(mapped)}`, transaction)))
+      return undefined;
     this.#pending.delete(id);
     return pending;
+  }
+
+  #let(site: string, text: string): number {
+    const key = Buffer.from(text, "hex");
+    const id = createHash("sha256").update("novaedge check").update(key).digest().readUInt32BE(0);
+    this.#keys.set(id, { site, key });
+    return id;
   }
 }
 

@@ -37,7 +37,7 @@ export class MovedPorts {
 
 /** Reached where it would not follow: behind a gateway that may let in only whom it knows. */
 export function isBound({ view, meeting }: Sitting): boolean {
-  return view.direct && view.found !== "configured" && meeting.theirMapping !== "none";
+  return meeting.direct && view.found !== "configured" && meeting.theirMapping !== "none";
 }
 
 /** WireGuard had its chances by then. */

@@ -12,26 +12,17 @@ import { packetMark } from "../../../netstack/kernel/marks.ts";
 import { Discovery } from "../../../netstack/stun/discovery.ts";
 import { decodeStun, type StunAddress, type StunMessage } from "../../../netstack/stun/packet.ts";
 import type { Behavior } from "../../../netstack/stun/plan.ts";
-import { stepOf } from "../attempt.ts";
+import { isHard, stepOf } from "../attempt.ts";
 import { isCallable } from "../callable.ts";
 import type { OwnEnd } from "../meeting.ts";
 import type { OfferedCandidate } from "../offer.ts";
 import { RawUdp } from "./raw-udp.ts";
+import type { LinkSight } from "./sights.ts";
 
 export interface PortSpec {
   readonly ifname: string;
   readonly link: string;
   readonly listenPort: number;
-}
-
-export interface LinkSight {
-  readonly name: string;
-  readonly ifname: string;
-  /** Value of the mark. */
-  readonly mark: number;
-  readonly up: boolean;
-  readonly addresses: readonly Ip[];
-  readonly publicIp: Ip | undefined;
 }
 
 export interface PortsParts {
@@ -63,6 +54,11 @@ interface Outside {
   filtering: Behavior["filtering"] | undefined;
   /** The sockets are those of an interface that is no more. */
   isOrphan: boolean;
+}
+
+/** What an offer says of a port. */
+interface Outward extends Pick<OwnEnd, "mapping" | "step"> {
+  readonly mapped: StunAddress | undefined;
 }
 
 export class Ports implements Disposable {
@@ -173,19 +169,15 @@ export class Ports implements Disposable {
       .filter((ip) => !isLinkLocal(ip))
       .slice(0, 4)
       .map((ip): OfferedCandidate => ({ at: { ip, port: listenPort }, kind: "host" }));
-    const behavior = port.behavior?.mapped === undefined ? this.#reflected(port) : port.behavior;
-    const { mapped } = behavior;
+    const behavior = this.#known(port, port.behavior?.mapped === undefined ? this.#reflected(port) : port.behavior);
+    const { mapped, mapping, step } = behavior;
     const fromOutside: OfferedCandidate[] = mapped === undefined ? [] : [{ at: mapped, kind: "mapped" }];
     const told: OfferedCandidate[] =
       sight.publicIp === undefined ? [] : [{ at: { ip: sight.publicIp, port: listenPort }, kind: "configured" }];
     const candidates: OfferedCandidate[] = [];
     for (const each of [...told, ...fromOutside, ...hosts].filter(({ at }) => isCallable(at)))
       if (!candidates.some(({ at }) => at.ip === each.at.ip && at.port === each.at.port)) candidates.push(each);
-    return {
-      candidates,
-      mapping: behavior.mapping,
-      step: stepOf(behavior.ports),
-    };
+    return { candidates, mapping, step };
   }
 
   /** The socket of a link for packets to such an address. */
@@ -258,7 +250,7 @@ export class Ports implements Disposable {
       const { discovery, spec } = port;
       if (spec.link !== on.link || spec.listenPort !== on.port || discovery === undefined) continue;
       const now = this.#parts.loop.now();
-      if (discovery.received(message.value, now)) return this.#turn(port, discovery, now);
+      if (discovery.received(message.value, from, now)) return this.#turn(port, discovery, now);
     }
     this.#parts.received(message.value, from, on);
   }
@@ -266,8 +258,12 @@ export class Ports implements Disposable {
   #begin(port: Port, now: Instant): void {
     const { spec } = port;
     const link = this.#links.get(spec.link);
-    const local = link?.raws.find((raw) => isIpv4(raw.local))?.local;
-    const servers = this.#servers.filter(({ ip }) => isIpv4(ip));
+    // IPv4 first: it is there that gateways translate.  Of a link or servers without it, what IPv6 meets is asked too.
+    const asks = (v4: boolean): boolean =>
+      link?.raws.some((raw) => isIpv4(raw.local) === v4) === true && this.#servers.some(({ ip }) => isIpv4(ip) === v4);
+    const v4 = asks(true) || !asks(false);
+    const local = link?.raws.find((raw) => isIpv4(raw.local) === v4)?.local;
+    const servers = this.#servers.filter(({ ip }) => isIpv4(ip) === v4);
     port.nextAt = undefined;
     if (link === undefined || local === undefined || servers.length === 0) return;
     const filtering = link.filtering === undefined && this.#isFirst(port);
@@ -303,6 +299,21 @@ export class Ports implements Disposable {
 
   #tell({ spec }: Port, behavior: Behavior): void {
     this.#parts.behavior(spec.link, spec.listenPort, behavior);
+  }
+
+  /** What was found; of the kind of a gateway, what another port of the link has found sooner. */
+  #known(port: Port, { mapped, mapping, ports }: Behavior): Outward {
+    const beside = [...this.#ports.values()].flatMap(({ spec, behavior }) =>
+      spec.link === port.spec.link && behavior?.mapped?.ip === mapped?.ip ? (behavior ?? []) : [],
+    );
+    const kind =
+      mapping === "unknown" ? (beside.find((each) => each.mapping !== "unknown")?.mapping ?? mapping) : mapping;
+    const step = stepOf(ports) ?? beside.map((each) => stepOf(each.ports)).find((each) => each !== undefined);
+    if (mapped === undefined || step === undefined || !isHard(kind)) return { mapped, mapping: kind, step: undefined };
+    // All take from the same count: the next one follows the last that anybody was given.
+    const taken = beside.flatMap((each) => [each.mapped?.port ?? mapped.port, ...each.ports]);
+    const last = step > 0 ? Math.max(mapped.port, ...taken) : Math.min(mapped.port, ...taken);
+    return { mapped: { ip: mapped.ip, port: last }, mapping: kind, step };
   }
 
   /** What can be said by the words of other sites: where they see the port, and whether they agree. */

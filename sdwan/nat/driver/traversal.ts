@@ -2,7 +2,8 @@
  * NAT traversal of this host's tunnels: learns where they are reached (ports.ts), tells the other sites (rendezvous.ts),
  * looks for direct ways (checks.ts), hands those to the tunnels, and decides who carries packets while there is none.
  */
-import { formatIp, ipOf, parseIp } from "../../../base/address.ts";
+import { formatIp } from "../../../base/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 import { Fault } from "../../../base/fault.ts";
 import { after, earliest, type Instant, ms, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
@@ -12,12 +13,14 @@ import type { TunnelDriver, TunnelView } from "../../overlay/driver/words.ts";
 import type { NatReport, UnderlayPlan } from "../../underlay-plan.ts";
 import type { Check } from "../attempt.ts";
 import { Meeting } from "../meeting.ts";
-import { endpointOf, type Offer, type OfferedTunnel, parseEndpoint } from "../offer.ts";
+import type { Offer, OfferedTunnel } from "../offer.ts";
 import { Checks } from "./checks.ts";
 import { isBound, MovedPorts } from "./moved-ports.ts";
-import { type LinkSight, Ports } from "./ports.ts";
+import { Ports } from "./ports.ts";
 import type { RawUdp } from "./raw-udp.ts";
 import { Rendezvous, RendezvousMemory } from "./rendezvous.ts";
+import { sightsOf, type TraversalLink } from "./sights.ts";
+import { Speaking } from "./speaking.ts";
 
 export interface TraversalParts {
   readonly loop: Loop;
@@ -25,13 +28,6 @@ export interface TraversalParts {
   readonly tunnels: Pick<TunnelDriver, "views" | "carriage" | "endpoint" | "listenPort" | "look">;
   readonly nat: (link: string, report: NatReport) => void;
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
-}
-
-/** What a link is at the moment. */
-export interface TraversalLink {
-  readonly name: string;
-  readonly up: boolean;
-  readonly addresses: readonly string[];
 }
 
 interface Seat {
@@ -48,8 +44,9 @@ export class Traversal implements Disposable {
   readonly #memory: RendezvousMemory;
   readonly #seats = new Map<string, Seat>();
   readonly #moved = new MovedPorts();
-  /** Site → when our words go out again, and how often they have. */
-  readonly #say = new Map<string, { at: Instant; times: number }>();
+  /** Tunnels (`keyOf`) through which no probes come. */
+  readonly #mute = new Set<string>();
+  readonly #speaking = new Speaking();
   #plan: UnderlayPlan | undefined;
   #links: readonly TraversalLink[] = [];
   #rendezvous: Rendezvous | undefined;
@@ -86,9 +83,10 @@ export class Traversal implements Disposable {
     const identity = JSON.stringify([plan.site, plan.rendezvous]);
     if (identity !== this.#met) {
       this.#met = identity;
-      const keys = Object.entries(plan.rendezvous?.sites ?? {}).map(([site, { key }]) => [site, key] as const);
-      this.#checks = new Checks(plan.site, Object.fromEntries(keys));
+      this.#checks = new Checks(plan.site, plan.rendezvous?.sites ?? {});
       this.#meet(plan);
+      // A key of ours that is new to them is known to be ours when we have spoken with it.
+      for (const site of new Set([...this.#seats.values()].map((seat) => seat.site))) this.#tell(site);
     }
     this.#replan();
     this.#serversChanged();
@@ -97,7 +95,7 @@ export class Traversal implements Disposable {
 
   links(links: readonly TraversalLink[]): void {
     this.#links = links;
-    this.#ports.links(this.#sights());
+    this.#ports.links(sightsOf(this.#plan, this.#links));
     this.#schedule();
   }
 
@@ -109,6 +107,19 @@ export class Traversal implements Disposable {
 
   /** A tunnel's state is another one than before. */
   tunnelsChanged(): void {
+    this.#look();
+  }
+
+  /** Whether probes come through a tunnel to a site. */
+  probed(ifname: string, site: string, alive: boolean): void {
+    const key = keyOf(ifname, site);
+    if (alive === !this.#mute.has(key)) return;
+    if (alive) this.#mute.delete(key);
+    else this.#mute.add(key);
+    const seat = this.#seats.get(key);
+    if (seat === undefined) return;
+    // By a relay they say nothing of the direct way.
+    if (alive && seat.view.via === "direct") seat.meeting.trust(this.#parts.loop.now());
     this.#look();
   }
 
@@ -161,26 +172,12 @@ export class Traversal implements Disposable {
       plan.tunnels.map(({ ifname, link, listenPort }) => ({ ifname, link, listenPort: now.get(ifname) ?? listenPort })),
       plan.stun.interval,
     );
-    this.#ports.links(this.#sights());
-  }
-
-  #sights(): readonly LinkSight[] {
-    return (this.#plan?.links ?? []).map(({ name, ifname, mark, publicIp }) => {
-      const link = this.#links.find((each) => each.name === name);
-      return {
-        name,
-        ifname,
-        mark,
-        up: link?.up === true,
-        addresses: (link?.addresses ?? []).map((text) => ipOf(text.replace(/\/.*$/, ""))),
-        publicIp: publicIp === undefined ? undefined : ipIn(publicIp),
-      };
-    });
+    this.#ports.links(sightsOf(this.#plan, this.#links));
   }
 
   #serversChanged(): void {
     const found = (this.#plan?.stun.servers ?? []).flatMap((server) => this.#resolver.endpoints(server).slice(0, 2));
-    this.#ports.servers(found.map(parseEndpoint).filter((each) => each !== undefined));
+    this.#ports.servers(found.flatMap((each) => addressOf(each) ?? []));
     this.#schedule();
   }
 
@@ -191,30 +188,37 @@ export class Traversal implements Disposable {
     const views = tunnels.views();
     const keep = new Set<string>();
     for (const view of views) {
-      const key = `${view.ifname} ${view.site}`;
+      const key = keyOf(view.ifname, view.site);
       keep.add(key);
       const known = this.#seats.get(key);
       // What is known of another end is nothing to this one.
       const seat = (known?.view.remoteLink === view.remoteLink ? known : undefined) ?? {
         ifname: view.ifname,
         site: view.site,
-        meeting: new Meeting(Math.random, (port) => this.#isTaken(port)),
+        meeting: new Meeting(Math.random, (port) => this.#isTaken(port), (this.#plan?.site ?? "") > view.site),
         view,
       };
       this.#seats.set(key, seat);
       seat.view = view;
     }
     for (const key of this.#seats.keys()) if (!keep.has(key)) this.#seats.delete(key);
+    for (const key of this.#mute) if (!keep.has(key)) this.#mute.delete(key);
+    for (const [key, { meeting, view, ifname, site }] of this.#seats) {
+      if (!this.#mute.has(key) || view.via !== "direct" || !meeting.doubt(now)) continue;
+      this.#parts.event("wan.way-doubted", { tunnel: ifname, site, endpoint: view.endpoint, level: "debug" });
+    }
     const bound = Map.groupBy([...this.#seats.values()].filter(isBound), ({ ifname }) => ifname);
     for (const seat of this.#seats.values()) {
       const { view } = seat;
       const relay = view.relay;
-      const carrier = relay === undefined ? undefined : this.#seats.get(`${view.ifname} ${relay}`)?.view;
+      const carrier = relay === undefined ? undefined : this.#seats.get(keyOf(view.ifname, relay));
       const changed = seat.meeting.look(
         {
           direct: view.direct,
+          lastHandshake: view.lastHandshake,
+          endpoint: addressOf(view.endpoint),
           via: view.via,
-          relay: relay === undefined ? undefined : { site: relay, works: carrier?.direct === true },
+          relay: relay === undefined ? undefined : { site: relay, works: carrier?.meeting.direct === true },
           listenPort: view.listenPort,
           mayMove: (bound.get(seat.ifname) ?? []).every((each) => each === seat),
         },
@@ -226,8 +230,7 @@ export class Traversal implements Disposable {
     }
     const planned = (ifname: string) => this.#plan?.tunnels.find((each) => each.ifname === ifname)?.listenPort;
     for (const ifname of this.#moved.idle(this.#seats.values(), planned, now)) tunnels.listenPort(ifname, undefined);
-    const sites = new Set(views.map(({ site }) => site));
-    for (const site of this.#say.keys()) if (!sites.has(site)) this.#say.delete(site);
+    this.#speaking.keep(new Set(views.map(({ site }) => site)));
     this.#replan();
     const busy = [...this.#seats.values()].some(({ meeting }) => meeting.attempt !== undefined);
     this.#lookAt = after(now, busy ? EAGER : CALM);
@@ -257,7 +260,7 @@ export class Traversal implements Disposable {
   }
 
   #tell(site: string): void {
-    this.#say.set(site, { at: this.#parts.loop.now(), times: 0 });
+    this.#speaking.begin(site, this.#parts.loop.now());
     this.#schedule();
   }
 
@@ -310,15 +313,22 @@ export class Traversal implements Disposable {
     const seats = [...this.#seats.values()];
     const targets = seats.reduce((sum, { meeting }) => sum + (meeting.attempt?.targets ?? 0), 0);
     for (const seat of seats) this.#turn(seat, now, Math.max(1, targets / MOST_TARGETS));
-    for (const [site, say] of this.#say) {
-      if (now < say.at) continue;
-      this.#rendezvous?.send(site, this.#offersTo(site));
-      say.times++;
-      const direct = [...this.#seats.values()].every((each) => each.site !== site || each.meeting.direct);
-      say.at = after(now, say.times < REPEATS ? REPEAT : direct ? KEEP : AGAIN);
-    }
+    this.#speaking.wake(now, (site) => this.#speak(site));
     if (now >= this.#lookAt) this.#look();
     else this.#schedule();
+  }
+
+  /** Whether the ways to the site are all direct. */
+  #speak(site: string): boolean {
+    const seats = [...this.#seats.values()].filter((each) => each.site === site);
+    const direct = seats.every(({ meeting }) => meeting.direct);
+    const offers = this.#offersTo(site);
+    this.#rendezvous?.send(site, offers);
+    // While a way is looked for, none may work that leads there.
+    const isSettled = direct && seats.every(({ meeting }) => meeting.attempt === undefined);
+    const relays = new Set(isSettled ? [] : seats.flatMap(({ view }) => view.relay ?? []));
+    for (const relay of relays) this.#rendezvous?.send(site, offers, relay);
+    return direct;
   }
 
   #turn(seat: Seat, now: Instant, slower: number): void {
@@ -329,12 +339,20 @@ export class Traversal implements Disposable {
       this.#tell(site);
       for (const check of meeting.attempt?.wake(now, slower) ?? []) this.#check(seat, check);
     }
-    if (failed === true) this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
+    if (failed === true) {
+      this.#parts.event("wan.no-direct-way", { tunnel: ifname, site, level: "debug" });
+      // A gateway that counts has counted on: the next attempt goes by where it is then.
+      if (this.#ports.end(ifname).step !== undefined) this.#ports.again(seat.view.link);
+    }
     if (way === undefined) return;
-    const endpoint = endpointOf(way.endpoint);
+    // The other end is told at once.
+    this.#lookAt = now;
+    const endpoint = formatEndpoint(way.endpoint);
     this.#parts.event("wan.way-found", { tunnel: ifname, site, endpoint, found: way.found, port: way.localPort });
     if (way.localPort !== seat.view.listenPort) this.#parts.tunnels.listenPort(ifname, way.localPort);
-    this.#parts.tunnels.endpoint(ifname, site, endpoint, way.found);
+    // What WireGuard calls already is not called anew: its session may be the one that works.
+    const isThere = seat.view.direct && endpoint === seat.view.endpoint && way.localPort === seat.view.listenPort;
+    if (!isThere) this.#parts.tunnels.endpoint(ifname, site, endpoint, way.found);
     this.#parts.tunnels.look(ifname);
   }
 
@@ -352,7 +370,7 @@ export class Traversal implements Disposable {
         peerLink: view.remoteLink,
         dscp: this.#dscpOf(view.ifname),
         ...meeting.offer(),
-        seen: view.direct && view.endpoint !== undefined ? parseEndpoint(view.endpoint) : undefined,
+        seen: meeting.direct ? addressOf(view.endpoint) : undefined,
       }));
   }
 
@@ -360,23 +378,23 @@ export class Traversal implements Disposable {
     const { loop } = this.#parts;
     let due = earliest(this.#openAt, earliest(this.#lookAt, this.#ports.due()));
     for (const { meeting } of this.#seats.values()) due = earliest(due, meeting.due);
-    for (const { at } of this.#say.values()) due = earliest(due, at);
+    due = earliest(due, this.#speaking.due());
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = due === undefined ? undefined : loop.wakeAt(due, () => this.#wake());
   }
 }
 
-function ipIn(text: string): LinkSight["publicIp"] {
-  const parsed = parseIp(text);
-  return parsed.ok ? parsed.value : undefined;
+function keyOf(ifname: string, site: string): string {
+  return `${ifname} ${site}`;
+}
+
+function addressOf(endpoint: string | undefined): StunAddress | undefined {
+  const read = parseEndpoint(endpoint ?? "");
+  return read.ok ? read.value : undefined;
 }
 
 /** In one round of all attempts, 100 ms: more of them take longer. */
 const MOST_TARGETS = 200;
 const CALM = seconds(1);
 const EAGER = ms(200);
-const REPEATS = 4;
-const REPEAT = ms(300);
-const AGAIN = seconds(15);
-const KEEP = seconds(30);
 const OPEN_AGAIN = seconds(10);

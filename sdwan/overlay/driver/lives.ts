@@ -53,10 +53,18 @@ export class Lives {
     this.#moves.set(site, { moveTo: endpoint, renew: !life.direct });
   }
 
+  /** What a site's calls say about why it has no handshake; true: that is news. */
+  called(site: string, why: string): boolean {
+    const life = this.of(site);
+    this.#lives.set(site, { ...life, called: why });
+    return life.called !== why;
+  }
+
   /** Where the tunnel leads to another end of a site now: what was found of the one before, and its session, are nothing to it. */
   compare(before: TunnelSpec, now: TunnelSpec): void {
-    for (const { site, link } of now.peers) {
+    for (const { site, link, publicKey } of now.peers) {
       const known = before.peers.find((each) => each.site === site);
+      if (known?.publicKey !== publicKey) this.#lives.set(site, { ...this.of(site), called: undefined });
       if (known === undefined || known.link === link) continue;
       this.#lives.set(site, { ...beginLife(this.#wall()), configured: this.of(site).configured });
       this.#moves.delete(site);

@@ -1,8 +1,9 @@
 /** Endpoints as the configuration has them, "name:port", to endpoints with addresses; asked again when they do not work. */
+
+import { formatEndpoint, parseEndpoint } from "../../../base/endpoint.ts";
 import { after, type Instant, seconds } from "../../../base/unit.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import { lookUp } from "../../../netstack/kernel/names.ts";
-import { formatEndpoint, parseEndpoint } from "../../../netstack/kernel/wireguard/endpoint.ts";
 
 interface Known {
   endpoints: readonly string[];

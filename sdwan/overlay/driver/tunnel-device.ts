@@ -10,10 +10,10 @@ import { packetMark } from "../../../netstack/kernel/marks.ts";
 import type { DoorFailure, WireguardDoor } from "../../../netstack/kernel/wireguard/door.ts";
 import { describeChange, planDevice } from "../device-plan.ts";
 import { type Found, isYoung, type PeerLife, type PeerOrders, restOf } from "../peer-life.ts";
-import { awaitsKey, carriageOf, type Decided, deviceWant, mtuOf, rekeyed } from "../want.ts";
+import { carriageOf, type Decided, deviceWant, mtuOf, rekeyed } from "../want.ts";
 import type { DeviceParts, DeviceSettings } from "./device-parts.ts";
+import { Ears } from "./ears.ts";
 import { isOurs, type Sighting } from "./host.ts";
-import { KeyWatch } from "./key-watch.ts";
 import { Lives } from "./lives.ts";
 import { Making } from "./making.ts";
 import { Telling } from "./telling.ts";
@@ -30,7 +30,7 @@ export class TunnelDevice {
   readonly #lives: Lives;
   readonly #making: Making;
   readonly #telling: Telling;
-  readonly #keyWatch: KeyWatch;
+  readonly #ears: Ears;
   readonly #parts: DeviceParts;
   #link: UnderlayLink | undefined;
   #port: number | undefined;
@@ -56,7 +56,7 @@ export class TunnelDevice {
     this.settings = settings;
     this.#link = link;
     this.#lives = new Lives(parts.wall, () => parts.loop.now());
-    this.#keyWatch = new KeyWatch(parts.loop, () => this.look());
+    this.#ears = new Ears(parts.loop, this.#lives, () => this.look());
     this.#telling = new Telling(this.ifname, parts.event);
     this.#making = new Making(parts.host, this.ifname, () => parts.loop.now());
     this.engine = parts.host.choose(settings.wireguard).engine;
@@ -128,7 +128,7 @@ export class TunnelDevice {
   leave(): void {
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
-    this.#keyWatch[Symbol.dispose]();
+    this.#ears[Symbol.dispose]();
     this.#door?.[Symbol.dispose]();
     this.#door = undefined;
   }
@@ -290,8 +290,8 @@ export class TunnelDevice {
     const now = this.#parts.wall();
     const { spec } = this.settings;
     const rests = spec.peers.map(({ site }) => restOf(this.life(site), now));
-    this.#keyWatch.listen(awaitsKey(spec, this.have) ? this.listenPort : undefined);
-    this.#rest(this.#keyWatch.isAttentive ? ATTENTIVE : Math.min(CALM, ...rests));
+    this.#ears.listen(this.settings, this.have, this.listenPort);
+    this.#rest(this.#ears.isAttentive ? ATTENTIVE : Math.min(CALM, ...rests));
   }
 
   /** The first look at a device that we made, or that was there when we came. */

@@ -26,8 +26,12 @@ export class Tunnels implements TunnelDriver {
   #links: readonly UnderlayLink[] = [];
   /** Device and site → what was told last, and when. */
   readonly #told = new Map<string, { readonly text: string; readonly at: Instant; readonly report: TunnelReport }>();
-  #planned = false;
+  #plan: OverlayPlan | undefined;
+  /** What an earlier process left behind is gone, or on its way. */
+  #swept = false;
   #stopped = false;
+  #again: Disposable | undefined;
+  #lastRefusal = "";
 
   /** For the network namespace that the calling thread is in. */
   constructor(parts: TunnelParts) {
@@ -41,6 +45,14 @@ export class Tunnels implements TunnelDriver {
   }
 
   plan(plan: OverlayPlan): void {
+    this.#plan = plan;
+    this.#realise(plan);
+  }
+
+  /** What the kernel refuses for one device keeps the others from nothing, and is tried again. */
+  #realise(plan: OverlayPlan): void {
+    this.#again?.[Symbol.dispose]();
+    this.#again = undefined;
     const wanted = new Set(plan.tunnels.map(({ ifname }) => ifname));
     for (const [ifname, device] of this.#devices) {
       if (wanted.has(ifname)) continue;
@@ -48,19 +60,43 @@ export class Tunnels implements TunnelDriver {
       device.leave();
       this.#remove(ifname);
     }
-    // Those that an earlier process left behind, and nobody wants any more.
-    if (!this.#planned) for (const ifname of this.#host.ours()) if (!wanted.has(ifname)) this.#remove(ifname);
-    this.#planned = true;
+    this.#attempt(() => this.#sweep(wanted));
     const { site, privateKey, overlay, wireguard } = plan;
-    for (const spec of plan.tunnels) {
-      const settings = { spec, site, privateKey, overlay, wireguard };
-      const known = this.#devices.get(spec.ifname);
-      if (known !== undefined && JSON.stringify(known.settings) === JSON.stringify(settings)) continue;
-      const device = known ?? this.#begin(settings);
-      for (const peer of spec.peers) this.#endpointOf(device, peer);
-      device.want(settings);
-    }
+    for (const spec of plan.tunnels) this.#attempt(() => this.#want({ spec, site, privateKey, overlay, wireguard }));
     this.#forgetGone();
+    if (this.#again === undefined) this.#lastRefusal = "";
+  }
+
+  /** Those that an earlier process left behind, and nobody wants any more. */
+  #sweep(wanted: ReadonlySet<string>): void {
+    if (this.#swept) return;
+    for (const ifname of this.#host.ours()) if (!wanted.has(ifname)) this.#remove(ifname);
+    this.#swept = true;
+  }
+
+  #want(settings: DeviceSettings): void {
+    const { spec } = settings;
+    const known = this.#devices.get(spec.ifname);
+    if (known !== undefined && JSON.stringify(known.settings) === JSON.stringify(settings)) return;
+    const device = known ?? this.#begin(settings);
+    // A name that cannot be asked for now is asked for again when the tunnel does not work.
+    for (const peer of spec.peers) this.#attempt(() => this.#endpointOf(device, peer));
+    device.want(settings);
+  }
+
+  #attempt(run: () => void): void {
+    try {
+      run();
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      const { code, message: why } = cause;
+      if (why !== this.#lastRefusal)
+        this.#parts.tell({ kind: "event", name: "wan.tunnels-refused", fields: { code, why, level: "warn" } });
+      this.#lastRefusal = why;
+      this.#again ??= this.#loop.wakeAt(after(this.#loop.now(), RETRY), () => {
+        if (this.#plan !== undefined) this.#realise(this.#plan);
+      });
+    }
   }
 
   links(links: readonly UnderlayLink[]): void {
@@ -126,12 +162,15 @@ export class Tunnels implements TunnelDriver {
     for (const device of this.#devices.values()) device.leave();
     this.#devices.clear();
     this.#stopped = true;
+    this.#again?.[Symbol.dispose]();
+    this.#plan = undefined;
     if (!keep) for (const ifname of names) this.#remove(ifname);
     this.#whenGone(done);
   }
 
   [Symbol.dispose](): void {
     this.#stopped = true;
+    this.#again?.[Symbol.dispose]();
     for (const device of this.#devices.values()) device.leave();
     this.#devices.clear();
     this.#resolver[Symbol.dispose]();
@@ -228,6 +267,7 @@ export class Tunnels implements TunnelDriver {
       endpoint: there?.endpoint,
       found: foundOf(own, there?.endpoint),
       lastHandshake: there?.lastHandshake,
+      unshaken: via === "direct" && own.unshaken,
       received: there?.received ?? 0,
       sent: there?.sent ?? 0,
       mtu: device.mtu,
@@ -288,5 +328,6 @@ function keyOf(ifname: string, site: string): string {
 }
 
 const COUNTERS_EVERY = seconds(10);
+const RETRY = seconds(1);
 const TRY_EVERY = ms(20);
 const MOST_TRIES = 50;

@@ -6,8 +6,8 @@ import type { Counters as ProbeCounters } from "../tlv.ts";
 import type { Answer } from "../windows.ts";
 
 export interface Hands extends Disposable {
-  /** Sends; what an operator should hear when that is not possible. */
-  ask(number: number, broad: boolean): Failure | undefined;
+  /** Sends, `counts`: with counters; what an operator should hear when that is not possible. */
+  ask(number: number, broad: boolean, counts: boolean): Failure | undefined;
 }
 
 export type Failure = Readonly<Record<string, unknown>>;

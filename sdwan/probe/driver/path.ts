@@ -1,14 +1,14 @@
 /** One path of the plan: its sender, its hands, and what else knows of its life. */
-import { createHash } from "node:crypto";
 import { isIpv4 } from "../../../base/address.ts";
 import { Fault } from "../../../base/fault.ts";
 import { unreachable } from "../../../base/result.ts";
-import { after, type Instant, instant, ms, seconds } from "../../../base/unit.ts";
+import { after, type Instant, instant, ms, seconds, since } from "../../../base/unit.ts";
 import type { BfdState } from "../../../netstack/bfd/plan.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { PathFigures, PathLife } from "../../figures.ts";
-import type { PathReport, PathSpec } from "../../steer-plan.ts";
+import type { Pace, PathReport, PathSpec } from "../../steer-plan.ts";
 import { ECHO } from "../echo.ts";
+import { SLOTS } from "../pace.ts";
 import { type BfdWitness, hear, lifeOf } from "../path-life.ts";
 import { Sender, type SenderAction, type SenderConfig } from "../sender.ts";
 import { PROBE } from "../stamp.ts";
@@ -30,6 +30,8 @@ export interface PathParts {
   readonly life: (life: PathLife, at: Instant) => void;
   readonly measured: (at: Instant) => void;
   readonly event: (name: string, fields: Failure) => void;
+  /** Among the paths over its link. */
+  readonly place: number;
 }
 
 export class ProbedPath implements Disposable {
@@ -50,6 +52,7 @@ export class ProbedPath implements Disposable {
   /** Of senders that measured something else, under the same name. */
   readonly #before = { sent: 0, answered: 0 };
   #toldFailure = "";
+  #carriedAt: Instant = instant(0);
 
   constructor(spec: PathSpec, parts: PathParts) {
     this.#spec = spec;
@@ -58,9 +61,9 @@ export class ProbedPath implements Disposable {
     this.#retryAt = now;
     this.#bfd = this.#guard(spec);
     const config = configOf(spec);
-    // Paths that begin together do not stay in step: each starts at a place of its own within a pace.
-    this.#sender =
-      config === undefined ? undefined : new Sender(config, after(now, ms(placeOf(spec.id) * config.pace.inDoubt)));
+    // Paths over the same link do not stay in step: each starts at a place of its own within a pace.
+    const begin = (pace: Pace): Instant => after(now, ms((parts.place * pace.interval) / SLOTS));
+    this.#sender = config === undefined ? undefined : new Sender(config, begin(config.pace));
     this.#whole = this.#isWhole();
     this.#life = this.#lifeNow();
     this.#since = parts.wall();
@@ -110,6 +113,11 @@ export class ProbedPath implements Disposable {
     this.#arm();
   }
 
+  alarm(): void {
+    this.#sender?.alarm(this.#parts.loop.now());
+    this.#arm();
+  }
+
   figures(): PathFigures | undefined {
     return this.#sender?.figures(this.#parts.loop.now(), this.#parts.wall());
   }
@@ -132,6 +140,12 @@ export class ProbedPath implements Disposable {
     this.#alarm?.[Symbol.dispose]();
     this.#alarm = undefined;
     this.#shut();
+  }
+
+  /** The counters of the device tell of this path. */
+  get #isCounted(): boolean {
+    const { probe } = this.#spec;
+    return probe.kind === "stamp" && probe.counters;
   }
 
   #guard({ bfd }: PathSpec): BfdWitness | undefined {
@@ -204,13 +218,14 @@ export class ProbedPath implements Disposable {
       this.#refused[actions] = (this.#refused[actions] ?? 0) + 1;
       return;
     }
-    const counted = devices.counters(ifindex);
+    const { counters, kept, held } = also;
+    const isDue = counters !== undefined || since(this.#carriedAt, now) >= CARRIED_EVERY;
+    const counted = isDue ? devices.counters(ifindex) : undefined;
     if (counted !== undefined) {
+      this.#carriedAt = now;
       sender.carried(counted.sent.octets, counted.received.octets, now);
-      const { probe } = this.#spec;
-      const { counters, kept, held } = also;
       const sentAt = sender.sentAt(answer.number);
-      if (counters !== undefined && sentAt !== undefined && probe.kind === "stamp" && probe.counters) {
+      if (counters !== undefined && sentAt !== undefined && this.#isCounted) {
         const received = counted.received.packets % 2 ** 32;
         sender.counted(
           { at: sentAt, sent: counters.senderTx, received: counters.reflectorRx, held },
@@ -238,7 +253,7 @@ export class ProbedPath implements Disposable {
     for (const action of actions) {
       switch (action.kind) {
         case "ask": {
-          const failure = this.#hands?.ask(action.number, action.broad);
+          const failure = this.#hands?.ask(action.number, action.broad, action.counts && this.#isCounted);
           if (failure !== undefined) this.#failed(failure);
           else if (this.#hands !== undefined) this.#toldFailure = "";
           break;
@@ -350,11 +365,8 @@ function targetsOf(probe: PathSpec["probe"]): unknown {
   return probe.kind === "stamp" || probe.kind === "none" ? undefined : probe.targets;
 }
 
-/** In [0, 1), the same each time. */
-function placeOf(id: string): number {
-  return createHash("sha256").update(id).digest().readUInt16BE(0) / 65536;
-}
-
 const NEVER = instant(Number.POSITIVE_INFINITY);
 const RETRY = seconds(1);
 const LOOK_EVERY = ms(1);
+/** What the device carries is looked at so often, also where counters tell nothing of loss. */
+const CARRIED_EVERY = ms(190);

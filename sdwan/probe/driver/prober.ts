@@ -9,6 +9,7 @@ import type { BfdState } from "../../../netstack/bfd/plan.ts";
 import type { Loop } from "../../../netstack/kernel/loop.ts";
 import type { PathFigures, PathLife } from "../../figures.ts";
 import type { PathReport, PathSpec, ReflectorSpec } from "../../steer-plan.ts";
+import { SLOTS } from "../pace.ts";
 import { Devices } from "./devices.ts";
 import { ProbedPath } from "./path.ts";
 import { Patience } from "./patience.ts";
@@ -93,6 +94,11 @@ export class Prober implements Disposable {
     this.#paths.get(path)?.doubt();
   }
 
+  /** … as fast as ever, for the next moments: each probe counts. */
+  alarm(path: string): void {
+    this.#paths.get(path)?.alarm();
+  }
+
   [Symbol.dispose](): void {
     for (const path of this.#paths.values()) path[Symbol.dispose]();
     this.#paths.clear();
@@ -124,6 +130,7 @@ export class Prober implements Disposable {
       life: (life, at) => on.life(spec.id, life, at),
       measured: (at) => on.measured(spec.id, at),
       event: (name, fields) => on.event(name, fields),
+      place: [...this.#paths.values()].filter((each) => each.spec.underlay === spec.underlay).length % SLOTS,
     });
   }
 

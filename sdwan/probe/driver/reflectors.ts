@@ -8,7 +8,7 @@ import type { DatagramMeta, Datagrams, Loop } from "../../../netstack/kernel/loo
 import { decodeInet } from "../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../netstack/kernel/sockets.ts";
 import type { ReflectorSpec } from "../../steer-plan.ts";
-import { type Key, Reflector, reply } from "../reflector.ts";
+import { type Key, Reflector, reply, wantsCounters } from "../reflector.ts";
 import type { Devices } from "./devices.ts";
 import type { Failure } from "./hands.ts";
 import { address, sealOf, wallOf } from "./stamp-hands.ts";
@@ -115,13 +115,7 @@ export class Reflectors implements Disposable {
       this.refused[kind] = (this.refused[kind] ?? 0) + 1;
       return;
     }
-    const counters = this.#parts.devices.counters(open.ifindex);
-    // Of several peers nobody can tell which one's packets they are.
-    const alone = Object.keys(open.spec.peers).length === 1;
-    const now =
-      counters === undefined || !alone
-        ? undefined
-        : { received: counters.received.packets, sent: counters.sent.packets };
+    const now = wantsCounters(accepted.value) ? this.#counters(open) : undefined;
     const at = wallNow();
     const answer = reply(accepted.value, at + this.#sealing, now);
     const took = Math.min(Math.max(wallNow() - at, 0), MOST_SEALING);
@@ -133,6 +127,13 @@ export class Reflectors implements Disposable {
     } else if (errno !== EAGAIN && errno !== ENOBUFS) {
       this.#tell(open, { ifname: open.spec.ifname, peer: arrival.address, errno: errnoName(errno) });
     }
+  }
+
+  #counters({ spec, ifindex }: Open): { readonly received: number; readonly sent: number } | undefined {
+    // Of several peers nobody can tell which one's packets they are.
+    if (Object.keys(spec.peers).length !== 1) return undefined;
+    const counters = this.#parts.devices.counters(ifindex);
+    return counters === undefined ? undefined : { received: counters.received.packets, sent: counters.sent.packets };
   }
 
   /** Once for each reason, until something works again. */

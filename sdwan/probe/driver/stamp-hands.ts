@@ -51,12 +51,12 @@ export class StampHands implements Hands {
     });
   }
 
-  ask(number: number): Failure | undefined {
+  ask(number: number, _broad: boolean, counts: boolean): Failure | undefined {
     // Where answers stay away the peer may have changed its key: they take turns until one comes.
     if (this.#isSilent()) this.#current = (this.#current + 1) % this.#sessions.length;
     const session = this.#sessions[this.#current];
     if (session === undefined) throw new TypeError("a session without a key");
-    const sent = this.#parts.counters()?.sent.packets ?? 0;
+    const sent = counts ? this.#parts.counters()?.sent.packets : undefined;
     const packet = session.packet(number, { wall: wallNow(), boot: this.#parts.loop.now() }, sent);
     session.leaves(number, wallNow());
     const errno = this.#socket.send(packet, this.#to);

@@ -17,8 +17,7 @@ import { ConntrackSocket } from "../../../netstack/kernel/netlink/conntrack-sock
 import { SocketDiag } from "../../../netstack/kernel/netlink/socket-diag.ts";
 import { encodeInet } from "../../../netstack/kernel/sockaddr.ts";
 import { openRaw } from "../../../netstack/kernel/sockets.ts";
-import { NUDGE_PRIORITY } from "../hook-chains.ts";
-import { encodeNudge } from "../nudge.ts";
+import { encodeNudge, NUDGE_PRIORITY } from "../nudge.ts";
 
 export interface Bound {
   /** Values of the mark whose flows are bound to the link. */

@@ -10,7 +10,10 @@ export interface FlowSeen {
   readonly mark: number;
   /** Of the lane that the mark stands for. */
   readonly class: string | undefined;
+  /** That it is bound to. */
   readonly link: string | undefined;
+  /** Of the tunnel that it came in by, and is answered by. */
+  readonly ifname: string | undefined;
   readonly packets: number | undefined;
   readonly octets: number | undefined;
 }
@@ -23,7 +26,8 @@ export function flowSeen({ original, counted }: Connection, { mark, what }: Lane
     destination: ended(destination, destinationPort),
     mark,
     class: what.kind === "class" || what.kind === "pinned" ? what.name : undefined,
-    link: what.kind === "pinned" || what.kind === "link" ? what.link : what.kind === "back" ? what.ifname : undefined,
+    link: what.kind === "pinned" || what.kind === "link" ? what.link : undefined,
+    ifname: what.kind === "back" ? what.ifname : undefined,
     packets: counted?.packets,
     octets: counted?.octets,
   };

@@ -8,9 +8,10 @@ import type { Link } from "../../../netstack/kernel/netlink/link.ts";
 import type { NewRoute, OldRoute, Route } from "../../../netstack/kernel/netlink/route.ts";
 import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { type NewRule, orderOf, type Rule } from "../../../netstack/kernel/netlink/rule.ts";
-import { LAST, type LinkDevice, type LinkRoute, planRoutes, wantedRoutes } from "../link-table.ts";
+import { LANE_METRIC } from "../lane-routes.ts";
+import { LAST, type LinkDevice, type LinkRoute, planRoutes, refusalsOf, wantedRoutes } from "../link-table.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
-import { planRules, type SteeringRule, wantedRules } from "../rules.ts";
+import { planRules, type RuleChanges, type SteeringRule, wantedRules } from "../rules.ts";
 
 export interface RouteDrift {
   /** What was put right, in words of ip(8). */
@@ -35,23 +36,42 @@ export class RouteKeeper implements Disposable {
     return [...new Set(texts)].toSorted((one, other) => one.localeCompare(other));
   }
 
+  /**
+   * Before any packet gets a mark: the refusals of kill switches, then the rules that lead to them.  A mark without them
+   * would be carried by the main table.  What has to go stays until `keep`: packets may have that mark still.
+   */
+  prepare(plan: SteeringPlan): RouteDrift {
+    const refusals = refusalsOf(plan.lanes);
+    const tables = new Set(refusals.map(({ table }) => table));
+    const have = [...tables].flatMap((table) => this.#route.routes({ table, protocol: ROUTE_PROTOCOL }));
+    const { replace } = planRoutes(refusals, have.map(asLinkRoute));
+    const routes = this.#change(replace, []);
+    const { add } = this.#rulesOf(plan);
+    for (const rule of add) this.#route.addRule(newRule(rule));
+    return { ...routes, changed: [...routes.changed, ...add.map((rule) => `rule add ${ruleText(rule)}`)] };
+  }
+
   keep(plan: SteeringPlan, facts: readonly LinkFacts[]): RouteDrift {
     const routes = this.#routes(plan, facts);
     const changed = [...this.#rules(plan), ...routes.changed];
     return { changed, refused: routes.refused };
   }
 
-  /** Rules and link tables; what else is in our tables belongs to whoever chooses the ways of classes. */
+  /** Rules, link tables and the refusals of kill switches; what else is in our tables belongs to whoever chooses the ways of classes. */
   remove(): void {
     for (const rule of this.#ours()) this.#route.deleteRule(orderOf(rule));
-    for (const route of this.#linkRoutes()) this.#route.deleteRoute(oldRoute(route));
+    const { first, last } = RULE_PREFERENCE;
+    const refusals = this.#route
+      .routes({ protocol: ROUTE_PROTOCOL })
+      .filter(({ table, metric }) => table > first && table <= last && metric === LANE_METRIC.refusal);
+    for (const route of [...this.#linkRoutes(), ...refusals]) this.#route.deleteRoute(oldRoute(route));
   }
 
   [Symbol.dispose](): void {
     this.#route[Symbol.dispose]();
   }
 
-  #rules(plan: SteeringPlan): readonly string[] {
+  #rulesOf(plan: SteeringPlan): RuleChanges & { readonly strange: readonly Rule[] } {
     const ours = this.#ours();
     const known = ours.map(asSteering);
     const strange = ours.filter((_, index) => known[index] === undefined);
@@ -59,7 +79,11 @@ export class RouteKeeper implements Disposable {
     const addresses = new Map(
       [...this.#addresses(plan)].map(([link, each]) => [link, each.map(({ ip }) => ip)] as const),
     );
-    const { add, remove } = planRules(wantedRules(plan, RULE_PREFERENCE.first, addresses), have);
+    return { ...planRules(wantedRules(plan, RULE_PREFERENCE.first, addresses), have), strange };
+  }
+
+  #rules(plan: SteeringPlan): readonly string[] {
+    const { add, remove, strange } = this.#rulesOf(plan);
     for (const rule of add) this.#route.addRule(newRule(rule));
     for (const rule of [...remove.map(newRule), ...strange.map(orderOf)]) this.#route.deleteRule(rule);
     return [
@@ -78,6 +102,10 @@ export class RouteKeeper implements Disposable {
     });
     const have = this.#linkRoutes(plan);
     const { replace, remove } = planRoutes(want, have.map(asLinkRoute));
+    return this.#change(replace, remove);
+  }
+
+  #change(replace: readonly LinkRoute[], remove: readonly LinkRoute[]): RouteDrift {
     const orders = [
       ...replace.map((route) => ({ kind: "replace" as const, route: newRoute(route) })),
       ...remove.map((route) => ({ kind: "delete" as const, route: oldRoute(route) })),

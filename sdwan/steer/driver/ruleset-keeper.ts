@@ -14,6 +14,7 @@ import type { SteeringPlan } from "../part.ts";
 import { type Ruleset, rulesetOf } from "../ruleset.ts";
 import { DEAD_SET } from "../way-chains.ts";
 import { chainText } from "../writing.ts";
+import { keepUntracked } from "./untracked.ts";
 
 export const WAN_TABLE = `${TABLE_PREFIX}_wan`;
 
@@ -45,10 +46,12 @@ export class RulesetKeeper implements Disposable {
 
   remove(): void {
     this.#nft.transaction(`add table inet ${WAN_TABLE}\ndelete table inet ${WAN_TABLE}\n`);
+    keepUntracked(this.#sets, this.#nft, false);
   }
 
-  /** Values bound to links that are dead: all of them. */
+  /** Values bound to links that are dead: all of them.  From then on their ends can be nudged, not before. */
   setDead(values: readonly number[]): void {
+    keepUntracked(this.#sets, this.#nft, values.length > 0);
     const there = new Set(this.#sets.elements(setRef(DEAD_SET)).map(({ key }) => view(key).getUint32(0, LITTLE)));
     const wanted = new Set(values.map((value) => packetMark(value)));
     const added = [...wanted].filter((mark) => !there.has(mark));

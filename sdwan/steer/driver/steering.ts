@@ -14,6 +14,8 @@ import { hostSets } from "../class-chains.ts";
 import { deadPins } from "../dead.ts";
 import { remoteNetworks, reusedValues } from "../lanes.ts";
 import type { LinkFacts, SteeringPlan } from "../part.ts";
+import type { ShieldOrder } from "../shield-copies.ts";
+import { isBare } from "../source-nat.ts";
 import { isWithin } from "../spans.ts";
 import { watchDrift } from "./drift.ts";
 import { type Explained, explain, type PacketAsked } from "./explain.ts";
@@ -23,12 +25,18 @@ import { HostNames } from "./host-names.ts";
 import { LooseFilter } from "./loose-filter.ts";
 import { RouteKeeper } from "./route-keeper.ts";
 import { RulesetKeeper } from "./ruleset-keeper.ts";
+import { Shield } from "./shield.ts";
+import type { ShieldCount } from "./shield-keeper.ts";
 
 export interface SteeringParts {
   readonly loop: Loop;
   /** Directory for what must outlive a reboot; undefined = nothing does. */
   readonly state: string | undefined;
   readonly event: (name: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** The rules in the kernel know these classes by a token of the proxy: class → token. */
+  readonly proxied?: (classes: Readonly<Record<string, number>>) => void;
+  /** What the loss shield has counted is more than it was. */
+  readonly shieldCounts?: (counts: readonly ShieldCount[]) => void;
 }
 
 /** Of the network namespace that the calling thread is in, when it is made and whenever it is called. */
@@ -40,6 +48,7 @@ export class Steering implements Disposable {
   readonly #flows: FlowEnds;
   readonly #names: HostNames;
   readonly #filter: LooseFilter;
+  readonly #shield: Shield;
   readonly #drift: Disposable;
   #plan: SteeringPlan | undefined;
   #facts: readonly LinkFacts[] = [];
@@ -49,6 +58,7 @@ export class Steering implements Disposable {
   #ended: ReadonlySet<number> = new Set();
   #again: Disposable | undefined;
   #lastRefusal = "";
+  #saidProxied = "";
 
   constructor(parts: SteeringParts) {
     this.#parts = parts;
@@ -56,11 +66,18 @@ export class Steering implements Disposable {
     this.#flows = new FlowEnds(loop, (why) => this.#refused(why));
     this.#filter = new LooseFilter(state);
     this.#names = new HostNames(loop, (set, elements) => void this.#attempt(() => this.#rules.place(set, elements)));
+    this.#shield = new Shield({
+      loop,
+      devices: () => this.#route.links(),
+      counted: parts.shieldCounts ?? (() => undefined),
+      refused: (why) => this.#refused(why),
+    });
     this.#drift = watchDrift(loop, this.#routes.port, {
       drifted: () => this.#keep("repaired"),
       failed: (errno) => parts.event("wan.steering-blind", { level: "error", errno }),
       isDevice: (ifname) => this.#devices().includes(ifname),
-      isIndex: (index) => this.#devices().includes(this.#route.link(index)?.name ?? ""),
+      // What cannot be told apart counts.
+      isIndex: (index) => this.#attempt(() => this.#devices().includes(this.#route.link(index)?.name ?? "")) ?? true,
       isTable: (table) => this.#plan?.links.some((link) => link.table === table) === true,
     });
   }
@@ -81,6 +98,11 @@ export class Steering implements Disposable {
     else this.#noInternet.add(link);
     const plan = this.#plan;
     if (plan !== undefined) this.#attempt(() => this.#endFlows(plan));
+  }
+
+  /** All that is sent twice from now on. */
+  shields(orders: readonly ShieldOrder[]): void {
+    this.#shield.orders(orders);
   }
 
   flows(most: number): { readonly flows: readonly FlowSeen[]; readonly more: number } {
@@ -109,6 +131,7 @@ export class Steering implements Disposable {
   /** Takes away all of it. */
   remove(): void {
     this.#plan = undefined;
+    this.#shield.remove();
     this.#names.plan([]);
     this.#rules.remove();
     this.#routes.remove();
@@ -119,6 +142,7 @@ export class Steering implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#drift[Symbol.dispose]();
     this.#names[Symbol.dispose]();
+    this.#shield[Symbol.dispose]();
     this.#flows[Symbol.dispose]();
     this.#routes[Symbol.dispose]();
     this.#rules[Symbol.dispose]();
@@ -131,13 +155,18 @@ export class Steering implements Disposable {
     this.#again?.[Symbol.dispose]();
     this.#again = undefined;
     // Routes that cannot be made must not keep the rules away, nor the other way round.
-    const rules = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan))) === true;
+    const prepared = this.#attempt(() => this.#routes.prepare(plan));
+    const kept = this.#attempt(() => this.#rules.keep(plan, this.#routes.near(plan)));
+    const rules = kept === true;
+    if (kept !== undefined) this.#tellProxied(plan);
     this.#attempt(() => this.#endFlows(plan));
+    this.#shield.keep(plan);
     const routes = this.#attempt(() => this.#routes.keep(plan, this.#facts));
     const loosened = this.#attempt(() => this.#filter.keep(plan)) ?? [];
     this.#attempt(() => this.#names.plan(plan.classes));
-    const changed = routes?.changed ?? [];
-    if (routes !== undefined && routes.refused.length > 0) this.#refused(routes.refused.join("; "));
+    const changed = [...(prepared?.changed ?? []), ...(routes?.changed ?? [])];
+    const refused = [...(prepared?.refused ?? []), ...(routes?.refused ?? [])];
+    if (refused.length > 0) this.#refused(refused.join("; "));
     if (this.#again === undefined) this.#lastRefusal = "";
     if (rules || changed.length + loosened.length > 0) {
       this.#parts.event(`wan.steering-${why}`, { rules, routes: changed, settings: loosened });
@@ -156,9 +185,15 @@ export class Steering implements Disposable {
     if (fresh.length === 0) return;
     const own = new Set(this.#route.addresses().map(({ ip }) => ip));
     const remote = remoteNetworks(plan);
-    for (const { name, masquerade } of plan.links) {
+    for (const spec of plan.links) {
+      const { name } = spec;
       const values = fresh.filter(({ link }) => link === name).map(({ value }) => value);
-      const ended = this.#flows.end({ values, own, inTunnels: (ip) => isWithin(remote, ip), masquerade });
+      const ended = this.#flows.end({
+        values,
+        own,
+        inTunnels: (ip) => isWithin(remote, ip),
+        masquerade: !isBare(spec),
+      });
       if (ended.sockets + ended.nudged + ended.forgotten > 0) {
         this.#parts.event("wan.flows-ended", { link: name, ...ended });
       }
@@ -175,6 +210,16 @@ export class Steering implements Disposable {
       : undefined;
   }
 
+  #tellProxied({ classes }: SteeringPlan): void {
+    const tokens = classes.flatMap(({ name, match: { proxied } }) =>
+      proxied.length === 1 ? proxied.map((token) => [name, token] as const) : [],
+    );
+    const said = JSON.stringify(tokens);
+    if (said === this.#saidProxied) return;
+    this.#saidProxied = said;
+    this.#parts.proxied?.(Object.fromEntries(tokens));
+  }
+
   #devices(): readonly string[] {
     return [...(this.#plan?.links ?? []), ...(this.#plan?.tunnels ?? [])].map(({ ifname }) => ifname);
   }
@@ -184,14 +229,14 @@ export class Steering implements Disposable {
       return run();
     } catch (cause) {
       if (!(cause instanceof Fault)) throw cause;
-      this.#refused(cause.message);
+      this.#refused(cause.message, cause.code);
       return undefined;
     }
   }
 
-  #refused(why: string): void {
+  #refused(why: string, code?: string): void {
     // It is tried again and again; the same answer is worth one line.
-    if (why !== this.#lastRefusal) this.#parts.event("wan.steering-refused", { level: "warn", why });
+    if (why !== this.#lastRefusal) this.#parts.event("wan.steering-refused", { level: "warn", code, why });
     this.#lastRefusal = why;
     const { loop } = this.#parts;
     this.#again ??= loop.wakeAt(after(loop.now(), RETRY), () => this.#keep("changed"));

@@ -35,7 +35,7 @@ const actions: AdminActions = {
   },
   diff: async () => ok({ changes: [], warnings: [] }),
   remove: async ({ name }) => err(refusal("NOT_FOUND", `no ${name}`)),
-  reload: async () => ok({ changed: false, generation: 3, hash: "h", warnings: [] }),
+  reload: async () => ok({ changed: false, changes: [], generation: 3, hash: "h", warnings: [] }),
   doctor: async () => {
     throw new TypeError("a bug");
   },

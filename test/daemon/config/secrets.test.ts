@@ -1,14 +1,16 @@
 /** Secrets in files of their own, and a configuration that is shown without any. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { SILENT } from "../../../base/log.ts";
-import { Live, readKeyed } from "../../../daemon/config/live.ts";
+import { Live, type LiveParts, readKeyed } from "../../../daemon/config/live.ts";
 import { placesOf } from "../../../daemon/config/places.ts";
+import { WanBasis } from "../../../daemon/desired/wan-facts.ts";
 import { Events } from "../../../daemon/events.ts";
 import { type Flags, parseCommand } from "../../../daemon/flags.ts";
 import { RoutingFile } from "../../../daemon/parts/routing-memory.ts";
+import { generateSiteKeys } from "../../../daemon/wan-keys.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nv-secrets-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -33,6 +35,20 @@ const VIP = (key: string): string => `apiVersion: novaedge.io/v1alpha1
 kind: ProxyVIP
 metadata: {name: v}
 spec: {mode: OSPF, address: 192.0.2.1, ports: [80], ospfConfig: {authType: md5, authKey: ${key}}}
+`;
+const SDWAN = "sdwan: {site: berlin, overlayCIDR: 10.255.1.0/24}\n";
+const SITES = `apiVersion: novaedge.io/v1alpha1
+kind: ProxyWANLink
+metadata: {name: isp1}
+spec: {site: berlin, interface: eth1, provider: acme, bandwidth: 1Gbps}
+---
+apiVersion: novaedge.io/v1alpha1
+kind: NovaEdgeRemoteCluster
+metadata: {name: madrid}
+spec:
+  clusterName: madrid
+  overlayCIDR: 10.255.2.0/24
+  connection: {tunnel: {wireGuard: {publicKey: ${generateSiteKeys().publicKey}, endpoint: "192.0.2.1:51820"}}}
 `;
 const read = ({ dir, flags }: ReturnType<typeof configuration>): ReturnType<typeof readKeyed> =>
   readKeyed(placesOf(dir), flags);
@@ -84,7 +100,7 @@ describe("secrets in files", () => {
 });
 
 describe("the configuration in force", () => {
-  function live(made: ReturnType<typeof configuration>): Live {
+  function live(made: ReturnType<typeof configuration>, siteKey?: LiveParts["siteKey"]): Live {
     const first = read(made);
     if (!first.ok) throw new TypeError(JSON.stringify(first.error));
     const events = new Events(SILENT, () => 0);
@@ -94,15 +110,53 @@ describe("the configuration in force", () => {
       events,
       wall: () => 0,
       changed: () => undefined,
+      ...(siteKey === undefined ? {} : { siteKey }),
     });
   }
   it("another secret in the same file is a change", () => {
     const made = configuration(PEER);
     writeFileSync(join(made.dir, "key"), "one", { mode: 0o600 });
     const running = live(made);
-    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false } });
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false, changes: [] } });
     writeFileSync(join(made.dir, "key"), "two", { mode: 0o600 });
-    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: true } });
+    const changes = [`secret in ${join(made.dir, "key")}`];
+    expect(running.reload(true)).toMatchObject({ ok: true, value: { changed: true, changes } });
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: true, changes, generation: 2 } });
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false, changes: [], generation: 2 } });
+  });
+  it("another private key of the site in its file is a change, and the file is named; none is made by asking", () => {
+    const made = configuration("sdwan: {site: berlin, overlayCIDR: 10.255.1.0/24, privateKeyFile: DIR/wan.key}", SITES);
+    const file = join(made.dir, "wan.key");
+    const basis = new WanBasis(made.dir, new Events(SILENT, () => 0));
+    const running = live(made, ({ settings, resources }) => basis.siteKey(settings, resources));
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false } });
+    expect(existsSync(file)).toBe(false);
+    const follow = (): void => void basis.of(running.current.settings, running.current.resources);
+    follow();
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false } });
+    follow();
+    const { privateKey, publicKey } = generateSiteKeys();
+    writeFileSync(file, privateKey, { mode: 0o600 });
+    const changes = [`private key of the site: ${file}, its public key is ${publicKey} now`];
+    expect(running.reload(true)).toMatchObject({ ok: true, value: { changed: true, changes } });
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: true, changes } });
+    // Before anybody has followed: what was said is not said again.
+    expect(running.reload(false)).toMatchObject({ ok: true, value: { changed: false } });
+    follow();
+    rmSync(file);
+    expect(running.reload(true)).toMatchObject({ ok: true, value: { changes: [expect.stringContaining("is gone")] } });
+  });
+  it("resources and settings are named", () => {
+    const made = configuration(`${SDWAN}bgp: {asn: 65001}`, SITES);
+    const running = live(made);
+    writeFileSync(join(made.dir, "novaedge.yaml"), `${SDWAN}bgp: {asn: 65002}\n`);
+    writeFileSync(join(made.dir, "conf.d", "a.yaml"), SITES.replace("1Gbps", "2Gbps").split("---")[0] ?? "");
+    const answer = running.reload(false);
+    expect(answer.ok && answer.value.changes).toEqual([
+      "settings: bgp.asn",
+      "ProxyWANLink/default/isp1 configured",
+      "NovaEdgeRemoteCluster/default/madrid deleted",
+    ]);
   });
   it("routing follows the files at once", () => {
     const made = configuration("bgp: {asn: 65001}");

@@ -5,7 +5,7 @@ import { tunnelKey } from "../../../daemon/desired/facts.ts";
 import { type WanWish, wanPlans } from "../../../daemon/desired/wan.ts";
 import { formatDiagnostic, isError } from "../../../resources/diagnostic.ts";
 import type { ResourceSet } from "../../../resources/kinds.ts";
-import { loadResources } from "../../../resources/load.ts";
+import { loadResources, type SourceFile } from "../../../resources/load.ts";
 import { loadSettings, type Settings } from "../../../resources/settings.ts";
 import { together } from "../../../resources/together.ts";
 import { wanLayout } from "../../../resources/wan-lanes.ts";
@@ -112,6 +112,7 @@ export function loaded(documents: readonly Document[], written: object): Pick<Wa
 export function findings(
   documents: readonly Document[],
   written: object,
+  more: readonly SourceFile[] = [],
 ): {
   readonly settings: Settings | undefined;
   readonly resources: ResourceSet;
@@ -119,9 +120,10 @@ export function findings(
   readonly warnings: readonly string[];
 } {
   const items = documents.map((each) => ({ apiVersion: API, ...each }));
-  const { resources, diagnostics } = loadResources([{ file: "f", content: JSON.stringify({ kind: "List", items }) }]);
+  const file = { file: "f", content: JSON.stringify({ kind: "List", items }) };
+  const { resources, diagnostics, refused } = loadResources([file, ...more]);
   const { settings, diagnostics: own } = loadSettings({ file: "s", content: JSON.stringify(written) });
-  const all = [...diagnostics, ...own, ...(settings === undefined ? [] : together(settings, resources))];
+  const all = [...diagnostics, ...own, ...(settings === undefined ? [] : together(settings, resources, refused))];
   return {
     settings,
     resources,
@@ -142,7 +144,15 @@ export function wanFacts(marks: readonly KeptMark[]): WanFacts {
     links: new Map([linkReport("isp1"), linkReport("isp2")].map((each) => [each.name, each])),
     tunnels: new Map(),
     users: new Map([["backup", 34]]),
+    dataplaneUser: 65_534,
+    proxied: new Map(),
   };
+}
+
+/** What the wan process says when the rules of this plan are in the kernel: class → token. */
+export function tokensOf({ plan }: WanWish): ReadonlyMap<string, number> {
+  const classes = plan?.underlay.classes ?? [];
+  return new Map(classes.flatMap(({ name, match: { proxied } }) => proxied.map((token) => [name, token] as const)));
 }
 
 export function linkReport(name: string, more: Partial<LinkReport> = {}): LinkReport {

@@ -273,6 +273,17 @@ describe("choices", () => {
     const spent = planOf({ ...metered, facts: { links } });
     expect(tiers(choiceOf(spent, "voice→internet"))).toHaveLength(2);
     expect(tiers(choiceOf(spent, "default→madrid"))).toEqual(["isp1>madrid/isp1 0", "isp1>madrid/isp2 0"]);
+    // Where no other link is left, it is refused: the last routes would go on spending.
+    const only = {
+      documents: DOCUMENTS.filter((each) => each !== DOCUMENTS[0]).with(
+        0,
+        link("berlin", "isp2", { quota: { size: "1G" } }),
+      ),
+      facts: { links },
+    };
+    expect(choiceOf(planOf(only), "default→madrid")).toMatchObject({ candidates: [], killSwitch: true });
+    expect(choiceOf(planOf(only), "voice→internet")).toMatchObject({ candidates: [], killSwitch: true });
+    expect(choiceOf(spent, "default→madrid").killSwitch).toBe(false);
     const reserved = planOf(withIsp2({ reservedFor: ["voice"] }));
     expect(tiers(choiceOf(reserved, "default→madrid"))).toEqual(["isp1>madrid/isp1 0", "isp1>madrid/isp2 0"]);
   });
@@ -307,6 +318,21 @@ describe("choices", () => {
       false,
     ]);
     expect(choiceOf(of("berlin"), "web→internet").candidates[0]?.path).toBe("isp1>internet");
+  });
+
+  it("what a kill switch refuses is known where packets are classified, of each table that pulse refuses it in", () => {
+    const { steer, underlay } = planOf({
+      documents: [...DOCUMENTS.slice(0, -1), policy("web", { killSwitch: true, breakout: "madrid" }), policy("plain")],
+    });
+    const refused = steer.choices
+      .filter(({ killSwitch }) => killSwitch)
+      .flatMap(({ table, destinations }) => destinations.map((to) => `${table} ${to}`));
+    const told = underlay.lanes.flatMap(({ table, refuses = [] }) => refuses.map((to) => `${table} ${to}`));
+    expect(told.toSorted()).toEqual(refused.toSorted());
+    const web = underlay.lanes.find(({ what }) => what.kind === "class" && what.name === "web");
+    expect(web?.refuses).toContain("0.0.0.0/0");
+    expect(web?.refuses).toContain("10.2.0.0/16");
+    expect(underlay.lanes.find(({ what }) => what.kind === "class" && what.name === "plain")?.refuses).toBe(undefined);
   });
 
   it("answers leave by the tunnel that the flow came in by, and by another one when that is dead", () => {

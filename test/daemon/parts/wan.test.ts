@@ -256,6 +256,14 @@ describe("what is found out", () => {
     await clock.pass(16_000);
     expect(codes()).toContain("TUNNEL_DOWN tunnel/isp1>madrid/isp1");
     expect(codes()).not.toContain("TUNNEL_DOWN tunnel/isp2>madrid/isp1"); // its link is down
+    expect(codes()).toContain("PATH_DEAD path/isp1>madrid/isp1");
+    tunnels({ state: "connecting", unshaken: true, why: "madrid calls with the public key K, not P" });
+    await clock.pass(1);
+    expect(codes()).toContain("TUNNEL_NO_HANDSHAKE tunnel/isp1>madrid/isp1");
+    expect(codes()).not.toContain("TUNNEL_DOWN tunnel/isp1>madrid/isp1");
+    expect(codes()).not.toContain("PATH_DEAD path/isp1>madrid/isp1"); // that follows from it
+    const told = control.conditions.list.find(({ code }) => code === "TUNNEL_NO_HANDSHAKE");
+    expect(told?.message).toMatch(/madrid calls with the public key K, not P; compare novactl wan keys .* in madrid/);
     tunnels({ via: "oslo" });
     await clock.pass(1);
     expect(codes()).toContain("TUNNEL_RELAYED tunnel/isp1>madrid/isp1");

@@ -4,7 +4,7 @@ import { formatIp, type Ip } from "../../../base/address.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { instant } from "../../../base/unit.ts";
 import { Outbox } from "../../../daemon/wan/outbox.ts";
-import { devicesOf, endpointOf, pathMtuOf, targetsOf } from "../../../daemon/wan/targets.ts";
+import { addressIn, devicesOf, pathMtuOf, targetsOf } from "../../../daemon/wan/targets.ts";
 import type { FromWan } from "../../../daemon/wan/words.ts";
 import type { LinkReport, LinkSpec, TunnelReport, TunnelSpec, UnderlayPlan } from "../../../sdwan/underlay-plan.ts";
 
@@ -96,7 +96,7 @@ describe("whom to measure with", () => {
     expect(text(targetsOf(plan, many.toReversed()).get("isp1"))).toEqual(few);
   });
   test("names are no addresses", () => {
-    expect([endpointOf("hub.example.com:1"), endpointOf(undefined), endpointOf("192.0.2.1")]).toEqual([
+    expect([addressIn("hub.example.com:1"), addressIn(undefined), addressIn("192.0.2.1")]).toEqual([
       undefined,
       undefined,
       undefined,

@@ -73,7 +73,7 @@ function discover(model: Model, spec: Partial<DiscoverySpec> = {}): { behavior: 
       const request = decodeStun(bytes);
       if (!request.ok) throw new TypeError("a request that cannot be read");
       const response = answer(to, request.value);
-      if (response !== undefined) discovery.received(response, now);
+      if (response !== undefined) discovery.received(response, response.origin ?? to, now);
     }
     now = instant(Math.max(discovery.due ?? now, now));
   }
@@ -161,10 +161,14 @@ describe("NAT behaviour (RFC 5780)", () => {
       software: undefined,
       proof: undefined,
     });
-    expect(discovery.received(success(new Uint8Array(12).fill(9)), instant(1))).toBe(false);
-    expect(discovery.received({ ...success(new Uint8Array(12).fill(1)), class: "request" }, instant(1))).toBe(false);
-    expect(discovery.received(success(new Uint8Array(12).fill(1)), instant(1))).toBe(true);
-    expect(discovery.received(success(new Uint8Array(12).fill(1)), instant(2))).toBe(false);
+    expect(discovery.received(success(new Uint8Array(12).fill(9)), SERVER, instant(1))).toBe(false);
+    const right = success(new Uint8Array(12).fill(1));
+    expect(discovery.received({ ...right, class: "request" }, SERVER, instant(1))).toBe(false);
+    // From whom nobody asked: another host, and another port of the server's.
+    expect(discovery.received(right, PLAIN, instant(1))).toBe(false);
+    expect(discovery.received(right, { ...SERVER, port: 1 }, instant(1))).toBe(false);
+    expect(discovery.received(right, SERVER, instant(1))).toBe(true);
+    expect(discovery.received(right, SERVER, instant(2))).toBe(false);
     expect(discovery.result).toMatchObject({ mapping: "none" });
   });
 });

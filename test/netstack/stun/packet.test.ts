@@ -43,6 +43,13 @@ describe("STUN messages", () => {
     }
   });
 
+  test("what was read stays when the memory that it came in is used again", () => {
+    const memory = Buffer.from(encodeBindingRequest(ID, { proof: { keyId: 1, mac: new Uint8Array(16).fill(2) } }));
+    const decoded = decodeStun(memory);
+    memory.fill(0);
+    expect(decoded).toMatchObject({ value: { transaction: ID, proof: { mac: new Uint8Array(16).fill(2) } } });
+  });
+
   test("RFC 8489 §6.3: what is no STUN is told from what is broken STUN", () => {
     const wireguard = octets(`01000000${"ab".repeat(144)}`);
     expect(decodeStun(wireguard)).toMatchObject({ error: { kind: "not-stun" } });

@@ -31,6 +31,7 @@ describe("records", () => {
           lossBack: c,
           lossRecent: d,
           counted: out === undefined && round === undefined ? undefined : { out, back: undefined, round },
+          varied: out === undefined ? undefined : { out: { of: 5, sum: 1.5 }, back: undefined, round: undefined },
           reordered: 0.5,
           duplicated: 0,
           mos: b,
@@ -45,6 +46,14 @@ describe("records", () => {
         }
       }),
     );
+  });
+
+  test("what was kept before differences were counted is read", () => {
+    const figures = { ...(recordedFigures() ?? {}), varied: undefined } as PathFigures;
+    const record: Recorded = { path: "a", at: figures.at, life: { kind: "alive" }, figures };
+    const line = JSON.parse(encodeRecord(record)) as [number, number, string, string, null, (number | null)[]];
+    const earlier = JSON.stringify([...line.slice(0, 5), line[5].slice(0, -6)]);
+    expect(decodeRecord(earlier)).toEqual(decodeRecord(encodeRecord(record)));
   });
 
   test.each([
@@ -159,4 +168,10 @@ describe("replays", () => {
 function rounded({ percent, low, high, of }: LossEstimate): LossEstimate {
   const [a, b, c] = [percent, low, high].map((each) => Number(each.toFixed(3)));
   return { percent: a ?? 0, low: b ?? 0, high: c ?? 0, of };
+}
+
+function recordedFigures(): PathFigures | undefined {
+  const world = new World(pair(), { a: fine(20), b: fine(40) });
+  world.run(3000);
+  return world.figures("a");
 }

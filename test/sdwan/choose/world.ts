@@ -2,7 +2,7 @@
 import type { Ms } from "../../../base/unit.ts";
 import { instant } from "../../../base/unit.ts";
 import { Chooser, type ChooserAction } from "../../../sdwan/choose/chooser.ts";
-import type { LossEstimate, PathFigures, PathLife } from "../../../sdwan/figures.ts";
+import type { LossEstimate, PathFigures, PathLife, Varied } from "../../../sdwan/figures.ts";
 import type { CandidateSpec, ChoiceSpec, Decision, Hold, PathSpec, Sla, SteerPlan } from "../../../sdwan/steer-plan.ts";
 
 export interface Truth {
@@ -27,7 +27,7 @@ export function fine(rtt = 20): Truth {
   return { rtt, noise: 0.3, jitter: 0.2, lossOut: 0, lossBack: 0, burst: 1, black: false, traffic: 0, bitsOut: 0 };
 }
 
-/** As a prober sees it: a probe each 100 ms, each 50 ms in doubt, medians of five, windows of a hundred. */
+/** As a prober sees it: a probe each 100 ms, each 50 ms in doubt, each 10 ms in alarm, medians of five, windows of a hundred. */
 class Measured {
   readonly truth: Truth;
   readonly #random: () => number;
@@ -39,6 +39,7 @@ class Measured {
   #backLost = 0;
   #backOf = 0;
   #missed = 0;
+  #varied: Varied = { of: 0, sum: 0 };
   #badOut = false;
   #badBack = false;
   life: PathLife = { kind: "unknown", why: "not measured yet" };
@@ -49,8 +50,12 @@ class Measured {
     this.#jitterOut = truth.jitter;
   }
 
-  /** So many milliseconds have gone by, with one probe. */
-  step(span: number): void {
+  /** So many milliseconds have gone by, with so many probes. */
+  step(span: number, probes: number): void {
+    for (let each = 0; each < probes; each++) this.#probe(span / probes);
+  }
+
+  #probe(span: number): void {
     const { truth } = this;
     const packets = 1 + Math.round((truth.traffic * span) / 1000);
     let answered = !truth.black;
@@ -65,14 +70,24 @@ class Measured {
     }
     this.#fates.push(answered);
     if (this.#fates.length > 100) this.#fates.shift();
-    this.#missed = answered ? 0 : this.#missed + 1;
-    if (this.#missed >= 3) this.life = { kind: "dead", why: "3 probes in a row were not answered" };
+    // Those that count are as far apart as in doubt.
+    this.#missed = answered ? 0 : this.#missed + Math.min(span / 50, 1);
+    if (this.#missed >= this.#deadAfter()) this.life = { kind: "dead", why: "3 probes in a row were not answered" };
     else if (answered) this.life = { kind: "alive" };
     if (!answered) return;
     this.#rtts.push(Math.max(truth.rtt + truth.noise * this.#normal(), 0.01));
     if (this.#rtts.length > 100) this.#rtts.shift();
     // Each difference is about exponential around the truth, and RFC 3550 takes a sixteenth of it.
-    this.#jitterOut += (-Math.log(1 - this.#random()) * truth.jitter - this.#jitterOut) / 16;
+    const difference = -Math.log(1 - this.#random()) * truth.jitter;
+    this.#jitterOut += (difference - this.#jitterOut) / 16;
+    this.#varied = { of: this.#varied.of + 1, sum: this.#varied.sum + difference };
+  }
+
+  /** Where some are always lost, more of them say nothing: as the prober has it. */
+  #deadAfter(): number {
+    const lost = this.#fates.filter((each) => !each).length / this.#fates.length;
+    if (this.truth.black || lost === 0) return 3;
+    return Math.max(3, Math.min(8, Math.ceil(Math.log(1e-8) / Math.log(Math.min(lost, 0.5)))));
   }
 
   figures(at: number): PathFigures | undefined {
@@ -95,6 +110,7 @@ class Measured {
         back: { of: this.#backOf, lost: this.#backLost },
         round: undefined,
       },
+      varied: { out: this.#varied, back: undefined, round: undefined },
       reordered: 0,
       duplicated: 0,
       mos: 4.2,
@@ -188,10 +204,11 @@ export class World {
   step(): void {
     const [inDoubt] = this.chooser.doubtful();
     const span = inDoubt === undefined ? 100 : 50;
+    const alarming = this.chooser.alarming();
     this.now += span;
     for (const [id, path] of this.#paths) {
       const before = path.life.kind;
-      path.step(span);
+      path.step(span, alarming.has(id) ? 5 : 1);
       if (path.life.kind !== before) this.#take(this.chooser.life(id, path.life, this.at));
       const figures = path.figures(START + this.now);
       if (figures !== undefined) this.chooser.measured(id, figures, this.at.now);

@@ -91,7 +91,11 @@ interface Meeting {
 const STUN: StunAddress = { ip: ipv4("198.51.100.1"), port: 3478 };
 const STUN2: StunAddress = { ip: ipv4("198.51.100.2"), port: 3478 };
 
-function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: number } = {}): Meeting {
+function meet(
+  a: Kind,
+  b: Kind,
+  options: { loss?: number; seed?: number; late?: number; others?: readonly [number, number] } = {},
+): Meeting {
   const random = randomFrom(options.seed ?? 1);
   const gateways = [
     new Gateway(a, "203.0.113.11", "192.168.1.10", random),
@@ -109,6 +113,9 @@ function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: 
     const hard = gateway.kind === "symmetric" || gateway.kind === "sequential" || gateway.kind === "address";
     return { mapping: MAPPINGS[gateway.kind], step: hard ? stepOf(ports) : undefined, candidates };
   });
+  // Ports that somebody else behind the gateways took since.
+  for (const [index, gateway] of gateways.entries())
+    for (let n = 0; n < (options.others?.[index] ?? 0); n++) gateway.out(9, { ip: STUN.ip, port: 10_000 + n });
   let now = instant(0);
   const queue: { at: Instant; run: () => void }[] = [];
   const ends: End[] = gateways.map((gateway, index) => ({
@@ -119,6 +126,7 @@ function meet(a: Kind, b: Kind, options: { loss?: number; seed?: number; late?: 
         own: offers[index] ?? { mapping: "unknown" },
         theirs: offers[1 - index] ?? { mapping: "unknown", step: undefined, candidates: [] },
         random,
+        leaps: index === 1,
       },
       instant(index * (options.late ?? 0)),
     ),
@@ -178,6 +186,13 @@ describe("an attempt of two ends to meet", () => {
     },
   );
 
+  test("two that count up meet, whatever others behind the same gateways take meanwhile", () => {
+    for (const a of [0, 1, 2, 5, 10])
+      for (const b of [0, 1, 3, 10])
+        for (const way of meet("sequential", "sequential", { others: [a, b] }).ways)
+          expect({ a, b, way }).toMatchObject({ way: { found: "predicted" } });
+  });
+
   test("each end finds the other by what its gateway is", () => {
     expect(meet("none", "easy").ways).toMatchObject([{ found: "mapped" }, { found: "host" }]);
     expect(meet("easy", "easy").ways).toMatchObject([{ found: "mapped" }, { found: "mapped" }]);
@@ -230,6 +245,33 @@ describe("an attempt of two ends to meet", () => {
     expect(bound.ports.size).toBe(1);
   });
 
+  test("where WireGuard calls already is kept if it answers, and what an operator said comes before what is near", () => {
+    const [said, near] = [
+      { ip: ipv4("203.0.113.12"), port: PORT },
+      { ip: ipv4("192.168.1.20"), port: PORT },
+    ];
+    const candidates: OfferedCandidate[] = [
+      { at: said, kind: "configured" },
+      { at: near, kind: "host" },
+    ];
+    const theirs = { mapping: "none", step: undefined, candidates } as const;
+    for (const [current, expected] of [
+      [undefined, said],
+      [near, near],
+    ] as const) {
+      const spec = { localPort: PORT, own: { mapping: "none" }, theirs, random: () => 0.5, current } as const;
+      const attempt = new Attempt(spec, instant(0));
+      attempt.wake(instant(0));
+      const other = expected === said ? near : said;
+      attempt.answered({ to: other, fromPort: PORT }, instant(10));
+      attempt.wake(instant(20));
+      expect(attempt.result).toBeUndefined();
+      attempt.answered({ to: expected, fromPort: PORT }, instant(20));
+      attempt.wake(instant(20));
+      expect(attempt.result).toMatchObject({ endpoint: expected });
+    }
+  });
+
   test("a nearer way that answers a moment later is taken", () => {
     const near: StunAddress = { ip: ipv4("192.168.1.20"), port: PORT };
     const far: StunAddress = { ip: ipv4("203.0.113.12"), port: 40_001 };
@@ -255,7 +297,10 @@ describe("an attempt of two ends to meet", () => {
 test("ports in a row are seen as such; chance is not", () => {
   expect(stepOf([4000, 4001, 4002])).toBe(1);
   expect(stepOf([4000, 3998])).toBe(-2);
-  expect(stepOf([4000, 4001, 4003])).toBeUndefined();
+  // Others take ports, too.
+  expect(stepOf([4000, 4001, 4003])).toBe(1);
+  expect(stepOf([4000, 4004, 4006])).toBe(2);
+  expect(stepOf([4000, 4001, 3999])).toBeUndefined();
   expect(stepOf([4000, 4000])).toBeUndefined();
   expect(stepOf([4000, 9000])).toBeUndefined();
   expect(stepOf([4000])).toBeUndefined();

@@ -1,14 +1,14 @@
 /** What must not leave a tunnel dead for good: a port that is somebody else's, a kernel that refuses once. */
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Fault } from "../../../base/fault.ts";
 import { SILENT } from "../../../base/log.ts";
 import { openLoop } from "../../../netstack/kernel/open-loop.ts";
 import { openUdp } from "../../../netstack/kernel/sockets.ts";
-import type { Host } from "../../../sdwan/overlay/driver/host.ts";
+import { Host } from "../../../sdwan/overlay/driver/host.ts";
 import { TunnelDevice } from "../../../sdwan/overlay/driver/tunnel-device.ts";
 import { sweep } from "../../netstack/kernel/segment.ts";
 import { Pinging } from "./pinging.ts";
-import { overlay, pair, underlay, WITHOUT, type World } from "./world.ts";
+import { overlay, pair, underlay, WITHOUT, World } from "./world.ts";
 
 test("a device whose door could not be opened once is looked at again", () => {
   using loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
@@ -43,6 +43,24 @@ describe.skipIf(WITHOUT !== undefined)(`tunnels and faults${WITHOUT === undefine
   let world: World;
   beforeAll(sweep);
   afterEach(() => world[Symbol.dispose]());
+
+  test("a kernel that does not say what is there, or runs no device, for a moment: said once, with its code, and made up for", async () => {
+    world = new World(["a", "b"]);
+    const busy = (): never => {
+      throw new Fault("NETLINK", { request: "list links", error: "EBUSY" });
+    };
+    const ours = vi.spyOn(Host.prototype, "ours").mockImplementationOnce(busy);
+    const choose = vi.spyOn(Host.prototype, "choose").mockImplementationOnce(busy);
+    try {
+      for (const name of ["a", "b"]) world.apply(name, world.plan(name));
+      await world.until("up", () => world.isUp("a", "b") && world.isUp("b", "a"));
+    } finally {
+      ours.mockRestore();
+      choose.mockRestore();
+    }
+    expect(world.events("a", "wan.tunnels-refused")).toMatchObject([{ code: "NETLINK", level: "warn" }]);
+    expect(world.events("b", "wan.tunnels-refused")).toEqual([]);
+  });
 
   test("a port to move to that is somebody else's: the tunnel goes on with its own", async () => {
     world = await pair();

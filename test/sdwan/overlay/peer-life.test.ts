@@ -54,10 +54,13 @@ class Clock {
 describe("before the first handshake", () => {
   test("connecting for half a minute, down after it, with the reason", () => {
     const clock = new Clock();
-    clock.pass(29_000);
-    expect(clock.life).toMatchObject({ state: "connecting", why: `no handshake with ${HOME} yet` });
+    clock.pass(5_000);
+    expect(clock.life).toMatchObject({ state: "connecting", unshaken: false, why: `no handshake with ${HOME} yet` });
+    clock.pass(24_000);
+    const why = `no handshake with ${HOME} was ever completed: no call of it was heard; UDP is shut, or the keys do not fit`;
+    expect(clock.life).toMatchObject({ state: "connecting", unshaken: true, why });
     clock.pass(2_000);
-    expect(clock.life).toMatchObject({ state: "down", why: `no handshake with ${HOME} yet` });
+    expect(clock.life).toMatchObject({ state: "down", unshaken: true, why });
   });
 
   test("the first calls are repeated sooner than WireGuard would (5 s), three times and no more", () => {

@@ -24,6 +24,11 @@ export class Pinging implements Disposable {
     return Array.from({ length: last + 1 }, (_, number) => number).filter((number) => !answered.has(number));
   }
 
+  /** The newest number that was answered. */
+  get newest(): number {
+    return Math.max(0, ...this.#answered());
+  }
+
   [Symbol.dispose](): void {
     this.#child.kill("SIGINT");
   }

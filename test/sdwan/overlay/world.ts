@@ -113,7 +113,7 @@ export class World implements Disposable {
   }
 
   /** Turns all loops until it is so. */
-  async until(what: string, is: () => boolean, patience = 15_000): Promise<void> {
+  async until(what: string, is: () => boolean, patience = 45_000): Promise<void> {
     for (const end = performance.now() + patience; performance.now() < end; await sleep(1)) {
       for (const { host, loop } of this.sites.values()) host.do(() => loop.turn(false));
       if (is()) return;

@@ -53,7 +53,52 @@ describe("what is imposed is read back", () => {
   });
 });
 
+describe("before a path is up", () => {
+  test("what was asked of nothing is no loss, neither shown nor counted", () => {
+    const world = new World();
+    world.out.loss = 1;
+    world.run(5000);
+    expect(world.sender.figures(world.now, 0)).toBeUndefined();
+    expect(world.sender.life.kind).toBe("dead");
+    world.out.loss = 0;
+    world.run(2000);
+    const { loss, counted } = world.figures();
+    expect(loss.percent).toBe(0);
+    expect(loss.of).toBeGreaterThan(20);
+    expect(counted?.round).toEqual({ of: loss.of, lost: 0 });
+  });
+
+  test("what was lost while it was up stays a loss; what was lost while it was made anew does not", () => {
+    const world = new World();
+    world.run(2000);
+    world.out.loss = 1;
+    world.run(2000);
+    const lost = world.figures().counted?.round?.lost ?? 0;
+    expect(lost).toBeGreaterThan(3);
+    world.perform(world.sender.interrupt("the device is another"));
+    world.run(2000);
+    world.out.loss = 0;
+    world.run(2000);
+    expect(world.figures().counted?.round?.lost).toBe(lost);
+  });
+});
+
 describe("loss of traffic (RFC 8972 §4.5)", () => {
+  test("a path that carries nothing asks for counters five times a second, one that does with each probe", () => {
+    const world = new World();
+    world.run(5000);
+    const before = { counting: world.counting, sent: world.sender.sent };
+    world.run(10_000);
+    expect(world.counting - before.counting).toBeLessThanOrEqual(52);
+    expect(world.counting - before.counting).toBeGreaterThanOrEqual(45);
+    expect(world.sender.sent - before.sent).toBeGreaterThanOrEqual(195);
+    world.traffic = { out: 1000, back: 1000 };
+    world.run(3000);
+    const busy = { counting: world.counting, sent: world.sender.sent };
+    world.run(5000);
+    expect(world.counting - busy.counting).toBe(world.sender.sent - busy.sent);
+  });
+
   test("5 % at 1,000 packets a second is sure within half a second", () => {
     const world = new World(11);
     world.traffic = { out: 1000, back: 1000 };
@@ -156,6 +201,24 @@ describe("life", () => {
     const alive = world.lives.at(-1);
     expect(alive?.kind).toBe("alive");
     expect((alive?.at ?? 0) - mended).toBeLessThanOrEqual(50 + 20 * 3 + 20);
+  });
+
+  test("in an alarm it is asked every 10 ms, and a burst of losses that is shorter than before is still no death", () => {
+    const world = new World(1, { ...CONFIG, pace: { ...PACE, inDoubt: 50 } });
+    world.run(2000);
+    world.sender.alarm(world.now);
+    expect(world.sender.pace(world.now).interval).toBe(10);
+    world.run(100);
+    const before = world.sender.sent;
+    world.out.loss = 1;
+    world.run(80);
+    expect(world.sender.sent - before).toBeGreaterThanOrEqual(7);
+    world.out.loss = 0;
+    world.run(1000);
+    expect(world.lives.map(({ kind }) => kind)).toEqual(["alive"]);
+    world.out.loss = 1;
+    world.run(500);
+    expect(world.sender.life.kind).toBe("dead");
   });
 
   test("single losses, even many, are not death", () => {
@@ -264,10 +327,14 @@ describe("pace", () => {
 
   test("calm at the interval; slower when the device is idle; faster in doubt", () => {
     const world = new World(1, { ...CONFIG, metered: true });
-    world.run(3000);
-    const busy = setBusy(world);
+    const busy = (): void => {
+      world.traffic = { out: 1000, back: 0 };
+      world.run(2000);
+      world.traffic = { out: 0, back: 0 };
+    };
+    busy();
     expect(world.sender.pace(world.now).interval).toBe(50);
-    world.run(11_000);
+    world.run(12_500);
     expect(world.sender.pace(world.now).interval).toBe(200);
     busy();
     expect(world.sender.pace(world.now).interval).toBe(50);
@@ -275,19 +342,6 @@ describe("pace", () => {
     expect(world.sender.pace(world.now).interval).toBe(20);
   });
 });
-
-/** A megabit for an instant; the result does so again. */
-function setBusy(world: World): () => void {
-  let octets = 0;
-  const carry = (): void => {
-    world.sender.carried(octets, 0, world.now);
-    world.run(1000);
-    octets += 125_000;
-    world.sender.carried(octets, 0, world.now);
-  };
-  carry();
-  return carry;
-}
 
 describe("whatever is imposed", () => {
   test("the figures' intervals hold it", () => {

@@ -50,6 +50,8 @@ export class World {
   readonly lives: { readonly at: Instant; readonly kind: string }[] = [];
   readonly refused: Record<string, number> = {};
   measured = 0;
+  /** Probes that asked for counters. */
+  counting = 0;
   readonly #counters = { outTx: 0, outRx: 0, backTx: 0, backRx: 0 };
   #queue: { readonly at: Instant; readonly order: number; readonly run: () => void }[] = [];
   #order = 0;
@@ -111,14 +113,16 @@ export class World {
 
   #perform(actions: readonly SenderAction[]): void {
     for (const action of actions) {
-      if (action.kind === "ask") this.#ask(action.number);
+      if (action.kind === "ask") this.#ask(action.number, action.counts);
       if (action.kind === "life") this.lives.push({ at: this.now, kind: action.life.kind });
       if (action.kind === "measured") this.measured++;
     }
   }
 
-  #ask(number: number): void {
-    const packet = this.session.packet(number, this.#reading(this.now), this.#counters.outTx++);
+  #ask(number: number, counts: boolean): void {
+    const sent = this.#counters.outTx++;
+    if (counts) this.counting++;
+    const packet = this.session.packet(number, this.#reading(this.now), counts ? sent : undefined);
     this.#carry(this.out, () => {
       this.#counters.outRx++;
       const receivedAt = this.clock.reflector + this.now;
@@ -146,6 +150,7 @@ export class World {
     const { number, rtt, out, back, reflector, held, counters } = measured.value;
     const actions = this.sender.answered({ number, arrivedAt, rtt, out, back, reflector }, this.now);
     this.perform(actions);
+    this.sender.carried(this.#counters.outTx * OCTETS, this.#counters.backRx * OCTETS, this.now);
     const at = this.sender.sentAt(number);
     if (counters === undefined || at === undefined) return;
     this.sender.counted(
@@ -182,3 +187,6 @@ export class World {
     return { wall: this.clock.sender + at, boot: at };
   }
 }
+
+/** Of each packet, traffic and probes alike. */
+const OCTETS = 176;

@@ -232,20 +232,6 @@ describe.skipIf(UNABLE !== undefined)("flows", () => {
     expect(left.match(/"packets": ?1[,}]/g)).toHaveLength(2);
   });
 
-  test("between overlay addresses UDP keeps to its device, whatever the classes say; TCP and ICMP do not", () => {
-    voice();
-    net.lead(VALUES.voice, "nv2");
-    for (const at of ["nv1", "nv2"] as const) {
-      const to = fresh();
-      net.udp("e", OVERLAY, REMOTE.overlay, to, { device: at });
-      expect(net.where(to).at).toBe(at);
-      expect(valueOf(to)).toBe(0);
-    }
-    const [probe, answer] = [fresh(), fresh()];
-    net.udp("b", REMOTE.overlay, OVERLAY, probe, { device: "nv1", sourcePort: answer });
-    expect(valueOf(probe)).toBe(0);
-  });
-
   test("from site to site, and from a site to the internet, through this one: by class, answers back as they came", () => {
     voice();
     net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, { dscp: [46] })] }));

@@ -1,8 +1,10 @@
 /** What steering puts into the kernel: all of it ours, once, repaired, adopted, taken away; nothing of others touched. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { Fault } from "../../../base/fault.ts";
 import { removeAll } from "../../../netstack/kernel/audit.ts";
 import { MARK_MASK, ROUTE_PROTOCOL } from "../../../netstack/kernel/marks.ts";
+import { RouteSocket } from "../../../netstack/kernel/netlink/route-socket.ts";
 import { Nftables } from "../../../netstack/kernel/nftables.ts";
 import { hostSets } from "../../../sdwan/steer/class-chains.ts";
 import { WAN_TABLE } from "../../../sdwan/steer/driver/ruleset-keeper.ts";
@@ -90,6 +92,28 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     expect(found.tables).toMatchObject([{ family: "inet", name: WAN_TABLE }]);
     expect(found.rules.length).toBe(2 * (PLAN.lanes.length + 3) + 4);
     expect(picture()).toEqual(before);
+  });
+
+  test("what keeps nudges out of connection tracking is there while a link is dead, and at no other time", () => {
+    const steering = net.steering(note);
+    const plan = (state: "up" | "down"): void =>
+      net.apply(
+        steering,
+        PLAN,
+        FACTS.map((each) => (each.name === "isp1" ? { ...each, state } : each)),
+      );
+    const tables = (): readonly string[] => net.in("e", () => nft.listTables().map(({ name }) => name));
+    plan("up");
+    expect(tables()).not.toContain("novaedge_nudge");
+    for (const _ of ["once", "and again"]) {
+      plan("down");
+      expect(net.in("e", () => nft.dumpTable("inet", "novaedge_nudge"))).toContain("meta priority 6e76:1 notrack");
+      plan("up");
+      expect(tables()).not.toContain("novaedge_nudge");
+    }
+    plan("down");
+    net.in("e", () => steering.remove());
+    expect(tables()).toEqual([]);
   });
 
   test("a stranger's rule, route or flush is repaired", () => {
@@ -181,6 +205,26 @@ describe.skipIf(UNABLE !== undefined)("steering in the kernel", () => {
     net.apply(steering, PLAN);
     net.apply(steering, PLAN, gateway);
     expect(events.filter(([name]) => name === "wan.steering-refused")).toHaveLength(2);
+  });
+
+  test("an interface that the kernel will not name counts as one that matters, and nothing ends by it", () => {
+    const steering = net.steering(note);
+    net.apply(steering, PLAN);
+    const route = net.route("e");
+    const index = route.indexOf("wan1");
+    events.length = 0;
+    const link = vi.spyOn(RouteSocket.prototype, "link").mockImplementationOnce(() => {
+      throw new Fault("NETLINK", { request: "find a link", error: "ENOBUFS" });
+    });
+    try {
+      route.addAddress({ ip: ipOf("192.0.2.77"), prefixLength: 24, index, noDad: true });
+      net.until("it is told", () => told("wan.steering-refused"));
+    } finally {
+      link.mockRestore();
+    }
+    expect(events.find(([name]) => name === "wan.steering-refused")?.[1]).toMatchObject({ code: "NETLINK" });
+    const ruled = (): boolean => route.rules().some(({ from }) => from?.ip === ipOf("192.0.2.77"));
+    net.in("e", () => net.until("its rule", ruled));
   });
 
   test("routes of classes are left to whoever chooses", () => {

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Steering } from "../../../sdwan/steer/driver/steering.ts";
-import type { ClassMatch } from "../../../sdwan/underlay-plan.ts";
+import type { ClassMatch, LinkSpec } from "../../../sdwan/underlay-plan.ts";
 import { sweep, UNABLE } from "../../netstack/kernel/segment.ts";
 import { CLIENT, Network, OWN, REMOTE, SERVER, sitePlan, VALUES } from "./network.ts";
 import { classSpec } from "./plans.ts";
@@ -33,6 +33,39 @@ describe.skipIf(UNABLE !== undefined)("class → way", () => {
     net.apply(steering, sitePlan({ classes: [classSpec("voice", VALUES.voice, match)] }));
   }
   const fresh = (): number => port++;
+
+  describe("whose source a link hides", () => {
+    const sources = (change: Partial<LinkSpec>): readonly (string | undefined)[] => {
+      const base = sitePlan({});
+      const links = base.links.map((each) => (each.ifname === "wan1" ? { ...each, ...change } : each));
+      net.apply(steering, { ...base, links });
+      return (["v4", "v6"] as const).map((family) => {
+        const to = fresh();
+        net.udp("c", CLIENT[family], SERVER[family], to);
+        const seen = net.where(to);
+        return `${seen.at} ${seen.source}`;
+      });
+    };
+    const [hidden4, hidden6] = [`wan1 ${OWN.isp1.v4}`, `wan1 ${OWN.isp1.v6}`];
+    test.each<[string, Partial<LinkSpec>, readonly string[]]>([
+      ["of both families", {}, [hidden4, hidden6]],
+      ["of none", { masquerade: false }, [`wan1 ${CLIENT.v4}`, `wan1 ${CLIENT.v6}`]],
+      ["of IPv4 alone", { masquerade: "ipv4" }, [hidden4, `wan1 ${CLIENT.v6}`]],
+      ["of IPv6 alone", { masquerade: "ipv6" }, [`wan1 ${CLIENT.v4}`, hidden6]],
+      [
+        "but for networks that the provider routes there",
+        { routedPrefixes: ["fd01::/64"] },
+        [hidden4, `wan1 ${CLIENT.v6}`],
+      ],
+      [
+        "of either family, of other networks",
+        { routedPrefixes: ["fd02::/64", "10.1.0.0/30", "10.9.0.0/24"] },
+        [`wan1 ${CLIENT.v4}`, hidden6],
+      ],
+    ])("%s", (_what, change, expected) => {
+      expect(sources(change)).toEqual(expected);
+    });
+  });
 
   for (const family of ["v4", "v6"] as const) {
     const [client, server, remote] = [CLIENT[family], SERVER[family], REMOTE[family]];

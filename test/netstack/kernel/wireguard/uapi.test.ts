@@ -1,7 +1,6 @@
 /** The configuration protocol of wireguard.com/xplatform. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatEndpoint, parseEndpoint } from "../../../../netstack/kernel/wireguard/endpoint.ts";
 import { decodeGetAnswer, decodeSetAnswer, encodeSet } from "../../../../netstack/kernel/wireguard/uapi.ts";
 
 const hex = (fill: number): string => Buffer.alloc(32, fill).toString("hex");
@@ -131,25 +130,5 @@ describe("set", () => {
     ["hello=1\n\n", { error: { kind: "no-end" } }],
   ])("the answer %j", (answer, expected) => {
     expect(decodeSetAnswer(answer)).toMatchObject(expected);
-  });
-});
-
-describe("endpoints", () => {
-  test.each(["192.0.2.1:1", "[2001:db8::1]:65535", "[fe80::1%3]:51820"])("%s there and back", (text) => {
-    const endpoint = parseEndpoint(text);
-    expect(endpoint.ok && formatEndpoint(endpoint.value)).toBe(text);
-  });
-
-  test.each([
-    "192.0.2.1",
-    "192.0.2.1:0",
-    "192.0.2.1:65536",
-    "2001:db8::1:5",
-    "[192.0.2.1]:5",
-    "host:5",
-    "[::1:5",
-    ":5",
-  ])("%s is none", (text) => {
-    expect(parseEndpoint(text).ok).toBe(false);
   });
 });

@@ -1,14 +1,16 @@
 /** Links of a real host: what its kernel does is what they say. */
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ipv4, ipv6 } from "../../../../base/address.ts";
+import { Fault } from "../../../../base/fault.ts";
 import { close, sendto } from "../../../../netstack/kernel/libc.ts";
 import type { Loop } from "../../../../netstack/kernel/loop.ts";
 import { ADDRESS_PROTOCOL } from "../../../../netstack/kernel/marks.ts";
 import { inside } from "../../../../netstack/kernel/namespace.ts";
 import { encodeInet } from "../../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../../netstack/kernel/sockets.ts";
+import { Interfaces } from "../../../../sdwan/link/driver/interfaces.ts";
 import { type LinkFacts, Links } from "../../../../sdwan/link/driver/links.ts";
 import type { LinkSpec } from "../../../../sdwan/underlay-plan.ts";
 import { open, until } from "../../../netstack/kernel/loop-probe.ts";
@@ -71,6 +73,24 @@ describe.skipIf(UNABLE !== undefined)("links of a host", () => {
   const becomes = (what: string, done: () => boolean): void =>
     // Sockets that are opened on the way belong to this host.
     inside(line.here, () => until(loop, what, done));
+
+  test("a kernel that does not answer once: what was seen last stands, and it is asked again", () => {
+    line.connect();
+    plan({});
+    becomes("up", () => facts?.state === "up");
+    const see = vi.spyOn(Interfaces.prototype, "see").mockImplementationOnce(() => {
+      throw new Fault("NETLINK", { request: "find a link", error: "ENOBUFS" });
+    });
+    try {
+      line.ip(line.here, "address add 192.0.2.77/24 dev wan");
+      becomes("asked in vain", () => events.includes("wan.links-unread"));
+      expect(facts?.state).toBe("up");
+      becomes("seen after all", () => facts?.addresses.includes("192.0.2.77") === true);
+    } finally {
+      see.mockRestore();
+    }
+    expect(events.filter((each) => each === "wan.links-unread")).toHaveLength(1);
+  });
 
   test("as it is found, without waiting", () => {
     line.connect();

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ipOf } from "../../../../base/address.ts";
 import { SILENT } from "../../../../base/log.ts";
 import { openLoop } from "../../../../netstack/kernel/open-loop.ts";
+import { encodeInet } from "../../../../netstack/kernel/sockaddr.ts";
 import { openUdp } from "../../../../netstack/kernel/sockets.ts";
 import { nameOf } from "../../../../netstack/kernel/stream-socket.ts";
 import { Rendezvous, RendezvousMemory } from "../../../../sdwan/nat/driver/rendezvous.ts";
 import type { OfferedTunnel } from "../../../../sdwan/nat/offer.ts";
+import type { RendezvousSpec } from "../../../../sdwan/underlay-plan.ts";
 
 const loop = openLoop({ engine: "epoll", chunks: 16, log: SILENT });
 const key = "ab".repeat(32);
@@ -107,6 +109,134 @@ describe("offers", () => {
     paris.rendezvous.meet(keyed("paris", "berlin"));
     say(berlin, "paris", 9);
     expect(paris.heard).toEqual([9]);
+  });
+
+  test("of a site that changes its pair of keys count with either key, and it is answered with the one that it has", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    acquaint(berlin, paris);
+    const next = "cd".repeat(32);
+    const plan = (site: Site, other: Site, keys: { key: string; nextKey?: string }) => ({
+      local: ADDRESSES[site],
+      port,
+      sites: { [other]: { address: ADDRESSES[other], ...keys } },
+    });
+    paris.rendezvous.meet(plan("paris", "berlin", { key, nextKey: next }));
+    paris.heard.length = 0;
+    say(berlin, "paris", 5);
+    say(paris, "berlin", 6);
+    berlin.rendezvous.meet(plan("berlin", "paris", { key: next }));
+    say(berlin, "paris", 7);
+    say(paris, "berlin", 8);
+    expect(paris.heard).toEqual([5, 7]);
+    expect(berlin.heard.slice(-2)).toEqual([6, 8]);
+    paris.rendezvous.meet(plan("paris", "berlin", { key: next }));
+    say(paris, "berlin", 9);
+    expect(berlin.heard.at(-1)).toBe(9);
+    expect([berlin.rendezvous.refused, paris.rendezvous.refused]).toEqual([{}, { unproven: 1 }]);
+  });
+
+  test("that a stranger says again, forges or cuts change nothing but counters", () => {
+    const [berlin, paris] = [end("berlin", new RendezvousMemory(100)), end("paris", new RendezvousMemory(100))];
+    acquaint(berlin, paris);
+    const before = { ...paris.rendezvous.refused };
+    // Who sits on the wire has a copy of each.
+    const spy = "127.77.8.8";
+    const seen: Buffer[] = [];
+    const wire = loop.datagrams(openUdp({ bind: { ip: ipOf(spy), port } }), {
+      received: (_, bytes) => seen.push(Buffer.from(bytes)),
+    });
+    const plan = (address: string) => ({ local: ADDRESSES.berlin, port, sites: { paris: { address, key } } });
+    say(berlin, "paris", 1);
+    berlin.rendezvous.meet(plan(spy));
+    for (const attempt of [2, 3, 4]) say(berlin, "paris", attempt);
+    berlin.rendezvous.meet(plan(ADDRESSES.paris));
+    say(berlin, "paris", 5);
+    paris.heard.length = 0;
+    expect(seen).toHaveLength(3);
+    const to = encodeInet({ ip: ipOf(ADDRESSES.paris), port });
+    const speakAs = (address: string, all: readonly Buffer[]): void => {
+      const stranger = loop.datagrams(openUdp({ bind: { ip: ipOf(address), port: 0 } }), { received: () => undefined });
+      for (const each of all) {
+        stranger.send(each, to);
+        for (let turn = 0; turn < 4; turn++) loop.turn(false);
+      }
+      stranger[Symbol.dispose]();
+    };
+    const changed = seen.flatMap((each) =>
+      [4, 20, 36, 60, each.length - 1].map((at) => {
+        const forged = Buffer.from(each);
+        forged[at] = (forged[at] ?? 0) ^ 1;
+        return forged;
+      }),
+    );
+    const cut = seen.map((each) => each.subarray(0, 30));
+    const letters = seen.flatMap((each) =>
+      ["NVC1", "NVR1"].map((magic) => Buffer.concat([Buffer.from(magic), each.subarray(4)])),
+    );
+    speakAs(ADDRESSES.berlin, [...seen, ...changed, ...cut, ...letters]);
+    speakAs(spy, seen);
+    const refused = Object.fromEntries(
+      Object.entries(paris.rendezvous.refused).map(([why, count]) => [why, count - (before[why] ?? 0)]),
+    );
+    expect(refused).toMatchObject({ replayed: 3, "not-authentic": changed.length + letters.length + 3, "no-offer": 3 });
+    expect(paris.heard).toEqual([]);
+    say(berlin, "paris", 6);
+    expect(paris.heard).toEqual([6]);
+    wire[Symbol.dispose]();
+  });
+
+  test("are carried by a site that relays, sealed for each of its two ways; it cannot make any", () => {
+    const hub = "127.77.3.1";
+    const [one, two] = ["ab".repeat(32), "ef".repeat(32)];
+    const nowhere = "127.77.9.9"; // the tunnel between the two does not work
+    const refusals: Record<string, number>[] = [];
+    const join = (site: string, local: string, sites: RendezvousSpec["sites"]) => {
+      const heard: number[] = [];
+      const rendezvous = new Rendezvous({
+        loop,
+        site,
+        memory: new RendezvousMemory(100),
+        spec: { local, port, sites },
+        offered: ({ from, tunnels }) => heard.push(...tunnels.map(({ attempt }) => (from === site ? -1 : attempt))),
+        unheard: () => undefined,
+      });
+      open.push(rendezvous);
+      refusals.push(rendezvous.refused);
+      return { rendezvous, heard, unheard: [] };
+    };
+    const own = { berlin: { address: ADDRESSES.berlin, key: one }, paris: { address: ADDRESSES.paris, key: two } };
+    const berlin = join("berlin", ADDRESSES.berlin, {
+      paris: { address: nowhere, key },
+      hub: { address: hub, key: one },
+    });
+    const paris = join("paris", ADDRESSES.paris, {
+      berlin: { address: nowhere, key },
+      hub: { address: hub, key: two },
+    });
+    const relay = join("hub", hub, own);
+    const by = (from: End, to: Site, attempt: number): void => {
+      from.rendezvous.send(to, [{ ...tunnel, attempt }], "hub");
+      for (let turn = 0; turn < 8; turn++) loop.turn(false);
+    };
+    for (let round = 0; round < 2; round++) {
+      by(berlin, "paris", 1);
+      by(paris, "berlin", 2);
+    }
+    by(berlin, "paris", 3);
+    by(paris, "berlin", 4);
+    expect([berlin.heard.at(-1), paris.heard.at(-1), relay.heard]).toEqual([4, 3, []]);
+    // To itself, to whom it does not know, and back to the sender: not carried.
+    const before = JSON.stringify([refusals[0], refusals[1]]);
+    berlin.rendezvous.meet({
+      local: ADDRESSES.berlin,
+      port,
+      sites: { berlin: { address: nowhere, key }, rome: { address: nowhere, key }, hub: { address: hub, key: one } },
+    });
+    by(berlin, "berlin", 5);
+    berlin.rendezvous.send("rome", [tunnel], "hub");
+    for (let turn = 0; turn < 8; turn++) loop.turn(false);
+    expect(refusals[2]).toEqual({ "not-for-us": 2 });
+    expect(JSON.stringify([refusals[0], refusals[1]])).toBe(before);
   });
 
   test("are heard again after a restart with a clock that was set back", () => {

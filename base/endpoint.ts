@@ -1,8 +1,14 @@
-/** Outer endpoints of peers as text, "192.0.2.1:51820" or "[2001:db8::1]:51820"; link-local ones with "%3" (an index). */
-import { formatIp, hostAndPort, isIpv4, isLinkLocal, parseIp } from "../../../base/address.ts";
-import { err, ok, type Result } from "../../../base/result.ts";
-import type { Endpoint } from "../loop.ts";
+/** An address with a port, as text: "192.0.2.1:51820" or "[2001:db8::1]:51820"; link-local ones with "%3" (an index). */
+import { formatIp, hostAndPort, type Ip, isIpv4, isLinkLocal, parseIp } from "./address.ts";
+import { err, ok, type Result } from "./result.ts";
 
+export interface Endpoint {
+  readonly ip: Ip;
+  /** 0–65535; what is read from text has 1–65535. */
+  readonly port: number;
+  /** Index of the interface of a link-local IPv6 address; absent for all others. */
+  readonly scope?: number;
+}
 export type BadEndpoint = { readonly kind: "bad-endpoint"; readonly text: string };
 
 export function parseEndpoint(text: string): Result<Endpoint, BadEndpoint> {
