@@ -126,10 +126,6 @@ export class Wan {
   get telling(): boolean {
     return this.#child.telling;
   }
-  /** Of a process that was taken over, and works: a new one takes its place, and no packet waits for it. */
-  renew(): void {
-    if (this.#child.adopted && this.#child.phase === "up" && !this.#leaving) void this.#end(true, END_WITHIN);
-  }
 
   /** Pulse has just begun and knows nothing, or it has what an earlier control wanted. */
   greet(adopted: boolean): void {

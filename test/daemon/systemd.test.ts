@@ -27,6 +27,19 @@ describe("sd_notify(3)", () => {
     expect(sent[2]).toMatch(/^@nv\/notify RELOADING=1\nMONOTONIC_USEC=\d+$/);
     expect(sent[3]).toBe("@nv/notify STOPPING=1\nSTATUS=bye");
   });
+  it("descriptors are kept and forgotten by name; why not is told; without a manager nothing is", () => {
+    const { sent, manager } = record({ NOTIFY_SOCKET: "/n" });
+    expect(manager.keep("pulse", 7)).toBeUndefined();
+    manager.forget("pulse");
+    expect(sent).toEqual(["/n FDSTORE=1\nFDNAME=pulse", "/n FDSTOREREMOVE=1\nFDNAME=pulse"]);
+    expect(serviceManager({ NOTIFY_SOCKET: "/n" }, 42, () => 11).keep("pulse", 7)).toBe("EAGAIN");
+    expect(serviceManager({}, 42, () => 11).keep("pulse", 7)).toBeUndefined();
+  });
+  it("an end is no restart where nobody can be asked", async () => {
+    expect(await record({}).manager.restarts()).toBe(false);
+    expect(await record({ NOTIFY_SOCKET: "/n" }).manager.restarts()).toBe(false);
+    expect(await record({ NOTIFY_SOCKET: "/n", NOVAEDGE_UNIT: "no-such.service" }).manager.restarts()).toBe(false);
+  });
   it("says nothing to nobody", () => {
     const { sent, manager } = record({});
     manager.ready("fine");
@@ -75,6 +88,11 @@ describe("the unit", () => {
     expect(parseCommand(words)).toMatchObject({ ok: true, value: { kind: "run", flags: { config: "/etc/novaedge" } } });
     expect(unit).not.toMatch(/^Condition/m);
     expect(unit).toMatch(/^ConfigurationDirectory=novaedge novaedge\/conf\.d$/m);
+  });
+  it("keeps a door to each child, and asks for the unit's job by its name", () => {
+    expect(unit).toMatch(/^FileDescriptorStoreMax=\d{2,}$/m);
+    expect(unit).toMatch(/^KillMode=process$/m);
+    expect(unit).toMatch(/^Environment=NOVAEDGE_UNIT=%n$/m);
   });
   it("does not restart after what a restart cannot change", () => {
     expect(unit).toContain(`RestartPreventExitStatus=${EXIT.usage} ${EXIT.config}\n`);
