@@ -53,7 +53,7 @@ export function startEdge(lab: Lab, name: string, directory: string, options: Sp
       const lines = (await getText(socket, path)).split("\n").filter((line) => line !== "");
       return lines.map((line) => JSON.parse(line) as T);
     },
-    async ready(within = 15_000) {
+    async ready(within = 60_000) {
       let over = false;
       void running.finished.finally(() => {
         over = true;

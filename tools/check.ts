@@ -4,6 +4,20 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const bin = "node_modules/.bin";
 type Step = readonly [name: string, command: string, ...args: string[]];
+const LONG = new Set([
+  "attack",
+  "converge",
+  "faults",
+  "hours",
+  "prefixes",
+  "properties",
+  "replay",
+  "weather",
+  "worlds",
+]);
+/** Words of tests that make namespaces or open sockets. */
+const KERNEL = /\b(Segment|buildLab|spawnInside|getuid|openLoop|UNABLE|WITHOUT)\b/;
+
 const STEPS: readonly Step[] = [
   ["types", `${bin}/tsc`, "-p", "."],
   ["purity", `${bin}/tsc`, "-p", "tsconfig.pure.json"],
@@ -26,20 +40,6 @@ const STEPS: readonly Step[] = [
     ...["choose", "link", "nat", "overlay", "probe", "steer"].flatMap((part) => unitTests(`test/sdwan/${part}`)),
   ],
 ];
-
-const LONG = new Set([
-  "attack",
-  "converge",
-  "faults",
-  "hours",
-  "prefixes",
-  "properties",
-  "replay",
-  "weather",
-  "worlds",
-]);
-/** Words of tests that make namespaces or open sockets. */
-const KERNEL = /\b(Segment|buildLab|spawnInside|getuid|openLoop|UNABLE|WITHOUT)\b/;
 
 const failed: string[] = [];
 const [tests, ...reading] = STEPS.toReversed();

@@ -177,7 +177,8 @@ describe.skipIf(why !== undefined)(`requests of a class (${why ?? "wireguard-go 
     await first.ready();
     await ask(scene, [[url("/v2/after")], [url("/api/after")], [url("/v2/again")]]);
     const { samples } = await client.stop();
-    expect(samples.length).toBeGreaterThan(50);
+    // A file has to be quiet for 100 ms before it is read: some were sent before that, some after.
+    expect(samples.length).toBeGreaterThan(5);
     expect(samples.filter(({ answeredAt }) => answeredAt === undefined)).toEqual([]);
     // All connections end: the last acknowledgements are of nobody any more.
     first.running.signal("SIGTERM");

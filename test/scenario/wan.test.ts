@@ -11,7 +11,7 @@ import { wanName } from "../../lab/wan-sites.ts";
 import { choicesOf, chosen, eventsOf, joined, kernelOf, killDaemon, openWan, packets4, SITE2, wanOf } from "./wan.ts";
 
 const why = missing("wireguardGo", "wg");
-const LONG = { timeout: 180_000 };
+const LONG = { timeout: 300_000 };
 const UDP = 17;
 /** A question of the prober (16 octets, UDP, IPv4), padded and sealed by WireGuard, in UDP and IPv4. */
 const SEALED_QUESTION = 48 + 32 + 28;
@@ -43,7 +43,7 @@ describe.skipIf(why !== undefined)(`two sites (${why ?? "wireguard-go is here"})
       await using scene = await openWan({ resources: policiesOf(1) });
       const { lab } = scene;
       const first = scene.start(1);
-      await first.ready(30_000);
+      await first.ready(90_000);
       await using responder = lab.host("h2").node("lab/programs/responder.ts", ["h2", "7000", "10.2.0.10"]);
       await using bulk = lab.host("h2").node("lab/programs/responder.ts", ["h2", "7001", "10.2.0.10"]);
       await Promise.all([responder.says(/"responding"/), bulk.says(/"responding"/)]);
@@ -165,7 +165,7 @@ describe.skipIf(why !== undefined)(`two sites (${why ?? "wireguard-go is here"})
       };
       const explain = async (): Promise<string> =>
         JSON.stringify((await wanOf(edge)).paths.map(({ id, tunnel }) => [id, tunnel]));
-      await until(`site ${own} tells the truth`, truth, { within: 60_000, every: 200, explain });
+      await until(`site ${own} tells the truth`, truth, { within: 90_000, every: 200, explain });
     }
   });
 

@@ -53,7 +53,7 @@ export const wanOf = (edge: Edge): Promise<WanStatus> => edge.get<WanStatus>("/v
 
 /** Both know each other by every pair of links. */
 export async function joined(...edges: readonly Edge[]): Promise<void> {
-  await Promise.all(edges.map((edge) => edge.ready(30_000)));
+  await Promise.all(edges.map((edge) => edge.ready(90_000)));
   for (const edge of edges) {
     await until(
       `${edge.name}: all paths alive`,
@@ -62,7 +62,7 @@ export async function joined(...edges: readonly Edge[]): Promise<void> {
         const tunnels = paths.filter(({ site }) => site !== undefined);
         return tunnels.length === 4 && tunnels.every(({ report }) => report?.life.kind === "alive");
       },
-      { within: 60_000, every: 100, explain: async () => JSON.stringify(await wanOf(edge)).slice(0, 4000) },
+      { within: 90_000, every: 100, explain: async () => JSON.stringify(await wanOf(edge)).slice(0, 4000) },
     );
   }
 }

@@ -154,7 +154,7 @@ function nameKey(ifname: string): Uint8Array {
   return key;
 }
 
-export const LEASE: Ms = ms(20_000);
+const LEASE: Ms = ms(20_000);
 const IFNAMSIZ = 16;
 const NONE: Tally = { packets: 0, octets: 0 };
 const NO_TABLES = ["inet", "netdev"]

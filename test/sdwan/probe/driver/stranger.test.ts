@@ -63,8 +63,18 @@ describe.skipIf(process.getuid?.() !== 0)("a stranger on the wire (needs root)",
 });
 
 const PATH: Order["paths"][number] = {
-  ...{ id: "x>y", link: "wan", site: "y", ifname: "wan0", underlay: "wan0", via: "direct", usable: true, why: "" },
-  ...{ bfd: undefined, cost: 1, bandwidth: 1e9, metered: false },
+  id: "x>y",
+  link: "wan",
+  site: "y",
+  ifname: "wan0",
+  underlay: "wan0",
+  via: "direct",
+  usable: true,
+  why: "",
+  bfd: undefined,
+  cost: 1,
+  bandwidth: 1e9,
+  metered: false,
   probe: {
     kind: "stamp",
     local: X,
