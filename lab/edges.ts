@@ -42,7 +42,11 @@ export function startEdge(lab: Lab, name: string, directory: string, options: Sp
   const socket = join(directory, name, "admin.sock");
   const program = join(import.meta.dirname, "../daemon/main.ts");
   const config = join(directory, name, "novaedge.yaml");
-  const running = lab.host(name).node(program, ["run", "--config", config], options);
+  return edgeOf(name, socket, lab.host(name).node(program, ["run", "--config", config], options));
+}
+
+/** A daemon that somebody else has started; `running`: what ends when it does for good. */
+export function edgeOf(name: string, socket: string, running: Running): Edge {
   const get = async <T>(path: string): Promise<T> => JSON.parse(await getText(socket, path)) as T;
   return {
     name,

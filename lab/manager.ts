@@ -46,6 +46,10 @@ export class Manager implements AsyncDisposable {
   get starts(): number {
     return this.events.filter(({ event }) => event === "begun").length;
   }
+  /** The manager itself. */
+  get running(): Running {
+    return this.#running;
+  }
   /** Of the daemon that was begun last. */
   get pid(): number {
     return this.events.findLast(({ event }) => event === "begun")?.pid ?? 0;
