@@ -41,7 +41,8 @@ function runningHere(): number | undefined {
   const processes = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
   const found = processes.find((pid) => {
     try {
-      const named = readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("novaedge");
+      // Not "novaedge.prerm", the package's script that may have called us.
+      const named = /^novaedge(:|$)/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
       return named && readlinkSync(`/proc/${pid}/ns/net`) === here;
     } catch (thrown) {
       // It ended meanwhile, or is somebody else's: then it is not ours.

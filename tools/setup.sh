@@ -2,6 +2,7 @@
 # Installs what is missing, says what it does, and does nothing when all is there.
 #   setup.sh        npm packages
 #   setup.sh run    and the Debian packages that running needs
+#   setup.sh package and those that packages are made with
 #   setup.sh test   and the Debian packages that the tests use as peers and tools
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,7 +21,8 @@ fi
 
 case "${1:-}" in
   run) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl" ;;
-  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2 wireguard-go:wireguard-go wg:wireguard-tools turnserver:coturn fping:fping conntrack:conntrack dnsmasq:dnsmasq-base" ;;
+  package) needs="dpkg-deb:dpkg rpmbuild:rpm strip:binutils" ;;
+  test) needs="nft:nftables lib:libnftables1 ip:iproute2 nsenter:util-linux curl:curl tcpdump:tcpdump /usr/lib/frr/zebra:frr /usr/sbin/bird:bird2 wireguard-go:wireguard-go wg:wireguard-tools turnserver:coturn fping:fping conntrack:conntrack dnsmasq:dnsmasq-base dpkg-deb:dpkg rpmbuild:rpm strip:binutils systemd-nspawn:systemd-container mmdebstrap:mmdebstrap lintian:lintian rpmlint:rpmlint mandoc:mandoc" ;;
   *) exit 0 ;;
 esac
 
