@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<(options: BenchOptions) => 
   daemon: async () => (await import("./daemon.ts")).daemon,
   "probe-truth": async () => (await import("./probe-truth.ts")).probeTruth,
   "proxy-http": async () => (await import("./proxy-http.ts")).proxyHttp,
+  upgrade: async () => (await import("./upgrade.ts")).upgrade,
   tunnel: async () => (await import("./tunnel.ts")).tunnel,
   "wan-probes": async () => (await import("./wan-probes.ts")).wanProbes,
   "wan-nat": async () => (await import("./wan-nat.ts")).wanNat,

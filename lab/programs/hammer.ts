@@ -1,7 +1,8 @@
 /**
  * Asks without a pause over keep-alive connections and counts every request that failed, as a client would see it: no
  * answer, a broken answer, a status of 500 or more.  A connection that the server closed between two requests is opened
- * again; one that breaks within a request is a failure.  hammer.ts ADDRESS PORT CONNECTIONS HOST
+ * again; one that breaks within a request is a failure.  `gap` is the longest time without an answer on any connection,
+ * milliseconds.  hammer.ts ADDRESS PORT CONNECTIONS HOST
  */
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
@@ -10,6 +11,8 @@ const [address = "", port = "80", connections = "8", host = ""] = process.argv.s
 const question = `GET /size/300 HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 let requests = 0;
 let failed = 0;
+let answeredAt: number | undefined;
+let gap = 0;
 let stopping = false;
 let running = 0;
 const why: Record<string, number> = {};
@@ -39,6 +42,9 @@ function open(): void {
     if (answer === undefined) return;
     waiting = false;
     requests++;
+    const now = performance.now();
+    gap = Math.max(gap, now - (answeredAt ?? now));
+    answeredAt = now;
     if (answer.status >= 500) fail(`status ${answer.status}`);
     announced = answer.close;
     if (stopping || announced) socket.end();
@@ -83,6 +89,6 @@ function fail(reason: string): void {
 }
 
 function finish(): void {
-  process.stdout.write(`${JSON.stringify({ requests, failed, why })}\n`);
+  process.stdout.write(`${JSON.stringify({ requests, failed, gap: Math.round(gap), why })}\n`);
   process.exit(0);
 }
