@@ -49,7 +49,9 @@ describe("records", () => {
   });
 
   test("what was kept before differences were counted is read", () => {
-    const figures = { ...(recordedFigures() ?? {}), varied: undefined } as PathFigures;
+    const known = recordedFigures();
+    if (known === undefined) throw new TypeError("nothing was recorded");
+    const figures: PathFigures = { ...known, varied: undefined };
     const record: Recorded = { path: "a", at: figures.at, life: { kind: "alive" }, figures };
     const line = JSON.parse(encodeRecord(record)) as [number, number, string, string, null, (number | null)[]];
     const earlier = JSON.stringify([...line.slice(0, 5), line[5].slice(0, -6)]);
