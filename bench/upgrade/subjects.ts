@@ -1,4 +1,5 @@
 /** What is restarted under load: ours under a service manager beside its router, HAProxy and nginx with their reloads. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lab } from "../../lab/build.ts";
@@ -8,7 +9,6 @@ import { until } from "../../lab/peers/until.ts";
 import { send, treeOf } from "../../lab/process.ts";
 import { ANYCAST4, front, ROUTER4 } from "../../lab/topology/anycast.ts";
 import { webResources } from "../../lab/web-resources.ts";
-import { bundle, copyBinding, installedBinding } from "../../tools/bundle.ts";
 import { peer } from "../peer.ts";
 
 export const BFD = { interval: 100, multiplier: 3 };
@@ -31,14 +31,12 @@ export async function novaedge(lab: Lab, folder: string): Promise<Subject> {
   mkdirSync(join(home, "conf.d"), { recursive: true });
   writeFileSync(join(home, "novaedge.yaml"), settings(home));
   writeFileSync(join(home, "conf.d", "app.yaml"), RESOURCES);
-  const versions = ["0.0.9", "0.1.0"].map((version) => ({ version, directory: join(folder, version) }));
-  for (const { version, directory } of versions) {
-    await bundle(directory, version);
-    copyBinding(installedBinding(process.arch), directory, process.arch);
-  }
+  const versions = ["0.0.9", "0.1.0"];
+  const root = join(import.meta.dirname, "..", "..");
+  execFileSync(process.execPath, [join(root, "tools", "bundles.ts"), folder, ...versions], { stdio: "ignore" });
   const command = (index: number): readonly string[] => {
-    const directory = versions[index % versions.length]?.directory ?? "";
-    return [process.execPath, join(directory, "novaedge.cjs"), "run", "--config", join(home, "novaedge.yaml")];
+    const program = join(folder, versions[index % versions.length] ?? "", "novaedge.cjs");
+    return [process.execPath, program, "run", "--config", join(home, "novaedge.yaml")];
   };
   const manager = new Manager(lab.host("a"), home, command(0));
   await manager.ready(1);
