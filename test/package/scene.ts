@@ -54,6 +54,12 @@ export class Scene implements AsyncDisposable {
     return /^x-mark: *(\S+)/im.exec(stdout)?.[1];
   }
 
+  /** Asks the virtual IP over so many connections without a pause (lab/programs/hammer.ts). */
+  hammer(connections: number): Running {
+    const args = ["-n", "15", process.execPath, "lab/programs/hammer.ts", VIP, "80", String(connections), "any"];
+    return this.#lab.host("client").spawn("nice", args);
+  }
+
   async property(name: string): Promise<string> {
     return (await this.machine.exec("systemctl", "show", "novaedge", "--value", "-p", name)).trim();
   }
