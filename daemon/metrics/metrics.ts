@@ -28,9 +28,14 @@ export function families({ status, stats, reloads, routing, wan }: Measured): re
   ];
 }
 
+/** Data planes of an earlier control ("dataplane/0@4711") are on their way out: no alert, and no series for each. */
+function stays({ name }: Status["processes"][number]): boolean {
+  return !name.includes("@");
+}
+
 function daemonFamilies(status: Status, reloads: Measured["reloads"]): readonly Family[] {
   const each = (value: (process: Status["processes"][number]) => number | undefined): readonly Sample[] =>
-    status.processes.flatMap((process) => {
+    status.processes.filter(stays).flatMap((process) => {
       const found = value(process);
       return found === undefined ? [] : [sample({ process: process.name }, found)];
     });

@@ -40,6 +40,15 @@ const status: Status = {
       lastEnd: undefined,
       memory: undefined,
     },
+    {
+      name: "dataplane/0@4711",
+      pid: 4711,
+      state: "stopping",
+      startedAt: 0,
+      restarts: 0,
+      lastEnd: undefined,
+      memory: 1,
+    },
   ],
   conditions: [{ code: "BACKEND_DOWN", severity: "error", subject: "ProxyBackend/default/b", message: "", since: 0 }],
   vips: [
@@ -111,6 +120,7 @@ describe("metrics", () => {
     expect(value("novaedge_vip_failovers_total", { vip_name: "web" })).toBe(2);
     expect(value("novaedge_vip_peer_up", { peer: "m", interface: "eth0" })).toBe(0);
     expect(value("novaedge_process_up", { process: "pulse" })).toBe(0);
+    expect(parsed.get("novaedge_process_up")?.samples).toHaveLength(2); // none for a data plane that is on its way out
     expect(value("novaedge_http_requests_total", { method: "POST", status_class: "5xx", cluster: "default/b" })).toBe(
       1,
     );
