@@ -37,7 +37,8 @@ export class Container implements AsyncDisposable {
   /** Resolves when systemd has started what it starts. */
   static async boot(tree: string, namespace: string): Promise<Container> {
     const directory = mkdtempSync(join(tmpdir(), "novaedge-container-"));
-    const name = `nvct-${process.pid}-${++booted}`;
+    sweep();
+    const name = `${PREFIX}${process.pid}-${++booted}`;
     for (const hierarchy of hierarchies()) mkdirSync(join(hierarchy, name));
     const script = [
       // nspawn makes its groups below its caller's: two containers in one group would collide.
@@ -122,6 +123,17 @@ export class Container implements AsyncDisposable {
 
 const ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=dumb", "LC_ALL=C.UTF-8"];
 let booted = 0;
+const PREFIX = "nvct-";
+
+/** Empty groups of machines whose test was killed. */
+function sweep(): void {
+  for (const hierarchy of hierarchies()) {
+    for (const group of readdirSync(hierarchy)) {
+      const pid = group.startsWith(PREFIX) ? /^\d+/.exec(group.slice(PREFIX.length))?.[0] : undefined;
+      if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeGroups(join(hierarchy, group));
+    }
+  }
+}
 
 /** The unified one, and the named one of systemd where version 1 is mounted as well. */
 function hierarchies(): readonly string[] {

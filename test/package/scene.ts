@@ -60,6 +60,13 @@ export class Scene implements AsyncDisposable {
     return this.#lab.host("client").spawn("nice", args);
   }
 
+  /** Whether one request is answered by a backend. */
+  async reaches(): Promise<boolean> {
+    const question = ["-s", "-f", "-m", "2", `http://${VIP}/`];
+    const { code, stdout } = await this.#lab.host("client").exec("curl", question, { anyCode: true });
+    return code === 0 && /^b[12]$/m.test(stdout);
+  }
+
   async property(name: string): Promise<string> {
     return (await this.machine.exec("systemctl", "show", "novaedge", "--value", "-p", name)).trim();
   }
