@@ -55,9 +55,10 @@ test("everything that is bundled has its licence in the package", () => {
 
 const why = hindrance(...PACKAGE_TOOLS);
 describe.skipIf(why !== undefined)(`packages${why === undefined ? "" : ` (${why})`}`, () => {
-  const out = mkdtempSync(join(tmpdir(), "novaedge-contents-"));
+  let out = "";
   const made: Awaited<ReturnType<typeof makePackages>>[] = [];
   beforeAll(async () => {
+    out = mkdtempSync(join(tmpdir(), "novaedge-contents-"));
     // Another folder for temporary files, another zone, another language; the same time.
     for (const environment of [{}, { TZ: "Asia/Tokyo", LC_ALL: "C.UTF-8", TMPDIR: join(out, "elsewhere") }]) {
       if ("TMPDIR" in environment) mkdirSync(environment.TMPDIR);

@@ -41,13 +41,14 @@ spec:
 const EXPOSURE = 32;
 
 const why = hindrance(...CONTAINER_TOOLS, ...PACKAGE_TOOLS);
-const out = mkdtempSync(join(tmpdir(), "novaedge-packages-"));
+let out = "";
 let tree = "";
 let old: Awaited<ReturnType<typeof makePackages>>;
 let fresh: Awaited<ReturnType<typeof makePackages>>;
 
 describe.skipIf(why !== undefined)(`packages on a machine${why === undefined ? "" : ` (${why})`}`, () => {
   beforeAll(async () => {
+    out = mkdtempSync(join(tmpdir(), "novaedge-packages-"));
     tree = await debianTree();
     old = await makePackages(out, OLD);
     fresh = await makePackages(out, NEW);
