@@ -46,7 +46,7 @@ export class PulseHost implements AsyncDisposable {
   }
 
   /** Resolves when `seen` holds; rejects after `within` ms with what was reported last. */
-  async until(what: string, seen: () => boolean, within = 5000): Promise<void> {
+  async until(what: string, seen: () => boolean, within = 25_000): Promise<void> {
     if (seen()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = (): void => {

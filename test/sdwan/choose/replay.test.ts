@@ -167,8 +167,9 @@ describe("replays", () => {
   });
 });
 
+/** Without the sign of a zero, which JSON does not keep. */
 function rounded({ percent, low, high, of }: LossEstimate): LossEstimate {
-  const [a, b, c] = [percent, low, high].map((each) => Number(each.toFixed(3)));
+  const [a, b, c] = [percent, low, high].map((each) => Number(each.toFixed(3)) + 0);
   return { percent: a ?? 0, low: b ?? 0, high: c ?? 0, of };
 }
 
