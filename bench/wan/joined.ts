@@ -126,7 +126,7 @@ export const script: Contender = {
             .exec("fping", ["-q", "-c1", "-t1000", "10.99.1.2", "10.99.2.2"], { anyCode: true });
           return alive.code === 0;
         },
-        { within: 60_000 },
+        { within: 60_000, explain: async () => (await lab.host("e1").exec("wg", ["show", "all"])).stdout },
       );
     } catch (error) {
       await stop();
