@@ -139,6 +139,19 @@ export interface ClassMatch {
   readonly proxied: readonly number[];
 }
 
+/** Matches every packet. */
+export const EVERYTHING: ClassMatch = {
+  sources: [],
+  destinations: [],
+  protocols: [],
+  ports: [],
+  dscp: [],
+  interfaces: [],
+  users: [],
+  hosts: [],
+  proxied: [],
+};
+
 export interface StunSpec {
   /** "192.0.2.1:3478", "stun.example.com:3478"; two addresses of different hosts tell the kind of a NAT. */
   readonly servers: readonly string[];

@@ -17,7 +17,14 @@ import { RouteSocket } from "../../netstack/kernel/netlink/route-socket.ts";
 import { endWireguardGo, socketOf, startWireguardGo, wireguardGoOf } from "../../netstack/kernel/wireguard/process.ts";
 import { widenSockets } from "../../netstack/kernel/wireguard/socket-buffers.ts";
 import { answersAt } from "../../netstack/kernel/wireguard/uapi-door.ts";
-import type { ClassMatch, ClassSpec, LaneSpec, TunnelPeerSpec, UnderlayPlan } from "../../sdwan/underlay-plan.ts";
+import {
+  type ClassMatch,
+  type ClassSpec,
+  EVERYTHING,
+  type LaneSpec,
+  type TunnelPeerSpec,
+  type UnderlayPlan,
+} from "../../sdwan/underlay-plan.ts";
 import type { SiteOrder } from "./site.ts";
 
 export interface Pair extends AsyncDisposable {
@@ -180,7 +187,12 @@ export function newKey(): { readonly privateKey: string; readonly publicKey: str
 
 function planOf(own: Host, other: Host, privateKey: string, publicKey: string): UnderlayPlan {
   const names = ["voice", "video", "bulk", "office", "backup", "guests", "infra", "default"];
-  const classes = names.map((name, index) => ({ ...CLASS, name, mark: 10 + index, match: MATCHES[name] ?? ANY }));
+  const classes = names.map((name, index) => ({
+    ...CLASS,
+    name,
+    mark: 10 + index,
+    match: MATCHES[name] ?? EVERYTHING,
+  }));
   const lanes: readonly LaneSpec[] = [
     { mark: 1, table: 11_001, what: { kind: "link", link: "isp1" } },
     { mark: 2, table: 11_002, what: { kind: "back", ifname: own.ifname } },
@@ -237,26 +249,15 @@ function planOf(own: Host, other: Host, privateKey: string, publicKey: string): 
 }
 
 const CLASS: Pick<ClassSpec, "dscp" | "balance"> = { dscp: undefined, balance: undefined };
-const ANY: ClassMatch = {
-  sources: [],
-  destinations: [],
-  protocols: [],
-  ports: [],
-  dscp: [],
-  interfaces: [],
-  users: [],
-  hosts: [],
-  proxied: [],
-};
 /** The traffic of the bench meets the sixth of eight: what comes before has to be looked at. */
 const MATCHES: Readonly<Record<string, ClassMatch>> = {
-  voice: { ...ANY, dscp: [46], protocols: ["udp"] },
-  video: { ...ANY, dscp: [34, 36, 38] },
-  bulk: { ...ANY, protocols: ["tcp"], ports: [[873, 873]] },
-  office: { ...ANY, destinations: ["203.0.113.0/24", "198.51.100.0/24"] },
-  backup: { ...ANY, protocols: ["tcp"], ports: [[10_000, 10_100]] },
-  guests: { ...ANY, ports: [[5201, 5299]], protocols: ["tcp", "udp"] },
-  infra: { ...ANY, protocols: ["icmp"] },
+  voice: { ...EVERYTHING, dscp: [46], protocols: ["udp"] },
+  video: { ...EVERYTHING, dscp: [34, 36, 38] },
+  bulk: { ...EVERYTHING, protocols: ["tcp"], ports: [[873, 873]] },
+  office: { ...EVERYTHING, destinations: ["203.0.113.0/24", "198.51.100.0/24"] },
+  backup: { ...EVERYTHING, protocols: ["tcp"], ports: [[10_000, 10_100]] },
+  guests: { ...EVERYTHING, ports: [[5201, 5299]], protocols: ["tcp", "udp"] },
+  infra: { ...EVERYTHING, protocols: ["icmp"] },
 };
 const SUBJECTS: Readonly<Record<Bare, string>> = {
   plain: "wireguard-go",

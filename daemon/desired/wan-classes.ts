@@ -7,7 +7,7 @@ import type { ClassConfig } from "../../proxy/config.ts";
 import type { WanPolicy } from "../../resources/kinds.ts";
 import { keyOf } from "../../resources/wan-lanes.ts";
 import { isForRequestsOnly, requestTokens, takesRequests } from "../../resources/wan-requests.ts";
-import type { ClassMatch, ClassSpec } from "../../sdwan/underlay-plan.ts";
+import { type ClassMatch, type ClassSpec, EVERYTHING } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "./desired.ts";
 import { steered, type WanWorld } from "./wan-world.ts";
 
@@ -83,18 +83,7 @@ function specsOf(
   return [base, ...zero, ...proxied];
 }
 
-function usersOf(written: readonly (string | number)[], known: ReadonlyMap<string, number>): readonly number[] {
+/** Numbers of users; names that this host does not know are left out. */
+export function usersOf(written: readonly (string | number)[], known: ReadonlyMap<string, number>): readonly number[] {
   return written.flatMap((each) => (typeof each === "number" ? each : (known.get(each) ?? [])));
 }
-
-const EVERYTHING: ClassMatch = {
-  sources: [],
-  destinations: [],
-  protocols: [],
-  ports: [],
-  dscp: [],
-  interfaces: [],
-  users: [],
-  hosts: [],
-  proxied: [],
-};

@@ -22,7 +22,7 @@ import type {
 } from "../../sdwan/underlay-plan.ts";
 import type { DesiredCondition } from "./desired.ts";
 import type { Facts } from "./facts.ts";
-import { classSpecs, requestClasses, requestConditions } from "./wan-classes.ts";
+import { classSpecs, requestClasses, requestConditions, usersOf } from "./wan-classes.ts";
 import { gatewayText, type Pair, pairsOf } from "./wan-pairs.ts";
 import { bfdWishes } from "./wan-paths.ts";
 import { steerPlan } from "./wan-steer.ts";
@@ -193,7 +193,7 @@ function classSpec({ layout, facts, mark }: WanWorld, policy: WanPolicy): ClassS
   const { name } = policy.metadata;
   const { match, pathSelection } = policy.spec;
   const balanced = balancedLinks(policy, layout.sites);
-  const users = match.users.flatMap((each) => (typeof each === "number" ? each : (facts.users.get(each) ?? [])));
+  const users = usersOf(match.users, facts.users);
   return {
     name,
     mark: mark(keyOf({ kind: "class", name })),

@@ -23,7 +23,7 @@ export class Initiations implements Disposable {
   constructor(loop: Loop, port: number, heard: (message: Uint8Array, from: Ip | undefined) => void) {
     this.#sockets = ([4, 6] as const).flatMap((family): readonly Disposable[] => {
       try {
-        const fd = openRaw({ family, protocol: UDP, filter: family === 4 ? first4(port) : first6(port) });
+        const fd = openRaw({ family, protocol: UDP, filter: filterOf(family, port) });
         return [
           loop.datagrams(fd, {
             received: (_socket, bytes, { from }) => {
@@ -46,26 +46,19 @@ export class Initiations implements Disposable {
 }
 
 /** UDP's destination port and length, then the message type with its three zero octets. */
-function first4(port: number): readonly BpfInstruction[] {
+function filterOf(family: 4 | 6, port: number): readonly BpfInstruction[] {
+  // Of an IPv4 raw socket packets begin with the IP header: what is loaded is counted from behind it.
+  const [skip, half, word] =
+    family === 4
+      ? [[[LOAD_HEADER_LENGTH, 0, 0, 0]] satisfies BpfInstruction[], LOAD_HALF_AT_X, LOAD_WORD_AT_X]
+      : [[], LOAD_HALF, LOAD_WORD];
   return [
-    [LOAD_HEADER_LENGTH, 0, 0, 0],
-    [LOAD_HALF_AT_X, 0, 0, 2],
+    ...skip,
+    [half, 0, 0, 2],
     [JUMP_EQUAL, 0, 5, port],
-    [LOAD_HALF_AT_X, 0, 0, 4],
+    [half, 0, 0, 4],
     [JUMP_EQUAL, 0, 3, LENGTH],
-    [LOAD_WORD_AT_X, 0, 0, 8],
-    [JUMP_EQUAL, 0, 1, INITIATION],
-    PASS,
-    DROP,
-  ];
-}
-function first6(port: number): readonly BpfInstruction[] {
-  return [
-    [LOAD_HALF, 0, 0, 2],
-    [JUMP_EQUAL, 0, 5, port],
-    [LOAD_HALF, 0, 0, 4],
-    [JUMP_EQUAL, 0, 3, LENGTH],
-    [LOAD_WORD, 0, 0, 8],
+    [word, 0, 0, 8],
     [JUMP_EQUAL, 0, 1, INITIATION],
     PASS,
     DROP,

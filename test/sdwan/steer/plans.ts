@@ -1,19 +1,14 @@
 /** A plan to change in tests: a site with two links, tunnels over both, three classes. */
 import { type Ip, ipv4, ipv6 } from "../../../base/address.ts";
 import type { SteeringPlan } from "../../../sdwan/steer/part.ts";
-import type { ClassMatch, ClassSpec, LaneSpec, LinkSpec, TunnelSpec } from "../../../sdwan/underlay-plan.ts";
-
-export const EVERYTHING: ClassMatch = {
-  sources: [],
-  destinations: [],
-  protocols: [],
-  ports: [],
-  dscp: [],
-  interfaces: [],
-  users: [],
-  hosts: [],
-  proxied: [],
-};
+import {
+  type ClassMatch,
+  type ClassSpec,
+  EVERYTHING,
+  type LaneSpec,
+  type LinkSpec,
+  type TunnelSpec,
+} from "../../../sdwan/underlay-plan.ts";
 
 export function matching(match: Partial<ClassMatch>): ClassMatch {
   return { ...EVERYTHING, ...match };
