@@ -10,10 +10,11 @@ import { buildLab, type Lab } from "../lab/build.ts";
 import { startFrr } from "../lab/peers/frr.ts";
 import { until } from "../lab/peers/until.ts";
 import { anycast, BACKENDS, front, ROUTER4 } from "../lab/topology/anycast.ts";
+import { asnOf, ROUTER_ASN } from "./anycast/edge.ts";
 import type { BenchOptions } from "./options.ts";
 import { peer } from "./peer.ts";
 import { type Report, Samples } from "./report.ts";
-import { BFD, haproxy, nginx, novaedge, OUR_ASN, ROUTER_ASN, type Subject } from "./upgrade/subjects.ts";
+import { BFD, haproxy, nginx, novaedge, type Subject } from "./upgrade/subjects.ts";
 
 type Frr = Awaited<ReturnType<typeof startFrr>>;
 
@@ -110,6 +111,6 @@ async function sessions(frr: Frr): Promise<{ readonly up: number; readonly down:
 
 function router(): Parameters<typeof startFrr>[1] {
   const { v4: address } = front("a");
-  const one = { name: "a", address, local: ROUTER4, asn: OUR_ASN, bfd: BFD, announces: false };
+  const one = { name: "a", address, local: ROUTER4, asn: asnOf("a"), bfd: BFD, announces: false };
   return { routerId: ROUTER4, bgp: { asn: ROUTER_ASN, neighbors: [one] } };
 }

@@ -6,12 +6,10 @@ import { startFrr } from "../../lab/peers/frr.ts";
 import type { BfdTimes } from "../../lab/peers/router.ts";
 import { send, treeOf } from "../../lab/process.ts";
 import { ANYCAST4, type AnycastHost, front, ROUTER4 } from "../../lab/topology/anycast.ts";
-import { webResources } from "../../lab/web-resources.ts";
 import { peer } from "../peer.ts";
+import { asnOf, ROUTER_ASN, writeEdge } from "./edge.ts";
 
 export const BFD: BfdTimes = { interval: 50, multiplier: 3 };
-export const ROUTER_ASN = 65_000;
-export const asnOf = (host: AnycastHost): number => (host === "a" ? 65_001 : 65_002);
 
 export interface Contender {
   readonly name: string;
@@ -32,9 +30,7 @@ export const novaedge: Contender = {
   name: "novaedge",
   async start(lab, host, folder) {
     const home = join(folder, host);
-    mkdirSync(join(home, "conf.d"), { recursive: true });
-    writeFileSync(join(home, "novaedge.yaml"), settingsOf(host, home));
-    writeFileSync(join(home, "conf.d", "app.yaml"), RESOURCES);
+    writeEdge(home, host, BFD, "/");
     const main = join(import.meta.dirname, "..", "..", "daemon", "main.ts");
     const running = lab.host(host).node(main, ["run", "--config", join(home, "novaedge.yaml")]);
     const titled = (title: string): readonly number[] =>
@@ -88,26 +84,6 @@ export const frr: Contender = {
     }
   },
 };
-
-function settingsOf(host: AnycastHost, home: string): string {
-  return `node: { name: ${host} }
-dataplane: { workers: 1 }
-admin: { socket: ${home}/admin.sock }
-log: { level: info, format: json }
-paths: { config: ${home}/conf.d, state: ${home}/state }
-bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }
-bgp:
-  asn: ${asnOf(host)}
-  peers:
-    - { name: r, address: ${ROUTER4}, asn: ${ROUTER_ASN}, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
-`;
-}
-
-const RESOURCES = webResources({
-  vip: `address: ${ANYCAST4}, mode: BGP`,
-  backends: ["10.78.0.11", "10.78.0.12"],
-  check: "interval: 1s, httpPath: /",
-});
 
 /** The address is announced while it is on this host (\`network\` with its import check), so the check removes it. */
 function frrLines(host: AnycastHost): string {

@@ -14,7 +14,8 @@ import { until } from "../../lab/peers/until.ts";
 import { probe } from "../../lab/probe.ts";
 import { send } from "../../lab/process.ts";
 import { ANYCAST4, anycast, BACKENDS, front, HOSTS, ROUTER4 } from "../../lab/topology/anycast.ts";
-import { asnOf, BFD, type Contender, type Installed, ROUTER_ASN } from "./contender.ts";
+import { BFD, type Contender, type Installed } from "./contender.ts";
+import { asnOf, ROUTER_ASN } from "./edge.ts";
 
 export const FAULTS = ["dataplane", "daemon", "link", "stop"] as const;
 export type FaultName = (typeof FAULTS)[number];

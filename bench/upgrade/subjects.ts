@@ -1,19 +1,17 @@
 /** What is restarted under load: ours under a service manager beside its router, HAProxy and nginx with their reloads. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lab } from "../../lab/build.ts";
 import { edgeOf } from "../../lab/edges.ts";
 import { Manager } from "../../lab/manager.ts";
 import { until } from "../../lab/peers/until.ts";
 import { send, treeOf } from "../../lab/process.ts";
-import { ANYCAST4, front, ROUTER4 } from "../../lab/topology/anycast.ts";
-import { webResources } from "../../lab/web-resources.ts";
+import { ANYCAST4, front } from "../../lab/topology/anycast.ts";
+import { writeEdge } from "../anycast/edge.ts";
 import { peer } from "../peer.ts";
 
 export const BFD = { interval: 100, multiplier: 3 };
-export const ROUTER_ASN = 65_000;
-export const OUR_ASN = 65_001;
 
 /** On host a of the lab. */
 export interface Subject extends AsyncDisposable {
@@ -28,9 +26,7 @@ export interface Subject extends AsyncDisposable {
 
 export async function novaedge(lab: Lab, folder: string): Promise<Subject> {
   const home = join(folder, "novaedge");
-  mkdirSync(join(home, "conf.d"), { recursive: true });
-  writeFileSync(join(home, "novaedge.yaml"), settings(home));
-  writeFileSync(join(home, "conf.d", "app.yaml"), RESOURCES);
+  writeEdge(home, "a", BFD, "/health");
   const versions = ["0.0.9", "0.1.0"];
   const root = join(import.meta.dirname, "..", "..");
   execFileSync(process.execPath, [join(root, "tools", "bundles.ts"), folder, ...versions], { stdio: "ignore" });
@@ -145,23 +141,3 @@ interface Status {
   readonly vips: readonly { readonly state: string }[];
   readonly processes: readonly { readonly name: string }[];
 }
-
-function settings(home: string): string {
-  return `node: { name: a }
-dataplane: { workers: 1 }
-admin: { socket: ${home}/admin.sock }
-log: { level: info, format: json }
-paths: { config: ${home}/conf.d, state: ${home}/state }
-bfd: { profiles: [{ name: fast, interval: ${BFD.interval}ms, multiplier: ${BFD.multiplier} }] }
-bgp:
-  asn: ${OUR_ASN}
-  peers:
-    - { name: r, address: ${ROUTER4}, asn: ${ROUTER_ASN}, families: [ipv4], connectRetry: 1s, bfd: { profile: fast } }
-`;
-}
-
-const RESOURCES = webResources({
-  vip: `address: ${ANYCAST4}, mode: BGP`,
-  backends: ["10.78.0.11", "10.78.0.12"],
-  check: "interval: 1s, httpPath: /health",
-});
